@@ -1,0 +1,21 @@
+"""Write the fingerprint of every row, and drop those of rows that are gone."""
+
+from pathlib import Path
+
+from tasks.contracts import files
+from tasks.contracts.params import read_params
+from tasks.params import check_params
+from tasks.workspace.fingerprint import fingerprints
+
+
+def run(params_file: Path, root: Path, output: Path) -> None:
+    """Write ``<output>/<stage>/<row>.txt`` for every row of ``params.yaml``.
+
+    Raises:
+        BadSettings: ``params.yaml`` breaks the schema.
+    """
+    params = read_params(params_file)
+    check_params(params)
+    for name, text in fingerprints(params, root).items():
+        stage, row = name.split("@")
+        files.write_text(output / stage / f"{row}.txt", text)

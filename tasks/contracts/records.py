@@ -1,0 +1,111 @@
+"""The Parquet tables that the data stages hand to each other.
+
+A corpus is text or images, never both. Its columns, in this order:
+
+==========  ==========================  =====================================================
+column      written by                  holds
+==========  ==========================  =====================================================
+id          clean, split                sha256 (hex) of the cleaned content, without its label
+text        all, in a text corpus       the text
+image       all, in an image corpus     an encoded image (PNG from ``clean`` on)
+label       all                         the class name; null where the record has none
+split       collect, clean              the source's official split; null where it has none
+source      collect, clean              which source and file the record comes from
+row         collect, clean              its position there, counted from 1
+==========  ==========================  =====================================================
+
+Files are written with fixed row groups and no timestamps, so that equal records give equal bytes.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.errors import BadInput
+
+Modality = Literal["text", "image"]
+ROWS_PER_GROUP = 10_000
+
+_CONTENT = {"text": pa.field("text", pa.string()), "image": pa.field("image", pa.binary())}
+_ID = pa.field("id", pa.string())
+_LABEL = pa.field("label", pa.string())
+_ORIGIN = [
+    pa.field("split", pa.string()),
+    pa.field("source", pa.string()),
+    pa.field("row", pa.int64()),
+]
+
+
+def collected_schema(modality: Modality) -> pa.Schema:
+    """Return the columns of ``data/collect/<corpus>/records.parquet``."""
+    return pa.schema([_CONTENT[modality], _LABEL, *_ORIGIN])
+
+
+def cleaned_schema(modality: Modality) -> pa.Schema:
+    """Return the columns of ``data/clean/<corpus>/records.parquet``."""
+    return pa.schema([_ID, _CONTENT[modality], _LABEL, *_ORIGIN])
+
+
+def split_schema(modality: Modality) -> pa.Schema:
+    """Return the columns of ``data/split/<corpus>/{train,validation,test}.parquet``."""
+    return pa.schema([_ID, _CONTENT[modality], _LABEL])
+
+
+def modality_of(schema: pa.Schema) -> Modality:
+    """Tell a text table from an image table.
+
+    Raises:
+        BadInput: the table has neither a ``text`` nor an ``image`` column.
+    """
+    if "text" in schema.names:
+        return "text"
+    if "image" in schema.names:
+        return "image"
+    raise BadInput(f"expected a column 'text' or 'image', found {', '.join(schema.names)}")
+
+
+def write_records(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+    """Write record batches to one Parquet file; equal records give equal bytes.
+
+    Batches are regrouped, so that the file does not depend on how they were cut.
+
+    Returns:
+        The number of records written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    num_records = 0
+    with pq.ParquetWriter(path, schema, compression="zstd", store_schema=False) as writer:
+        for group in _regroup(schema, batches):
+            writer.write_table(group, row_group_size=ROWS_PER_GROUP)
+            num_records += group.num_rows
+    return num_records
+
+
+def _regroup(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    pending = schema.empty_table()
+    for batch in batches:
+        pending = pa.concat_tables([pending, pa.Table.from_batches([batch], schema)])
+        while pending.num_rows >= ROWS_PER_GROUP:
+            yield pending.slice(0, ROWS_PER_GROUP).combine_chunks()
+            pending = pending.slice(ROWS_PER_GROUP)
+    if pending.num_rows:
+        yield pending.combine_chunks()
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """Return the columns of a record file without reading its records."""
+    return pq.read_schema(path)
+
+
+def read_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """Yield the records of a file in constant memory."""
+    with pq.ParquetFile(path) as file:
+        yield from file.iter_batches(batch_size=ROWS_PER_GROUP)
+
+
+def read_table(path: Path) -> pa.Table:
+    """Return all records of a file."""
+    return pq.read_table(path)

@@ -1,0 +1,99 @@
+"""Progress of long work: a bar in a terminal, a plain line every few seconds elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+LINE_EVERY_SECONDS = 10.0
+
+
+class Reporter(Protocol):
+    """What long work tells how far it is."""
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Count ``count`` more steps done; ``note`` is shown beside them."""
+
+
+class _Bar:
+    def __init__(self, description: str, total: int | None) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=Console(stderr=True),
+        )
+        self._task = self._bar.add_task(description, total=total, note="")
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        fields = {"note": note} if note else {}
+        self._bar.update(self._task, advance=count, **fields)  # type: ignore[arg-type]
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+
+class _Lines:
+    def __init__(self, description: str, total: int | None) -> None:
+        self._description = description
+        self._total = total
+        self._done = 0
+        self._note = ""
+        self._started = self._last = time.monotonic()
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        self._done += count
+        self._note = note or self._note
+        if time.monotonic() - self._last >= LINE_EVERY_SECONDS:
+            self._last = time.monotonic()
+            self._print()
+
+    def finish(self) -> None:
+        if self._last > self._started:
+            self._print()
+
+    def _print(self) -> None:
+        of_total = f"/{self._total:,}" if self._total else ""
+        print(
+            f"{self._description}: {self._done:,}{of_total} {self._note}".rstrip(),
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+@contextmanager
+def progress(description: str, total: int | None = None) -> Iterator[Reporter]:
+    """Show how far long work is.
+
+    Args:
+        description: what is being done.
+        total: how many steps there will be, where that is known.
+    """
+    if sys.stderr.isatty():
+        with _Bar(description, total) as bar:
+            yield bar
+    else:
+        lines = _Lines(description, total)
+        yield lines
+        lines.finish()
+
+
+def say(line: str) -> None:
+    """Print one line of what a stage has done."""
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,198 @@
+"""The life of one stage process, from ``dvc.yaml``'s command to its exit code.
+
+It dies with its parent, holds the lock on its work folder, reads its settings, input hashes and
+code fingerprint, lets the stage write into a staging folder, and moves the result into ``data/``
+only if nothing it read has changed meanwhile (design: "nothing changes under a run").
+"""
+
+import ctypes
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from tasks.contracts import files, paths
+from tasks.contracts.params import TABLES, read_params, row_of
+from tasks.contracts.settings import Settings
+from tasks.errors import BadSettings, ChangedWhileRunning, DownstreamError, StageFailed
+from tasks.workspace.devices import device_lease
+from tasks.workspace.fingerprint import fingerprint
+from tasks.workspace.stage_hash import Inputs, read_inputs
+
+PR_SET_PDEATHSIG = 1
+LOCK_TIMEOUT_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """What a stage is given."""
+
+    name: str
+    row: str
+    seed: int
+    settings: Any
+    """The stage's own, checked ``Settings``."""
+    output: Path
+    """A staging folder; it becomes ``data/<stage>/<row>/`` when the stage ends."""
+    references: dict[str, str]
+    """The row's ``corpus`` and ``backbone``, where it names them."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """Figures for MLflow; the stage may fill them."""
+
+    @property
+    def corpus(self) -> str:
+        """The corpus that the row names."""
+        return self.references["corpus"]
+
+    @property
+    def backbone(self) -> str:
+        """The backbone that the row names."""
+        return self.references["backbone"]
+
+
+@contextmanager
+def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRun]:
+    """Run the body as ``<stage>@<row>``, the row being the command line's one argument.
+
+    A mistake of the user ends the process with one or two lines and exit code 1.
+    """
+    die_with_parent()
+    row = _row_argument(stage)
+    with exit_code(), ExitStack() as held:
+        held.enter_context(_work_lock(f"{stage}@{row}"))
+        run = _prepare(stage, row, settings_type)
+        inputs, code = read_inputs(run.name), _current_code(stage, row)
+        if inputs.needs_device:
+            held.enter_context(device_lease())
+        held.callback(shutil.rmtree, run.output, ignore_errors=True)
+        started = time.monotonic()
+        yield run
+        files.write_json(run.output / "settings.json", _resolved(run))
+        _check_unchanged(run, inputs, code)
+        files.replace_folder(run.output, paths.stage_output(stage, row))
+        _keep_duration(run.name, time.monotonic() - started)
+        _record(run, inputs, code)
+
+
+def die_with_parent() -> None:
+    """Ask the kernel for SIGTERM when the parent ends, however it ends (kill -9 too)."""
+    if sys.platform != "linux":
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit("the parent process has ended")
+
+
+@contextmanager
+def exit_code() -> Iterator[None]:
+    """Turn a user's mistake into one or two lines on stderr and exit code 1."""
+    try:
+        yield
+    except (DownstreamError, OSError) as error:
+        if os.environ.get("DOWNSTREAM_DEBUG"):
+            raise
+        sys.exit(f"error: {error}")
+
+
+def _row_argument(stage: str) -> str:
+    if len(sys.argv) != 2:
+        print(f"usage: python -m tasks.{stage} ROW", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    return sys.argv[1]
+
+
+def _prepare(stage: str, row: str, settings_type: type[Settings]) -> StageRun:
+    params = read_params()
+    table = TABLES[stage]
+    values = row_of(params, table, row)
+    if stage not in values:
+        raise BadSettings(
+            f"params.yaml: {table}.{row}.{stage} is missing; add it, or {{}} for the defaults"
+        )
+    seed = params.get("seed")
+    if not isinstance(seed, int):
+        raise BadSettings(f"params.yaml: seed: expected a whole number, found {seed!r}")
+    output = paths.STATE / "work" / f"{stage}@{row}"
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    return StageRun(
+        name=f"{stage}@{row}",
+        row=row,
+        seed=seed,
+        settings=settings_type.parse(values[stage], f"{table}.{row}.{stage}"),
+        output=output,
+        references={key: values[key] for key in ("corpus", "backbone") if key in values},
+    )
+
+
+@contextmanager
+def _work_lock(name: str) -> Iterator[None]:
+    lock = paths.STATE / "locks" / f"{name}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(lock, timeout=LOCK_TIMEOUT_SECONDS):
+            yield
+    except Timeout:
+        raise StageFailed(
+            f"{name} is already running in this workspace: wait for it, or stop it"
+        ) from None
+
+
+def _current_code(stage: str, row: str) -> str:
+    code = fingerprint(read_params(), stage, row, Path.cwd())
+    recorded = paths.code(stage, row)
+    if not recorded.exists() or recorded.read_text(encoding="utf-8") != code:
+        raise ChangedWhileRunning(
+            f"{stage}@{row}: its code or settings changed while running, after {recorded} was "
+            "written: run again"
+        )
+    return code
+
+
+def _check_unchanged(run: StageRun, inputs: Inputs, code: str) -> None:
+    stage, row = run.name.split("@")
+    changed = inputs.differences(read_inputs(run.name))
+    now = fingerprint(read_params(), stage, row, Path.cwd())
+    if now != code:
+        before = set(code.splitlines())
+        changed += [line.split()[0] for line in now.splitlines() if line not in before]
+    if changed:
+        raise ChangedWhileRunning(
+            f"{run.name}: changed while running: {', '.join(changed)}\n"
+            "Its result was thrown away, since it belongs to neither state: run again"
+        )
+
+
+def _resolved(run: StageRun) -> dict[str, Any]:
+    settings = run.settings.model_dump(mode="json")
+    return {"row": run.row, "seed": run.seed, **run.references, "settings": settings}
+
+
+def _keep_duration(name: str, seconds: float) -> None:
+    files.write_json(paths.STATE / "durations" / f"{name}.json", {"seconds": round(seconds, 3)})
+
+
+def _record(run: StageRun, inputs: Inputs, code: str) -> None:
+    if not run.metrics:
+        return
+    from tasks.tracking.runs import record_run
+
+    stage, row = run.name.split("@")
+    record_run(
+        stage=stage,
+        row=row,
+        stage_hash=inputs.stage_hash,
+        params=run.settings.model_dump(mode="json"),
+        metrics=run.metrics,
+        tags={"downstream.code": files.sha256_of_text(code)},
+        artifacts=[],
+    )

@@ -1,0 +1,61 @@
+"""The identity of a stage's result: DVC's run-cache key.
+
+It covers the command, the tracked parameters and the content of every dependency (the code
+fingerprint is one of them). Stage, plan, flow and tracking all use this one.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.errors import BadSettings
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a stage reads, at one moment."""
+
+    stage_hash: str
+    needs_device: bool
+    params: dict[str, Any]
+    """Tracked parameters by key path."""
+    files: dict[str, str]
+    """Content hash (md5, as in ``dvc.lock``) by path."""
+
+    def differences(self, later: "Inputs") -> list[str]:
+        """Name the parameters and files that differ between two moments."""
+        mine = {**self.params, **self.files}
+        theirs = {**later.params, **later.files}
+        return sorted(key for key in {*mine, *theirs} if mine.get(key) != theirs.get(key))
+
+
+def read_inputs(name: str) -> Inputs:
+    """Read what ``<stage>@<row>`` depends on as it lies in the workspace now.
+
+    Args:
+        name: the stage as DVC addresses it, for example ``clean@reuters``.
+
+    Raises:
+        BadSettings: DVC cannot resolve the stage, or a dependency is missing.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+    from dvc.stage.cache import _get_stage_hash
+    from dvc.stage.serialize import to_single_stage_lockfile
+
+    try:
+        with Repo() as repo:
+            stage = repo.stage.load_one(name=name)
+            stage.save_deps()
+            entry = to_single_stage_lockfile(stage)
+            return Inputs(
+                stage_hash=_get_stage_hash(stage),
+                needs_device=bool((stage.meta or {}).get("gpu")),
+                params={
+                    key: value
+                    for values in entry.get("params", {}).values()
+                    for key, value in values.items()
+                },
+                files={dep["path"]: dep["md5"] for dep in entry.get("deps", [])},
+            )
+    except DvcException as error:
+        raise BadSettings(f"{name}: {error}; `downstream plan` shows the whole pipeline") from error

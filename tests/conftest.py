@@ -1,0 +1,19 @@
+"""What every test shares."""
+
+import os
+
+from hypothesis import settings
+
+# Timings say nothing on a busy machine, and CI repeats what it found.
+settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("repeatable")
+
+# The libraries' telemetry is off, and nothing looks for a hub.
+os.environ.update(
+    DO_NOT_TRACK="1",
+    GX_ANALYTICS_ENABLED="false",
+    PREFECT_SERVER_ANALYTICS_ENABLED="false",
+    MLFLOW_DISABLE_TELEMETRY="true",
+    HF_HUB_OFFLINE="1",
+    HF_HUB_DISABLE_TELEMETRY="1",
+)
