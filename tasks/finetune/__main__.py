@@ -1,0 +1,16 @@
+"""``python -m tasks.finetune MODEL``: what dvc.yaml calls."""
+
+from tasks.contracts import paths
+from tasks.finetune.settings import Settings
+from tasks.workspace.process import stage_process
+
+if __name__ == "__main__":
+    with stage_process("finetune", Settings) as stage:
+        from tasks.finetune.stage import run
+
+        backbone = paths.pretrained(stage.backbone)
+        train, validation = (paths.split(stage.corpus, part) for part in ("train", "validation"))
+        figures = run(
+            stage.row, backbone, train, validation, stage.output, stage.settings, stage.seed
+        )
+        stage.metrics.update(figures)

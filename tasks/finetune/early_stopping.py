@@ -1,0 +1,46 @@
+"""Early stopping: keep the weights of the best epoch, stop when no better one comes."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from tasks.progress import say
+
+if TYPE_CHECKING:
+    from tasks.objectives.classification import Classification
+
+
+class EarlyStopping:
+    """Watches the validation split after every epoch.
+
+    Attributes:
+        epochs: the validation figures of each epoch.
+        best_epoch: the epoch (counted from 1) with the highest accuracy; of equals, the lower loss.
+    """
+
+    def __init__(self, task: Classification, patience: int) -> None:
+        self.epochs: list[dict[str, float]] = []
+        self.best_epoch = 0
+        self._task = task
+        self._patience = patience
+        self._best_weights: dict[str, Any] = {}
+
+    def after_epoch(self, epoch: int) -> bool:
+        """Validate; return True when ``patience`` epochs have brought nothing better."""
+        figures = self._task.validate()
+        self.epochs.append(figures)
+        accuracy, loss = figures["accuracy"], figures["loss"]
+        say(f"epoch {epoch}: validation accuracy {accuracy:.4f}, loss {loss:.4f}")
+        if not self.best_epoch or _rank(figures) > _rank(self.epochs[self.best_epoch - 1]):
+            self.best_epoch = epoch
+            self._best_weights = copy.deepcopy(self._task.model.state_dict())
+        return epoch - self.best_epoch >= self._patience
+
+    def restore_best(self) -> None:
+        """Put the best epoch's weights back."""
+        self._task.model.load_state_dict(self._best_weights)
+
+
+def _rank(figures: dict[str, float]) -> tuple[float, float]:
+    return figures["accuracy"], -figures["loss"]

@@ -1,0 +1,56 @@
+"""A convolutional autoencoder (Masci et al., 2011): the encoder is the backbone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from tasks.contracts import settings as contract
+from tasks.models import image as family
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tasks.models.traits import ImageTraits
+
+GROUPS = 8
+
+
+class Settings(contract.Settings):
+    """The sizes of the autoencoder."""
+
+    channels: int = Field(32, ge=8, multiple_of=8, description="channels of the first convolution")
+    code_size: int = Field(64, ge=1, description="features of the code between the two halves")
+
+
+def build(settings: Settings, traits: ImageTraits) -> nn.ModuleDict:
+    """Return ``encoder`` (N C H W to N F) and ``decoder`` (N F to N C H W, in 0 to 1)."""
+    from torch import nn
+
+    channels = settings.channels
+    height, width = (traits.height + 1) // 2, (traits.width + 1) // 2
+    flat = 2 * channels * height * width
+    encoder = nn.Sequential(
+        nn.Conv2d(traits.channels, channels, 3, padding=1),
+        nn.GroupNorm(GROUPS, channels),
+        nn.ReLU(),
+        nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1),
+        nn.GroupNorm(GROUPS, 2 * channels),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(flat, settings.code_size),
+    )
+    decoder = nn.Sequential(
+        nn.Linear(settings.code_size, flat),
+        nn.ReLU(),
+        nn.Unflatten(1, (2 * channels, height, width)),
+        nn.Upsample(size=(traits.height, traits.width)),
+        nn.Conv2d(2 * channels, channels, 3, padding=1),
+        nn.GroupNorm(GROUPS, channels),
+        nn.ReLU(),
+        nn.Conv2d(channels, traits.channels, 3, padding=1),
+        nn.Sigmoid(),
+    )
+    parts = nn.ModuleDict({"encoder": encoder, "decoder": decoder})
+    return family.assemble(parts, "autoencoder", settings, traits)

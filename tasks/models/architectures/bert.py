@@ -1,0 +1,54 @@
+"""BERT (Devlin et al., 2019, https://arxiv.org/abs/1810.04805), transformers' architecture.
+
+Saved as ``BertForPreTraining``, so that ``AutoModel.from_pretrained`` loads the encoder, and a
+later pretraining can go on with both heads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from pydantic import Field, model_validator
+
+from tasks.contracts import settings as contract
+from tasks.models import text as family
+
+if TYPE_CHECKING:
+    from transformers import BertForPreTraining
+
+    from tasks.models.traits import TextTraits
+
+
+class Settings(contract.Settings):
+    """The sizes of a BERT."""
+
+    layers: int = Field(4, ge=1, description="transformer layers")
+    hidden_size: int = Field(256, ge=8, description="width of the residual stream")
+    heads: int = Field(4, ge=1, description="attention heads; must divide hidden_size")
+    positions: int = Field(256, ge=8, le=8192, description="longest sequence, in tokens")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of activations dropped")
+
+    @model_validator(mode="after")
+    def _heads_divide_hidden_size(self) -> Self:
+        if self.hidden_size % self.heads:
+            raise ValueError(f"heads ({self.heads}) must divide hidden_size ({self.hidden_size})")
+        return self
+
+
+def build(settings: Settings, traits: TextTraits) -> BertForPreTraining:
+    """Return a BERT with both pretraining heads and random weights."""
+    from transformers import BertConfig, BertForPreTraining
+
+    config = BertConfig(
+        vocab_size=traits.vocabulary_size,
+        pad_token_id=traits.padding_token,
+        hidden_size=settings.hidden_size,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=settings.heads,
+        intermediate_size=4 * settings.hidden_size,
+        max_position_embeddings=settings.positions,
+        hidden_dropout_prob=settings.dropout,
+        attention_probs_dropout_prob=settings.dropout,
+        attn_implementation=family.attention(),
+    )
+    return BertForPreTraining(config)

@@ -1,0 +1,58 @@
+"""A finished classifier, as evaluation and serving use it: contents in, scores out, in fp32."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasks.models.folder import architecture_of, description
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+BATCH_SIZE = 64
+
+
+class Classifier:
+    """A model folder, loaded.
+
+    Attributes:
+        labels: the class names, in the order of the columns of ``scores``.
+        modality: ``"text"`` or ``"image"``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        import torch
+
+        about = description(folder)
+        self.labels: list[str] = about["labels"]
+        self.modality: str = about["modality"]
+        self._folder = folder
+        self._family: Any = architecture_of(folder).family
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._model = self._family.load_classifier(folder).to(self._device).eval()
+
+    def scores(self, contents: Sequence[str] | Sequence[bytes]) -> np.ndarray:
+        """Return the probability of each label, num_records × num_labels, float32.
+
+        Records of like length share a batch, so that little is computed on padding.
+        """
+        import torch
+
+        inputs = self._family.inputs(contents, self._folder)
+        order = np.argsort(inputs.lengths, kind="stable")
+        scores = np.zeros((len(order), len(self.labels)), dtype=np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(order), BATCH_SIZE):
+                chosen = order[start : start + BATCH_SIZE]
+                batch = {k: v.to(self._device) for k, v in inputs.batch(chosen).items()}
+                logits = self._family.logits(self._model, batch)
+                scores[chosen] = torch.softmax(logits.float(), dim=-1).cpu().numpy()
+        return scores
+
+
+def load_classifier(folder: Path) -> Classifier:
+    """Load the classifier in ``data/finetune/<model>/model`` or ``…/twin``."""
+    return Classifier(folder)

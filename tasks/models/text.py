@@ -1,0 +1,132 @@
+"""The family of text models: transformers' classes, fed with token ids.
+
+Dimensions: N sequences, T tokens (the longest of a batch), K labels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasks.contracts import files
+from tasks.models.tokenizer import load_tokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from jaxtyping import Float
+    from torch import Tensor, nn
+
+MODALITY = "text"
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
+
+
+@dataclass(frozen=True)
+class TokenInputs:
+    """Token ids of each text, from ``[CLS]`` to ``[SEP]``."""
+
+    ids: list[list[int]]
+    padding_token: int
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens a text."""
+        return np.array([len(ids) for ids in self.ids], dtype=np.int64)
+
+    def batch(self, indices: np.ndarray) -> dict[str, Tensor]:
+        """Return padded ``input_ids`` and ``attention_mask``, both N T."""
+        chosen = [self.ids[index] for index in indices]
+        return pad(chosen, self.padding_token)
+
+
+def pad(sequences: Sequence[Sequence[int]], padding_token: int) -> dict[str, Tensor]:
+    """Return ``input_ids`` and ``attention_mask``, both N T, of sequences padded to the longest."""
+    import torch
+
+    longest = max(map(len, sequences))
+    ids = np.full((len(sequences), longest), padding_token, dtype=np.int64)
+    mask = np.zeros((len(sequences), longest), dtype=np.int64)
+    for row, sequence in enumerate(sequences):
+        ids[row, : len(sequence)] = sequence
+        mask[row, : len(sequence)] = 1
+    return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+
+
+def inputs(contents: Sequence[str], folder: Path) -> TokenInputs:
+    """Tokenise texts for the model in ``folder``, cut to the positions it has."""
+    tokenizer = load_tokenizer(folder)
+    positions = files.read_json(folder / "config.json")["max_position_embeddings"]
+    tokenizer.enable_truncation(positions)
+    encodings = tokenizer.encode_batch_fast(list(contents))
+    padding = files.read_json(folder / "config.json")["pad_token_id"]
+    return TokenInputs([encoding.ids for encoding in encodings], padding)
+
+
+def attention() -> str:
+    """Return the fastest attention for this machine.
+
+    On a CPU, the backward pass of torch's fused attention takes longer than plain matrix products.
+    """
+    import torch
+
+    return "sdpa" if torch.cuda.is_available() else "eager"
+
+
+def _quiet_transformers() -> None:
+    """Switch off load reports and bars: a new head is meant to be new, and bars are ours."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def new_classifier(folder: Path, num_labels: int, *, pretrained: bool) -> nn.Module:
+    """Return a sequence classifier on the backbone in ``folder``, or on a random one like it."""
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    _quiet_transformers()
+    config = AutoConfig.from_pretrained(folder, num_labels=num_labels)
+    config.architectures = None
+    implementation = {"attn_implementation": attention()}
+    if not pretrained:
+        return AutoModelForSequenceClassification.from_config(config, **implementation)
+    return AutoModelForSequenceClassification.from_pretrained(
+        folder, config=config, **implementation
+    )
+
+
+def load_classifier(folder: Path) -> nn.Module:
+    """Return a finished classifier."""
+    from transformers import AutoModelForSequenceClassification
+
+    _quiet_transformers()
+    return AutoModelForSequenceClassification.from_pretrained(
+        folder, attn_implementation=attention()
+    )
+
+
+def logits(classifier: nn.Module, batch: dict[str, Tensor]) -> Float[Tensor, "N K"]:
+    """Return the logits of a batch made by ``TokenInputs``."""
+    output: Tensor = classifier(**batch).logits
+    return output
+
+
+def backbone(classifier: Any) -> nn.Module:
+    """Return the part that ``frozen`` finetuning leaves alone."""
+    module: nn.Module = classifier.base_model
+    return module
+
+
+def save(model: Any, folder: Path) -> None:
+    """Write ``config.json`` and ``model.safetensors``."""
+    _quiet_transformers()
+    model.save_pretrained(folder)
+
+
+def copy_inputs(source: Path, folder: Path) -> None:
+    """Copy what turns texts into inputs, the tokenizer, from one model's folder to another."""
+    for name in _TOKENIZER_FILES:
+        files.write_text(folder / name, (source / name).read_text(encoding="utf-8"))

@@ -1,0 +1,79 @@
+"""WordPiece tokenizers, trained on a corpus and saved as transformers expects them.
+
+The normaliser folds case and width and sets each CJK character apart, so that text in scripts
+without spaces between words is tokenised too.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.contracts import files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenizers import Tokenizer
+
+PADDING, UNKNOWN, START, SEPARATOR, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
+SPECIAL_TOKENS = (PADDING, UNKNOWN, START, SEPARATOR, MASK)
+
+
+def token_id(token: str) -> int:
+    """Return the id of a special token; they come first in every vocabulary, in this order."""
+    return SPECIAL_TOKENS.index(token)
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
+    """Learn a WordPiece vocabulary (Schuster and Nakajima, 2012).
+
+    Args:
+        texts: the training texts.
+        vocabulary_size: the most tokens the vocabulary may have; a small corpus yields fewer.
+    """
+    from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers.models import WordPiece
+
+    tokenizer = Tokenizer(WordPiece(unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFKC(), normalizers.BertNormalizer(lowercase=True)]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocabulary_size,
+        min_frequency=2,
+        special_tokens=list(SPECIAL_TOKENS),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.BertProcessing(
+        (SEPARATOR, token_id(SEPARATOR)), (START, token_id(START))
+    )
+    return tokenizer
+
+
+def save_tokenizer(tokenizer: Tokenizer, folder: Path, num_positions: int) -> None:
+    """Write ``tokenizer.json`` and what ``AutoTokenizer`` needs beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files.write_text(folder / "tokenizer.json", tokenizer.to_str(pretty=True))
+    files.write_json(
+        folder / "tokenizer_config.json",
+        {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": num_positions,
+            "pad_token": PADDING,
+            "unk_token": UNKNOWN,
+            "cls_token": START,
+            "sep_token": SEPARATOR,
+            "mask_token": MASK,
+        },
+    )
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """Read ``tokenizer.json``."""
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))

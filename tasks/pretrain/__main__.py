@@ -1,0 +1,13 @@
+"""``python -m tasks.pretrain BACKBONE``: what dvc.yaml calls."""
+
+from tasks.contracts import paths
+from tasks.pretrain.settings import Settings
+from tasks.workspace.process import stage_process
+
+if __name__ == "__main__":
+    with stage_process("pretrain", Settings) as stage:
+        from tasks.pretrain.stage import run
+
+        train, validation = (paths.split(stage.corpus, part) for part in ("train", "validation"))
+        figures = run(stage.row, train, validation, stage.output, stage.settings, stage.seed)
+        stage.metrics.update(figures)
