@@ -102,7 +102,8 @@ def read_schema(path: Path) -> pa.Schema:
 
 def read_batches(path: Path) -> Iterator[pa.RecordBatch]:
     """Yield the records of a file in constant memory."""
-    with pq.ParquetFile(path) as file:
+    # pre_buffer would keep the whole compressed file in memory.
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         yield from file.iter_batches(batch_size=ROWS_PER_GROUP)
 
 

@@ -83,10 +83,13 @@ def _train_one(
 
     make_deterministic(seed)
     family = architecture_of(backbone).family
-    classifier = family.new_classifier(backbone, len(labels), pretrained=name == "model")
+    classifier = family.new_classifier(
+        backbone, len(labels), pretrained=name == "model", dropout=settings.dropout
+    )
     if settings.mode == "frozen":
         family.backbone(classifier).requires_grad_(False)
-    inputs = [family.inputs(split.contents, backbone) for split in splits]
+    family.copy_inputs(backbone, output, settings.tokens)
+    inputs = [family.inputs(split.contents, output) for split in splits]
     task = Classification(
         family, classifier, inputs[0], splits[0].labels, inputs[1], splits[1].labels
     )
@@ -103,7 +106,6 @@ def _save(family: Any, classifier: Any, backbone: Path, output: Path, labels: li
         classifier.config.id2label = dict(enumerate(labels))
         classifier.config.label2id = {label: place for place, label in enumerate(labels)}
     family.save(classifier, output)
-    family.copy_inputs(backbone, output)
     about = description(backbone)
     describe(
         output,

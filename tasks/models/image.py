@@ -117,18 +117,21 @@ def assemble(
     return parts
 
 
-def add_head(model: Any, num_labels: int) -> nn.ModuleDict:
+def add_head(model: Any, num_labels: int, dropout: float = 0.0) -> nn.ModuleDict:
     """Put a linear classification head on a model's encoder; its decoder goes."""
     from torch import nn
 
     traits = ImageTraits(**model.config["traits"])
-    head = nn.Linear(num_features(model["encoder"], traits), num_labels)
+    features = num_features(model["encoder"], traits)
+    head = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, num_labels))
     classifier: Any = nn.ModuleDict({"encoder": model["encoder"], "head": head})
     classifier.config = {**model.config, "num_labels": num_labels}
     return classifier
 
 
-def new_classifier(folder: Path, num_labels: int, *, pretrained: bool) -> nn.ModuleDict:
+def new_classifier(
+    folder: Path, num_labels: int, *, pretrained: bool, dropout: float = 0.0
+) -> nn.ModuleDict:
     """Return a head on the encoder in ``folder``, or on a random one like it."""
     architecture, settings, traits = _read_config(folder)
     model = registry.load("tasks.models.architectures", architecture, str(folder)).build(
@@ -136,7 +139,7 @@ def new_classifier(folder: Path, num_labels: int, *, pretrained: bool) -> nn.Mod
     )
     if pretrained:
         _load_weights(model["encoder"], folder, "encoder.")
-    return add_head(model, num_labels)
+    return add_head(model, num_labels, dropout)
 
 
 def load_classifier(folder: Path) -> nn.ModuleDict:
@@ -170,8 +173,9 @@ def save(model: Any, folder: Path) -> None:
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
 
 
-def copy_inputs(source: Path, folder: Path) -> None:
-    """Copy nothing: what turns images into inputs is in ``config.json``."""
+def copy_inputs(source: Path, folder: Path, tokens: int) -> None:  # noqa: ARG001 - text has tokens
+    """Copy what turns images into inputs, the shape in ``config.json``, to another folder."""
+    files.write_json(folder / CONFIG, files.read_json(source / CONFIG))
 
 
 def _read_config(folder: Path) -> tuple[str, Any, ImageTraits]:

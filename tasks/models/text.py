@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.contracts import files
-from tasks.models.tokenizer import load_tokenizer
+from tasks.models.tokenizer import PADDING, TOKENIZER, TOKENIZER_CONFIG, load_tokenizer, token_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MODALITY = "text"
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
 @dataclass(frozen=True)
@@ -56,13 +55,11 @@ def pad(sequences: Sequence[Sequence[int]], padding_token: int) -> dict[str, Ten
 
 
 def inputs(contents: Sequence[str], folder: Path) -> TokenInputs:
-    """Tokenise texts for the model in ``folder``, cut to the positions it has."""
+    """Tokenise texts for the model in ``folder``, cut to the length it was trained with."""
     tokenizer = load_tokenizer(folder)
-    positions = files.read_json(folder / "config.json")["max_position_embeddings"]
-    tokenizer.enable_truncation(positions)
+    tokenizer.enable_truncation(files.read_json(folder / TOKENIZER_CONFIG)["model_max_length"])
     encodings = tokenizer.encode_batch_fast(list(contents))
-    padding = files.read_json(folder / "config.json")["pad_token_id"]
-    return TokenInputs([encoding.ids for encoding in encodings], padding)
+    return TokenInputs([encoding.ids for encoding in encodings], token_id(PADDING))
 
 
 def attention() -> str:
@@ -83,13 +80,16 @@ def _quiet_transformers() -> None:
     logging.disable_progress_bar()
 
 
-def new_classifier(folder: Path, num_labels: int, *, pretrained: bool) -> nn.Module:
+def new_classifier(
+    folder: Path, num_labels: int, *, pretrained: bool, dropout: float = 0.0
+) -> nn.Module:
     """Return a sequence classifier on the backbone in ``folder``, or on a random one like it."""
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     _quiet_transformers()
     config = AutoConfig.from_pretrained(folder, num_labels=num_labels)
     config.architectures = None
+    config.hidden_dropout_prob = config.classifier_dropout = dropout
     implementation = {"attn_implementation": attention()}
     if not pretrained:
         return AutoModelForSequenceClassification.from_config(config, **implementation)
@@ -126,7 +126,15 @@ def save(model: Any, folder: Path) -> None:
     model.save_pretrained(folder)
 
 
-def copy_inputs(source: Path, folder: Path) -> None:
-    """Copy what turns texts into inputs, the tokenizer, from one model's folder to another."""
-    for name in _TOKENIZER_FILES:
-        files.write_text(folder / name, (source / name).read_text(encoding="utf-8"))
+def copy_inputs(source: Path, folder: Path, tokens: int) -> None:
+    """Copy what turns texts into inputs, the tokenizer, from one model's folder to another.
+
+    Args:
+        source: the backbone's folder.
+        folder: the classifier's.
+        tokens: texts are cut to so many, or to the source's positions if those are fewer.
+    """
+    files.write_text(folder / TOKENIZER, (source / TOKENIZER).read_text(encoding="utf-8"))
+    config = files.read_json(source / TOKENIZER_CONFIG)
+    longest = min(tokens, config["model_max_length"])
+    files.write_json(folder / TOKENIZER_CONFIG, {**config, "model_max_length": longest})

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 PADDING, UNKNOWN, START, SEPARATOR, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
+TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 SPECIAL_TOKENS = (PADDING, UNKNOWN, START, SEPARATOR, MASK)
 
 
@@ -57,9 +58,9 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, num_positions: int) -> None:
     """Write ``tokenizer.json`` and what ``AutoTokenizer`` needs beside it."""
     folder.mkdir(parents=True, exist_ok=True)
-    files.write_text(folder / "tokenizer.json", tokenizer.to_str(pretty=True))
+    files.write_text(folder / TOKENIZER, tokenizer.to_str(pretty=True))
     files.write_json(
-        folder / "tokenizer_config.json",
+        folder / TOKENIZER_CONFIG,
         {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": num_positions,
@@ -76,4 +77,4 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     """Read ``tokenizer.json``."""
     from tokenizers import Tokenizer
 
-    return Tokenizer.from_file(str(folder / "tokenizer.json"))
+    return Tokenizer.from_file(str(folder / TOKENIZER))

@@ -1,0 +1,7 @@
+"""clean: records repaired, identified by their content, without empty and repeated ones.
+
+Reads ``data/collect/<corpus>/records.parquet``. Writes ``data/clean/<corpus>/records.parquet`` (the
+columns of :func:`tasks.contracts.records.cleaned_schema`) and ``report.json``, where every dropped
+record is counted by reason. A record that stands in two official splits stays in both: that is a
+finding of ``validate``.
+"""

@@ -1,0 +1,11 @@
+"""``python -m tasks.clean CORPUS``: what dvc.yaml calls."""
+
+from tasks.clean.settings import Settings
+from tasks.contracts import paths
+from tasks.workspace.process import stage_process
+
+if __name__ == "__main__":
+    with stage_process("clean", Settings) as stage:
+        from tasks.clean.stage import run
+
+        run(paths.collected(stage.row), stage.output, stage.settings)

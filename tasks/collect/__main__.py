@@ -1,0 +1,12 @@
+"""``python -m tasks.collect CORPUS``: what dvc.yaml calls."""
+
+from tasks.collect.settings import Settings
+from tasks.contracts import paths
+from tasks.workspace.process import stage_process
+
+if __name__ == "__main__":
+    with stage_process("collect", Settings) as stage:
+        from tasks.collect.stage import run
+
+        folder, pin = paths.sources(stage.row), paths.pin(stage.row)
+        run(stage.row, folder, pin, stage.output, stage.settings)

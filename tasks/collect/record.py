@@ -1,0 +1,49 @@
+"""One record as a source yields it, before it becomes a row of Parquet."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from tasks.contracts.paths import Part
+from tasks.contracts.records import Modality, collected_schema
+
+# A batch ends at either limit, so that a batch of large images still fits into memory.
+BATCH_RECORDS = 10_000
+BATCH_BYTES = 64 * 2**20
+
+
+class Record(NamedTuple):
+    """One text or image, as found; the fields are the columns of ``collected_schema``."""
+
+    content: str | bytes
+    label: str | None
+    split: Part | None
+    source: str
+    row: int
+
+
+def modality_of(record: Record) -> Modality:
+    """Tell a text from an image."""
+    return "text" if isinstance(record.content, str) else "image"
+
+
+def as_batches(records: Iterable[Record], modality: Modality) -> Iterator[pa.RecordBatch]:
+    """Group records of one modality into Arrow batches of bounded size."""
+    pending: list[Record] = []
+    num_bytes = 0
+    for record in records:
+        pending.append(record)
+        num_bytes += len(record.content)
+        if len(pending) >= BATCH_RECORDS or num_bytes >= BATCH_BYTES:
+            yield _batch(pending, modality)
+            pending, num_bytes = [], 0
+    if pending:
+        yield _batch(pending, modality)
+
+
+def _batch(records: list[Record], modality: Modality) -> pa.RecordBatch:
+    schema = collected_schema(modality)
+    columns: list[Any] = list(zip(*records, strict=True))
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -1,0 +1,101 @@
+"""The columns of a table, and what may stand in them."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import Field
+
+from tasks.contracts.settings import Settings
+from tasks.errors import BadInput, one_of
+
+# What a reader yields for each row of a file: the text or image, and the label.
+Row = tuple[str | bytes, str | None]
+
+
+class TableSettings(Settings):
+    """Where the text or image and the label stand in a table."""
+
+    text: str = Field("text", min_length=1, description="name of the column with the text")
+    image: str = Field(
+        "", description="name of the column with encoded images (Parquet); instead of `text`"
+    )
+    label: str = Field("label", description="name of the column with the class; '' where none is")
+    header_rows: int = Field(
+        1,
+        ge=1,
+        description="csv, tsv, tab: rows before the data; the first holds the columns' names",
+    )
+    quote: str = Field(
+        '"',
+        max_length=1,
+        description="csv, tsv, tab: what encloses a value; '' where quotes are plain text",
+    )
+
+    @property
+    def content(self) -> str:
+        """The column with the text or the image."""
+        return self.image or self.text
+
+
+def check_column(column: str, columns: Iterable[str], key: str, where: str) -> None:
+    """Refuse a table without a column that the settings name.
+
+    Args:
+        column: the name looked for.
+        columns: the names there are.
+        key: the setting that holds the name.
+        where: the file, and the row where rows differ.
+
+    Raises:
+        BadInput: it is not there; the message lists the columns.
+    """
+    if column not in (known := list(columns)):
+        raise BadInput(
+            f"{where} has no column {column!r} (setting {key}); {one_of(column, known)}"
+            + ("; '' if the records have no labels" if key == "label" else "")
+        )
+
+
+def check_columns(settings: TableSettings, columns: Iterable[str], where: str) -> None:
+    """Refuse a table without one of the columns that the settings name.
+
+    Raises:
+        BadInput: one is missing.
+    """
+    known = list(columns)
+    check_column(settings.content, known, "image" if settings.image else "text", where)
+    if settings.label:
+        check_column(settings.label, known, "label", where)
+
+
+def as_text(value: Any, where: str) -> str:
+    """Return a text as found; a missing one is empty, so that ``clean`` counts it.
+
+    Raises:
+        BadInput: the value is not text.
+    """
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadInput(
+            f"{where}: expected text, found {value!r:.40}: name another column in `text`"
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadInput(f"{where}: half a surrogate pair is no text: repair the file") from None
+    return value
+
+
+def as_label(value: Any, where: str) -> str | None:
+    """Return a label as text; empty and NaN mean that there is none.
+
+    Raises:
+        BadInput: the value is a list or a mapping.
+    """
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if not isinstance(value, str | int | float):
+        raise BadInput(f"{where}: expected a label, found {value!r:.40}: one class a record")
+    return as_text(str(value), where)

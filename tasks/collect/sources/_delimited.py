@@ -1,0 +1,72 @@
+"""Rows of csv, tsv and tab files."""
+
+import csv
+from collections.abc import Iterator
+
+from tasks.collect.sources._columns import Row, TableSettings, check_columns
+from tasks.collect.sources._lines import decoded
+from tasks.collect.sources._members import Member
+from tasks.errors import BadInput
+
+_DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+# A quote that is never closed would otherwise swallow the rest of a large file.
+MAXIMUM_VALUE_CHARACTERS = 64 * 2**20
+
+
+def rows(member: Member, settings: TableSettings) -> Iterator[Row]:
+    """Yield text and label of each row; a blank row is an empty record, for ``clean`` to count.
+
+    Raises:
+        BadInput: a column is missing, a quote is broken, a row has too many or too few values, or
+            bytes are not UTF-8.
+    """
+    if settings.image:
+        raise BadInput(
+            f"{member.name}: a {member.suffix} file holds no images (setting image): use Parquet, "
+            "or folders of images by class"
+        )
+    with member.open() as file:
+        found = _parsed(member, settings, decoded(file, member.name))
+        names = next(found, [])
+        if not names:
+            raise BadInput(f"{member.name} is empty: expected a first row with the columns' names")
+        check_columns(settings, names, member.name)
+        text = names.index(settings.text)
+        label = names.index(settings.label) if settings.label else None
+        for _ in range(settings.header_rows - 1):
+            next(found, None)
+        for row, values in enumerate(found, start=1):
+            if values and len(values) != len(names):
+                raise BadInput(
+                    f"{member.name}: row {row} has {len(values)} values, expected {len(names)}: "
+                    "quote a value that holds a delimiter"
+                )
+            yield (
+                values[text] if values else "",
+                (values[label] or None) if values and label is not None else None,
+            )
+
+
+def _parsed(member: Member, settings: TableSettings, lines: Iterator[str]) -> Iterator[list[str]]:
+    csv.field_size_limit(MAXIMUM_VALUE_CHARACTERS)
+    reader = csv.reader(
+        lines,
+        delimiter=_DELIMITERS[member.suffix],
+        quotechar=settings.quote or None,
+        quoting=csv.QUOTE_MINIMAL if settings.quote else csv.QUOTE_NONE,
+        strict=True,
+    )
+    row = 1 - settings.header_rows
+    while True:
+        first_line = reader.line_num + 1
+        try:
+            values = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise BadInput(
+                f"{member.name}: row {row} (line {first_line}) has a broken quote or line end: "
+                f"{error}. Mend it, or set quote: '' if quotes are plain text"
+            ) from None
+        yield values
+        row += 1

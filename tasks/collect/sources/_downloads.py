@@ -1,0 +1,51 @@
+"""What was downloaded, kept by its sha256 and checked before it is opened."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tasks.contracts.files import sha256
+from tasks.errors import BadInput
+
+# Downloads one file into the folder it is given, and returns its path.
+Fetch = Callable[[Path], Path]
+
+
+def keep(downloads: Path, fetch: Fetch) -> dict[str, Any]:
+    """Download a file and keep it at ``<downloads>/<sha256>/<name>``.
+
+    Returns:
+        Its pin: ``file`` (the name) and ``sha256``.
+    """
+    downloads.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=downloads) as folder:
+        path = fetch(Path(folder))
+        pin = {"file": path.name, "sha256": sha256(path)}
+        final = kept(downloads, pin)
+        final.parent.mkdir(exist_ok=True)
+        path.replace(final)
+    return pin
+
+
+def kept(downloads: Path, pin: dict[str, Any]) -> Path:
+    """Return where the file of a pin is kept."""
+    return downloads / str(pin["sha256"]) / Path(str(pin["file"])).name
+
+
+def pinned(downloads: Path, identity: str, pin: dict[str, Any], fetch: Fetch) -> Path:
+    """Return the pinned file; a kept one that still has its sha256 needs no network.
+
+    Raises:
+        BadInput: what was downloaded has another sha256.
+    """
+    path = kept(downloads, pin)
+    if path.is_file() and sha256(path) == pin["sha256"]:
+        return path
+    found = keep(downloads, fetch)
+    if found["sha256"] != pin["sha256"]:
+        raise BadInput(
+            f"{identity}: expected sha256 {pin['sha256']} (pin.json), downloaded {found['sha256']} "
+            f"({found['file']}): it was not opened; if the change is wanted, `downstream refresh`"
+        )
+    return path

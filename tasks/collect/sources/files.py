@@ -1,0 +1,39 @@
+"""Local files: what lies in ``data/sources/<corpus>/``."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import Field
+
+from tasks.collect.place import Place
+from tasks.collect.record import Record
+from tasks.collect.sources._columns import TableSettings
+from tasks.collect.sources._formats import read_member
+from tasks.collect.sources._members import in_folder
+from tasks.collect.sources._selection import Selection, select
+
+
+class Settings(TableSettings):
+    """Local csv, tsv, jsonl, parquet, txt (also gzipped or zipped), and folders of images."""
+
+    kind: Literal["files"] = "files"
+    path: Selection = Field(
+        "**/*",
+        description="glob within data/sources/<corpus>/, several, or those of each official split",
+    )
+
+
+def identities(settings: Settings) -> list[str]:  # noqa: ARG001 - an entry's signature
+    """Return no names: DVC hashes local files itself."""
+    return []
+
+
+def resolve(settings: Settings, place: Place) -> dict[str, dict[str, Any]]:  # noqa: ARG001 - an entry's signature
+    """Return no pins."""
+    return {}
+
+
+def read(settings: Settings, place: Place) -> Iterator[Record]:
+    """Yield the records of all files that are chosen, sorted by path."""
+    for member, split in select(in_folder(place.folder), settings.path, str(place.folder)):
+        yield from read_member(member, split, settings, f"files:{member.name}")

@@ -1,0 +1,189 @@
+"""Data sets of the Hugging Face hub, at a pinned revision; no code of theirs is run."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from tasks.collect.place import Place
+from tasks.collect.record import Record
+from tasks.collect.sources._columns import TableSettings, as_label, as_text, check_columns
+from tasks.collect.sources._parquet import image_bytes
+from tasks.contracts.files import sha256_of_folder
+from tasks.contracts.paths import PARTS, Part
+from tasks.errors import BadInput, Unreachable
+
+
+class Settings(TableSettings):
+    """A data set that ``datasets.load_dataset`` knows."""
+
+    kind: Literal["hub"] = "hub"
+    id: str = Field(
+        min_length=1, description="name on the hub, or a local folder that begins with ./ ../ or /"
+    )
+    config: str = Field("", description="configuration of the data set; '' for its only one")
+    revision: str = Field("main", min_length=1, description="branch, tag or commit to pin")
+    splits: dict[Part, str] = Field(
+        {}, description="the data set's split for each official one; {} where the names agree"
+    )
+
+
+def identities(settings: Settings) -> list[str]:
+    """Return the name of the data set's pin."""
+    return [f"hub:{settings.id}@{settings.revision}"]
+
+
+def resolve(settings: Settings, place: Place) -> dict[str, dict[str, Any]]:  # noqa: ARG001 - an entry's signature
+    """Return the exact commit, or the sha256 of a local folder.
+
+    Raises:
+        BadInput: there is no such data set.
+        Unreachable: the hub does not answer.
+    """
+    identity = identities(settings)[0]
+    if _is_local(settings):
+        return {identity: {"sha256": _folder_sha256(settings)}}
+    return {identity: {"revision": _commit(settings, settings.revision)}}
+
+
+def read(settings: Settings, place: Place) -> Iterator[Record]:
+    """Yield the records of each official split.
+
+    Raises:
+        BadInput: the data set, a split or a column does not exist, or a folder has changed.
+        MissingPin: the data set is not pinned.
+        Unreachable: the hub does not answer.
+    """
+    pin = place.pin(identities(settings)[0])
+    if _is_local(settings):
+        if (found := _folder_sha256(settings)) != pin["sha256"]:
+            raise BadInput(
+                f"{settings.id}: expected sha256 {pin['sha256']} (pin.json), found {found}: "
+                f"if the change is wanted, `downstream refresh {place.corpus}`"
+            )
+    elif not _offline():
+        _commit(settings, pin["revision"])  # one quick question, where load_dataset asks for long
+    splits = _load(settings, pin.get("revision"), place.downloads / "hub")
+    for part, name in _official(settings, list(splits)):
+        yield from _records(splits[name], settings, part, name)
+
+
+def _is_local(settings: Settings) -> bool:
+    return settings.id.startswith(("./", "../", "/"))
+
+
+def _folder_sha256(settings: Settings) -> str:
+    if not Path(settings.id).is_dir():
+        raise BadInput(f"{settings.id} is not a folder (setting id)")
+    return sha256_of_folder(Path(settings.id))
+
+
+def _prepare_libraries() -> None:
+    """Keep the libraries from reporting home, and ``datasets`` from importing torch."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("USE_TORCH", "0")
+
+
+def _offline() -> bool:
+    _prepare_libraries()
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE)
+
+
+def _commit(settings: Settings, revision: str) -> str:
+    _prepare_libraries()
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        return str(HfApi().dataset_info(settings.id, revision=revision).sha)
+    except HFValidationError as error:
+        raise BadInput(f"hub {settings.id}: {error}") from None
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        if status in (408, 429) or status >= 500:
+            raise Unreachable(
+                f"the hub answers {status} for {settings.id}: try again later"
+            ) from None
+        raise BadInput(
+            f"the hub has no data set {settings.id} at {revision} for you (answer {status}): check "
+            "id and revision, and HF_TOKEN if it is private"
+        ) from None
+    except Exception as error:
+        if not _is_network(error):
+            raise
+        raise Unreachable(
+            f"the Hugging Face hub does not answer for {settings.id} ({type(error).__name__}): "
+            "check the network and run again"
+        ) from None
+
+
+def _is_network(error: BaseException) -> bool:
+    """Tell a network failure whatever HTTP library the hub's client is built on."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"ConnectionError", "TransportError", "RequestException", "Timeout"})
+
+
+def _load(settings: Settings, revision: str | None, cache: Path) -> Any:
+    _prepare_libraries()
+    import datasets
+
+    datasets.disable_progress_bars()
+    options = {} if revision is None else {"revision": revision}
+    try:
+        return datasets.load_dataset(
+            settings.id, settings.config or None, cache_dir=str(cache), **options
+        )
+    except ConnectionError as error:
+        raise Unreachable(f"hub {settings.id}: {error}: check the network and run again") from None
+    except (
+        ValueError,
+        FileNotFoundError,
+        RuntimeError,
+        datasets.exceptions.DatasetsError,
+    ) as error:
+        raise BadInput(f"hub {settings.id}: {' '.join(str(error).split())[:300]}") from None
+
+
+def _official(settings: Settings, names: list[str]) -> list[tuple[Part, str]]:
+    chosen = dict(settings.splits) or {part: part for part in PARTS if part in names}
+    unknown = set(chosen.values()) - set(names) if settings.splits else set(names) - set(PARTS)
+    if unknown:
+        raise BadInput(
+            f"hub {settings.id} has the splits {', '.join(names)}; say in `splits` which of them "
+            f"stand for {', '.join(PARTS)} ({', '.join(sorted(unknown))} does not fit)"
+        )
+    return [(part, chosen[part]) for part in PARTS if part in chosen]
+
+
+def _records(split: Any, settings: Settings, part: Part, name: str) -> Iterator[Record]:
+    import datasets
+
+    source = f"hub:{settings.id}/{name}"
+    check_columns(settings, split.column_names, source)
+    if settings.image and isinstance(split.features[settings.image], datasets.Image):
+        split = split.cast_column(settings.image, datasets.Image(decode=False))
+    classes = getattr(split.features[settings.label], "names", None) if settings.label else None
+    for row, values in enumerate(split, start=1):
+        where = f"{source}: row {row}"
+        label = values[settings.label] if settings.label else None
+        if classes is not None and label is not None:
+            label = classes[label] if label >= 0 else None
+        yield Record(
+            _content(values[settings.content], settings, where),
+            as_label(label, where),
+            part,
+            source,
+            row,
+        )
+
+
+def _content(value: Any, settings: Settings, where: str) -> str | bytes:
+    if not settings.image:
+        return as_text(value, where)
+    if isinstance(value, dict) and value.get("bytes") is None and value.get("path"):
+        return image_bytes(Path(value["path"]).read_bytes(), where)
+    return image_bytes(value, where)

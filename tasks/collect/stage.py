@@ -1,0 +1,89 @@
+"""Reads every source of a corpus into one Parquet file."""
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from tasks.collect.place import Place, read_pins
+from tasks.collect.record import Record, as_batches, modality_of
+from tasks.collect.settings import SOURCES, Settings
+from tasks.contracts import registry
+from tasks.contracts.records import collected_schema, write_records
+from tasks.errors import BadInput
+from tasks.progress import Reporter, progress, say
+
+
+def run(
+    corpus: str,
+    sources_folder: Path,
+    pin: Path,
+    output: Path,
+    settings: Settings,
+) -> None:
+    """Write ``records.parquet``: the records of all sources, in order.
+
+    Args:
+        corpus: the row of ``params.yaml``, for messages.
+        sources_folder: the corpus' local files.
+        pin: the corpus' ``pin.json``.
+        output: the folder to write into.
+        settings: the sources.
+
+    Raises:
+        BadInput: a source cannot be read, is empty, or mixes text with images.
+        MissingPin: a remote source is not pinned.
+        Unreachable: a remote source does not answer.
+    """
+    pins = read_pins(pin)
+    places = [
+        Place(corpus, number, sources_folder, pin, pins) for number in range(len(settings.sources))
+    ]
+    _check_pins(settings, places)
+    with progress(f"collect {corpus}") as reporter:
+        records = _counted(_one_modality(_records(settings, places)), reporter)
+        first = next(records)
+        modality = modality_of(first)
+        num_records = write_records(
+            output / "records.parquet",
+            collected_schema(modality),
+            as_batches(chain([first], records), modality),
+        )
+    say(f"collect {corpus}: {num_records:,} {modality} records")
+
+
+def _check_pins(settings: Settings, places: list[Place]) -> None:
+    """Fail on a missing pin before the first source is read, not after hours."""
+    for source, kind, place in zip(settings.sources, settings.kinds(), places, strict=True):
+        for identity in registry.load(SOURCES, kind, "sources").identities(source):
+            place.pin(identity)
+
+
+def _records(settings: Settings, places: list[Place]) -> Iterator[Record]:
+    for source, kind, place in zip(settings.sources, settings.kinds(), places, strict=True):
+        found = False
+        for record in registry.load(SOURCES, kind, "sources").read(source, place):
+            found = True
+            yield record
+        if not found:
+            raise BadInput(
+                f"corpora.{place.corpus}.collect.sources.{place.number} ({kind}) holds no records: "
+                "check its path and its splits"
+            )
+
+
+def _one_modality(records: Iterator[Record]) -> Iterator[Record]:
+    first: Record | None = None
+    for record in records:
+        first = first or record
+        if modality_of(record) != modality_of(first):
+            raise BadInput(
+                f"{record.source} holds {modality_of(record)}s while {first.source} holds "
+                f"{modality_of(first)}s: a corpus is text or images; make two rows under corpora"
+            )
+        yield record
+
+
+def _counted(records: Iterator[Record], reporter: Reporter) -> Iterator[Record]:
+    for record in records:
+        reporter.advance()
+        yield record

@@ -1,0 +1,7 @@
+"""split: each record of a corpus into train, validation or test.
+
+Reads ``data/clean/<corpus>/records.parquet``. Writes ``train.parquet``, ``validation.parquet`` and
+``test.parquet`` into ``data/split/<corpus>/`` (the columns of
+:func:`tasks.contracts.records.split_schema`), sorted by id. A source's official split is kept; what
+it lacks is decided by a hash of the content, so that a new record never moves an old one.
+"""

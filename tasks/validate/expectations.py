@@ -1,0 +1,147 @@
+"""What is expected of a corpus, as Great Expectations' own expectations."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tasks.contracts.paths import PARTS
+from tasks.validate.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Check:
+    """One expectation on one table.
+
+    Attributes:
+        table: the table it judges.
+        expectation: the name of its class in Great Expectations.
+        arguments: what that class is given.
+        what: what is judged, for a message.
+        remedy: the setting to change, or what else to do.
+    """
+
+    table: str
+    expectation: str
+    arguments: dict[str, Any]
+    what: str
+    remedy: str
+
+
+def checks(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Check]:
+    """Return all expectations on a corpus.
+
+    Args:
+        tables: the splits by name, and ``classes``, ``leakage`` and ``corpus``.
+        settings: the tolerances.
+    """
+    found = [check for part in PARTS for check in _on_split(part, tables[part], settings)]
+    found.append(
+        Check(
+            "leakage",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "share", "min_value": 0, "max_value": settings.maximum_leaked_share},
+            "share of the second split that stands in the first too",
+            "maximum_leaked_share",
+        )
+    )
+    if len(tables["classes"]):
+        found += _on_labels(tables, settings)
+    return found
+
+
+def _on_split(part: str, split: "pd.DataFrame", settings: Settings) -> list[Check]:
+    found = [
+        Check(
+            part,
+            "ExpectTableRowCountToBeBetween",
+            {"min_value": settings.minimum_records},
+            f"records in {part}",
+            "minimum_records",
+        ),
+        Check(
+            part,
+            "ExpectColumnValuesToBeUnique",
+            {"column": "id"},
+            f"records that stand twice in {part}",
+            "remove one of the sources that hold them",
+        ),
+    ]
+    return found + (_on_texts if "characters" in split else _on_images)(part, settings)
+
+
+def _on_texts(part: str, settings: Settings) -> list[Check]:
+    bounds: dict[str, Any] = {"min_value": settings.minimum_characters}
+    if settings.maximum_characters is not None:
+        bounds["max_value"] = settings.maximum_characters
+    return [
+        Check(
+            part,
+            "ExpectColumnValuesToBeBetween",
+            {"column": "characters", **bounds},
+            f"characters of a text in {part}",
+            "minimum_characters, maximum_characters",
+        )
+    ]
+
+
+def _on_images(part: str, settings: Settings) -> list[Check]:  # noqa: ARG001 - as for texts
+    return [
+        Check(
+            part,
+            "ExpectColumnUniqueValueCountToBeBetween",
+            {"column": column, "max_value": 1},
+            f"different {column}s of the images in {part}",
+            "set clean.size",
+        )
+        for column in ("width", "height")
+    ]
+
+
+def _on_labels(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Check]:
+    counts = tables["classes"]
+    trained = counts.loc[counts["train"] > 0, "label"].tolist()
+    return [
+        *(
+            Check(
+                part,
+                "ExpectColumnValuesToNotBeNull",
+                {"column": "label", "mostly": 1 - settings.maximum_unlabelled_share},
+                f"records of {part} without a label",
+                "maximum_unlabelled_share",
+            )
+            for part in PARTS
+        ),
+        *(
+            Check(
+                part,
+                "ExpectColumnValuesToBeInSet",
+                {"column": "label", "value_set": trained},
+                f"classes of {part} that train does not have",
+                "add records of them to train",
+            )
+            for part in PARTS[1:]
+        ),
+        Check(
+            "classes",
+            "ExpectTableRowCountToBeBetween",
+            {"min_value": settings.minimum_classes},
+            f"number of classes ({', '.join(counts['label'][:5])})",
+            "minimum_classes",
+        ),
+        Check(
+            "classes",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "train", "min_value": settings.minimum_records_per_class},
+            "records of a class in train",
+            "minimum_records_per_class",
+        ),
+        Check(
+            "corpus",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "class_drift", "min_value": 0, "max_value": settings.maximum_class_drift},
+            "distance of the class shares of train and test, beyond chance",
+            "maximum_class_drift",
+        ),
+    ]

@@ -1,0 +1,37 @@
+"""Collected records on disk, and the real stage on them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.clean.settings import Settings
+from tasks.clean.stage import run
+from tasks.contracts.records import Modality, collected_schema, write_records
+
+Clean = Callable[..., tuple[list[dict[str, Any]], dict[str, Any]]]
+
+
+@pytest.fixture
+def clean(tmp_path: Path) -> Clean:
+    """Return a function that cleans records and gives what is kept, and the report."""
+
+    def clean_records(
+        records: list[dict[str, Any]], modality: Modality = "text", **settings: Any
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        path, output = tmp_path / "collected.parquet", tmp_path / "clean"
+        rows = [
+            {"split": None, "label": None, "source": "files:a", "row": row, **record}
+            for row, record in enumerate(records, start=1)
+        ]
+        schema = collected_schema(modality)
+        write_records(path, schema, [pa.RecordBatch.from_pylist(rows, schema=schema)])
+        run(path, output, Settings.parse(settings, "corpora.a.clean"))
+        report = json.loads((output / "report.json").read_text())
+        return pq.read_table(output / "records.parquet").to_pylist(), report
+
+    return clean_records

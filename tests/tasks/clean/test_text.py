@@ -1,0 +1,58 @@
+"""What cleaning does to a text, and what it leaves alone."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.clean.settings import Settings
+from tasks.clean.text import clean_text, reason_to_drop
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ("  a \t b\r\nc\u3000d\xa0e ", "a b c d e"),
+        ("a\x00b\x07c\x1f\ufeff", "abc"),
+        ("two\vlines", "two lines"),
+        ("cafe\u0301", "café"),
+        ("cafÃ© â€” naÃ¯ve", "café — naïve"),
+        ("profits &amp; losses", "profits & losses"),
+        ("这家店，真好吃！“推荐”", "这家店，真好吃！“推荐”"),  # noqa: RUF001 - Chinese, not confusable
+        ("می‌خواهم", "می‌خواهم"),
+        ("\u200d👨\u200d👩", "\u200d👨\u200d👩"),
+    ],
+)
+def test_damage_is_repaired_and_style_is_kept(found: str, expected: str) -> None:
+    assert clean_text(found, Settings()) == expected
+
+
+def test_repair_and_unicode_form_are_settings() -> None:
+    assert clean_text("cafÃ©", Settings(repair=False)) == "cafÃ©"
+    assert clean_text("\uff46\uff55\uff11", Settings(normalize="NFKC")) == "fu1"
+    assert clean_text("cafe\u0301", Settings(normalize="none")) == "cafe\u0301"
+
+
+@given(st.text())
+def test_a_cleaned_text_is_normal_and_stays_so(text: str) -> None:
+    settings = Settings(repair=False)
+    cleaned = clean_text(text, settings)
+    assert clean_text(cleaned, settings) == cleaned
+    assert unicodedata.is_normalized("NFC", cleaned)
+    assert cleaned == " ".join(cleaned.split())
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=126, exclude_characters="&\x1b\v")))
+def test_texts_that_skip_ftfy_would_come_out_the_same(text: str) -> None:
+    import ftfy
+
+    repaired = ftfy.fix_text(text, uncurl_quotes=False, fix_character_width=False)
+    settings = Settings()
+    assert clean_text(text, settings) == clean_text(repaired, settings)
+
+
+def test_short_and_long_texts_are_dropped_for_their_own_reason() -> None:
+    settings = Settings(minimum_characters=2, maximum_characters=3)
+    found = [reason_to_drop(text, settings) for text in ("", "一", "一二", "一二三", "一二三四")]
+    assert found == ["empty", "too_short", None, None, "too_long"]

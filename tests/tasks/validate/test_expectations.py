@@ -1,0 +1,52 @@
+"""Which expectations a corpus has to meet."""
+
+import pandas as pd
+
+from tasks.validate.expectations import checks
+from tasks.validate.settings import Settings
+
+
+def tables(measured: list[str], labels: list[str]) -> dict[str, pd.DataFrame]:
+    split = pd.DataFrame(columns=["id", "label", *measured])
+    classes = pd.DataFrame({"label": labels, "train": [2] * len(labels)})
+    return {"train": split, "validation": split, "test": split, "classes": classes}
+
+
+def test_texts_with_labels_meet_expectations_on_every_table() -> None:
+    found = checks(tables(["characters"], ["x", "y"]), Settings())
+    assert {check.table for check in found} == {
+        "train",
+        "validation",
+        "test",
+        "leakage",
+        "classes",
+        "corpus",
+    }
+    assert len(found) == 18
+
+
+def test_records_without_any_label_meet_none_on_labels() -> None:
+    found = checks(tables(["characters"], []), Settings())
+    assert {check.table for check in found} == {"train", "validation", "test", "leakage"}
+    assert all(check.arguments.get("column") != "label" for check in found)
+
+
+def test_images_are_expected_to_have_one_size() -> None:
+    found = checks(tables(["width", "height"], []), Settings())
+    columns = [check.arguments.get("column") for check in found if check.table == "train"]
+    assert columns == [None, "id", "width", "height"]
+
+
+def test_a_limit_that_is_not_set_is_not_expected() -> None:
+    def limits(settings: Settings) -> list[dict[str, object]]:
+        found = checks(tables(["characters"], []), settings)
+        return [c.arguments for c in found if c.arguments.get("column") == "characters"]
+
+    assert limits(Settings())[0] == {"column": "characters", "min_value": 1}
+    assert limits(Settings(maximum_characters=9))[0]["max_value"] == 9
+
+
+def test_every_remedy_that_is_a_setting_exists() -> None:
+    found = checks(tables(["characters"], ["x"]), Settings())
+    named = {word for check in found for word in check.remedy.split(", ") if "_" in word}
+    assert named == set(Settings.model_fields)

@@ -1,0 +1,154 @@
+"""The gate opens for good splits, and says why it stays shut for others."""
+
+import hashlib
+import io
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from tasks.contracts.files import read_json
+from tasks.errors import ValidationFailed
+
+if TYPE_CHECKING:
+    from tests.tasks.validate.conftest import Splits
+
+
+def fault(splits: "Splits", **settings: Any) -> str:
+    with pytest.raises(ValidationFailed) as error:
+        splits.run(**settings)
+    assert not (splits.output / "gate.json").exists()
+    assert len(str(error.value).splitlines()) == 2
+    return str(error.value).splitlines()[1]
+
+
+def test_the_gate_holds_the_verdict_and_nothing_else(splits: "Splits") -> None:
+    result = splits.run()
+    assert read_json(splits.output / "gate.json") == {"passed": True}
+    assert (result["passed"], len(result["expectations"])) == (True, 18)
+    assert result["facts"]["splits"]["train"] == {
+        "records": 12,
+        "unlabelled": 0,
+        "characters": {"minimum": 7, "mean": pytest.approx(7 + 2 / 12), "maximum": 8},
+    }
+
+
+def test_a_loosened_tolerance_changes_no_byte_of_the_gate(splits: "Splits") -> None:
+    splits.run()
+    gate = (splits.output / "gate.json").read_bytes()
+    evidence = (splits.output / "result.json").read_bytes()
+    splits.run(maximum_leaked_share=0.5)
+    assert (splits.output / "gate.json").read_bytes() == gate
+    assert (splits.output / "result.json").read_bytes() != evidence
+
+
+def test_equal_splits_give_equal_bytes(splits: "Splits") -> None:
+    splits.run()
+    evidence = (splits.output / "result.json").read_bytes()
+    splits.run()
+    assert (splits.output / "result.json").read_bytes() == evidence
+
+
+def test_a_failure_names_the_evidence_and_the_settings(splits: "Splits") -> None:
+    with pytest.raises(ValidationFailed) as error:
+        splits.run(minimum_records=5)
+    assert str(error.value) == (
+        "validate reviews: 2 of 18 expectations failed (evidence: "
+        ".downstream/validate/reviews/result.json; settings: corpora.reviews.validate)\n"
+        "records in validation: 4, expected at least 5 -> minimum_records; "
+        "records in test: 4, expected at least 5 -> minimum_records"
+    )
+    kept = read_json(splits.kept)
+    assert kept["passed"] is False
+    assert [found["passed"] for found in kept["expectations"]].count(False) == 2
+    assert not splits.output.exists()
+
+
+def test_records_that_leak_into_test_are_counted(splits: "Splits") -> None:
+    splits.write(test=[("train 0", "bad"), ("b", "bad"), ("c", "好评"), ("d", "好评")])
+    assert fault(splits, maximum_leaked_share=0.1) == (
+        "share of the second split that stands in the first too: 1 (train, test 0.25), "
+        "expected at least 0 and at most 0.1 -> maximum_leaked_share"
+    )
+    leaks = read_json(splits.kept)["facts"]["leakage"]
+    assert [(leak["pair"], leak["shared"], len(leak["ids"])) for leak in leaks] == [
+        ("train, validation", 0, 0),
+        ("train, test", 1, 1),
+        ("validation, test", 0, 0),
+    ]
+    assert splits.run(maximum_leaked_share=0.25)["passed"] is True
+
+
+def test_a_single_class_is_refused(splits: "Splits") -> None:
+    for part in ("train", "validation", "test"):
+        splits.write(**{part: [(f"{part} {row}", "earn") for row in range(4)]})
+    assert fault(splits) == ("number of classes (earn): 1, expected at least 2 -> minimum_classes")
+
+
+def test_a_class_with_one_record_is_named(splits: "Splits") -> None:
+    splits.write(train=[("a", "bad"), ("b", "bad"), ("c", "好评"), ("d", "好评"), ("e", "稀有")])
+    assert fault(splits) == (
+        "records of a class in train: 1 (稀有 1), expected at least 2 -> minimum_records_per_class"
+    )
+
+
+def test_a_class_that_train_lacks_is_named(splits: "Splits") -> None:
+    splits.write(test=[("a", "bad"), ("b", "好评"), ("c", "new")])
+    identity = hashlib.sha256(b"c").hexdigest()[:40]
+    assert fault(splits, maximum_class_drift=1.0) == (
+        f"classes of test that train does not have: 1 ({identity} new) -> "
+        "add records of them to train; "
+        "records of a class in train: 1 (new 0), expected at least 2 -> minimum_records_per_class"
+    )
+
+
+def test_records_without_a_label_among_labelled_ones_are_counted(splits: "Splits") -> None:
+    splits.write(validation=[("a", "bad"), ("b", "好评"), ("c", None), ("d", "bad")])
+    assert "records of validation without a label: 1" in fault(splits)
+    assert splits.run(maximum_unlabelled_share=0.25)["passed"] is True
+
+
+def test_a_corpus_without_labels_passes(splits: "Splits") -> None:
+    for part in ("train", "validation", "test"):
+        splits.write(**{part: [(f"{part} {row}", None) for row in range(4)]})
+    result = splits.run()
+    assert result["facts"]["classes"] == {}
+    assert "class_drift" not in result["facts"]
+
+
+def test_classes_in_other_shares_are_refused(splits: "Splits") -> None:
+    splits.write(
+        train=[(f"a {row}", "bad" if row < 90 else "好评") for row in range(100)],
+        test=[(f"b {row}", "bad" if row < 10 else "好评") for row in range(100)],
+    )
+    message = fault(splits)
+    assert message.startswith("distance of the class shares of train and test, beyond chance: 1 (")
+    assert message.endswith("expected at least 0 and at most 0.2 -> maximum_class_drift")
+
+
+def test_a_repeated_record_is_refused(splits: "Splits") -> None:
+    splits.write(validation=[("a", "bad"), ("a", "bad"), ("b", "好评")])
+    assert fault(splits).startswith("records that stand twice in validation: 2 (")
+
+
+def test_texts_outside_the_bounds_are_refused(splits: "Splits") -> None:
+    message = fault(splits, minimum_characters=7, maximum_characters=7)
+    assert message.startswith("characters of a text in train: 2 (")
+    assert "expected at least 7 and at most 7" in message
+
+
+def test_images_of_two_sizes_are_refused(splits: "Splits") -> None:
+    def picture(width: int, shade: int) -> bytes:
+        file = io.BytesIO()
+        Image.new("L", (width, 2), shade).save(file, format="PNG")
+        return file.getvalue()
+
+    for start, part in ((0, "train"), (10, "validation"), (20, "test")):
+        rows = [(picture(2, start + shade), "xy"[shade % 2]) for shade in range(4)]
+        splits.write("image", **{part: rows})
+    assert splits.run()["facts"]["splits"]["train"]["width"]["maximum"] == 2
+    (splits.output / "gate.json").unlink()
+    splits.write("image", test=[(picture(2, 20), "x"), (picture(3, 21), "y")])
+    assert fault(splits) == (
+        "different widths of the images in test: 2, expected at most 1 -> set clean.size"
+    )
