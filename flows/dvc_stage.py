@@ -1,0 +1,97 @@
+"""The steps of DVC's own ``reproduce`` for one stage, apart from the command itself.
+
+They are called one by one, so that a flow can run the command without holding DVC's repository
+lock, and look once more at what the stage depends on before anything is recorded. All of them need
+that lock.
+"""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from flows.graph import stage_name
+from flows.restore import stage_hash
+from tasks.contracts import paths
+from tasks.errors import BadInput, MissingPin, StageFailed
+
+
+def require_inputs(stage: Any) -> None:
+    """Make sure that every file a stage depends on is there.
+
+    Raises:
+        MissingPin: a source is missing.
+        BadInput: another file is.
+    """
+    for dependency in stage.deps:
+        path = Path(dependency.def_path)
+        if dependency.exists:
+            continue
+        if path.is_relative_to(paths.DATA / "sources"):
+            raise MissingPin(
+                f"{stage_name(stage)}: {path} does not exist: put the files there, or "
+                f"pin remote sources with `downstream refresh {path.name}`"
+            )
+        raise BadInput(f"{stage_name(stage)}: {path} does not exist, and no stage writes it")
+
+
+def restore_outputs(stage: Any) -> bool:
+    """Put a stage's outputs back from DVC's run cache; tell whether it had them."""
+    from dvc.stage.cache import RunCacheNotFoundError
+
+    try:
+        stage.repo.stage_cache.restore(stage)
+    except RunCacheNotFoundError:
+        return False
+    return True
+
+
+def hold_files(stage: Any) -> ExitStack:
+    """Keep other DVC processes off a stage's files while the repository lock is released."""
+    from dvc.rwlock import rwlock
+
+    repo = stage.repo
+    reads, writes = ([item.fs_path for item in items] for items in (stage.deps, stage.outs))
+    locks = ExitStack()
+    # The holder is told apart by process and this text, so each stage needs its own.
+    holder = f"downstream run {stage_name(stage)}"
+    hardlink = repo.config["core"].get("hardlink_lock", False)
+    locks.enter_context(rwlock(repo.tmp_dir, repo.fs, holder, reads, writes, hardlink))
+    return locks
+
+
+def hash_now(stage: Any) -> str | None:
+    """Return the identity of a stage's result from what it depends on at this moment."""
+    from dvc.exceptions import DvcException
+
+    try:
+        stage.save_deps()
+    except DvcException:
+        # A dependency is gone, which is a change like any other.
+        return None
+    return stage_hash(stage)
+
+
+def save_result(stage: Any) -> None:
+    """Record outputs, run cache and ``dvc.lock`` as DVC's ``reproduce`` does after a command.
+
+    The hashes of its dependencies are in the stage already.
+
+    Raises:
+        StageFailed: an output is missing.
+    """
+    from dvc.output import OutputDoesNotExistError
+
+    uncached = any(not out.use_cache and not (out.metric or out.plot) for out in stage.outs)
+    with stage.repo.scm_context(quiet=True):
+        try:
+            stage.save_outs()
+        except OutputDoesNotExistError as error:
+            raise StageFailed(
+                f"{stage_name(stage)} ended well, but {error}: it must write every output that "
+                "dvc.yaml names"
+            ) from error
+        stage.md5 = stage.compute_md5()
+        if not uncached:
+            stage.repo.stage_cache.save(stage)
+        stage.commit()
+        stage.dump(update_pipeline=False) if stage.cmd else stage.dump()

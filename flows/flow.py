@@ -1,0 +1,162 @@
+"""The Prefect flow ``downstream``: one task run a stage, named as the stage.
+
+Prefect shows, logs and schedules; what is fresh has one home, DVC, so Prefect's own result cache is
+off. This is the only module that imports Prefect, since a plan must not wait for it.
+"""
+
+import os
+import queue
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import TerminationSignal
+from prefect.futures import PrefectFuture
+from prefect.states import Cancelled, Completed, Failed, State
+
+from flows.current import current_codes
+from flows.process import RunStoppedError
+from flows.results import finish
+from flows.schedule import Schedule
+from flows.session import Options, Session
+from tasks.errors import DownstreamError
+from tasks.workspace.devices import device_indexes
+
+Futures = dict[str, PrefectFuture[Any]]
+
+
+@flow(name="downstream", persist_result=False)
+def downstream(
+    targets: list[str] | None = None,
+    jobs: int | None = None,
+    force: bool = False,
+    keep_going: bool = False,
+) -> State[Any]:
+    """Run the stages that are not fresh, independent ones side by side.
+
+    Args:
+        targets: stages (``evaluate@reuters-topics``) or all rows of one (``evaluate``), with all
+            that lies upstream of them; none runs the whole pipeline.
+        jobs: how many CPU stages run at once; by default the number of cores.
+        force: run fresh stages too.
+        keep_going: after a failure, start what does not depend on the stage that failed.
+    """
+    started = time.monotonic()
+    options = Options(tuple(targets or ()), jobs or os.cpu_count() or 1, force, keep_going)
+    try:
+        session = Session(options, current_codes())
+    except DownstreamError as error:
+        return Failed(message=str(error))
+    _publish_plan(session)
+    run = _Run(session)
+    try:
+        run.drive()
+    except (KeyboardInterrupt, TerminationSignal):
+        run.cancel()
+        return Cancelled(message="interrupted; what had ended is recorded")
+    if run.errors:
+        return Failed(message="\n".join([*run.errors, *run.not_started()]))
+    _publish_results(finish(session, time.monotonic() - started))
+    return Completed(message=f"{len(session.stages)} stages looked at")
+
+
+class _Run:
+    """Starts tasks as their upstream ends, and hears of their ends through a queue."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        names = [stage.name for stage in session.stages]
+        self._gpu = {stage.name for stage in session.stages if stage.gpu}
+        self._schedule = Schedule(
+            names, session.upstream, self._gpu, session.options.jobs, len(device_indexes())
+        )
+        self._futures: Futures = {}
+        self._ended: queue.Queue[str] = queue.Queue()
+        self.errors: list[str] = []
+
+    def drive(self) -> None:
+        """Run all stages to their end, or to the first failure's."""
+        while True:
+            while name := self._schedule.start_next():
+                self._submit(name)
+            if not self._schedule.running:
+                return
+            name = self._ended.get()
+            self._futures[name].wait()
+            state = self._futures[name].state
+            if state.is_completed():
+                self._schedule.finish(name)
+            else:
+                self.errors.append(state.message or f"{name} {state.name}")
+                self._session.tell(name, "failed")
+                self._schedule.fail(name, self._session.options.keep_going)
+
+    def cancel(self) -> None:
+        """End the running stages with SIGTERM, at a second Ctrl-C with SIGKILL."""
+        number = signal.SIGTERM
+        while True:
+            self._session.processes.stop(number)
+            try:
+                for future in self._futures.values():
+                    future.wait()
+            except (KeyboardInterrupt, TerminationSignal):
+                number = signal.SIGKILL
+            else:
+                return
+
+    def not_started(self) -> list[str]:
+        """Say which stages a failure has kept from running."""
+        skipped = self._schedule.skipped
+        return [f"not started because of this: {', '.join(skipped)}"] if skipped else []
+
+    def _submit(self, name: str) -> None:
+        stage = task(self._body(name)).with_options(
+            name=name,
+            task_run_name=name,
+            tags={"gpu" if name in self._gpu else "cpu"},
+            cache_policy=NO_CACHE,
+            persist_result=False,
+        )
+        upstream = (self._futures.get(other) for other in self._session.upstream[name])
+        waited = [other for other in upstream if other]
+        future = stage.submit(return_state=False, wait_for=waited)
+        self._futures[name] = future
+        future.add_done_callback(lambda _: self._ended.put(name))
+
+    def _body(self, name: str) -> Callable[[], State[Any]]:
+        def stage() -> State[Any]:
+            try:
+                outcome = self._session.perform(name, get_run_logger().info)
+            except RunStoppedError:
+                return Cancelled(message=f"{name} was interrupted")
+            except DownstreamError as failure:
+                return Failed(message=str(failure))
+            self._session.outcomes[name] = outcome
+            return Completed(name=outcome.capitalize(), message=outcome)
+
+        return stage
+
+
+def _publish_plan(session: Session) -> None:
+    rows = [
+        {
+            "stage": stage.name,
+            "state": stage.state,
+            "on": "gpu" if stage.gpu else "cpu",
+            "last took (s)": stage.estimated_seconds,
+            "why": "; ".join(f"{reason.kind} {reason.what}" for reason in stage.reasons),
+        }
+        for stage in session.plan.stages
+    ]
+    create_table_artifact(rows, key="plan", description="What this run would do, and why")
+
+
+def _publish_results(results: list[dict[str, Any]]) -> None:
+    if results:
+        create_table_artifact(results, key="results", description="The models of this workspace")
+    else:
+        create_markdown_artifact("No model has been evaluated yet.", key="results")

@@ -1,0 +1,26 @@
+"""Prefect's settings for a run, made before Prefect is imported, since it reads them then."""
+
+import os
+
+QUIET = "CRITICAL"
+
+
+def prepare_prefect(debug: bool) -> None:
+    """Set what the user has not set.
+
+    Without ``PREFECT_API_URL`` (or a profile that names a server) Prefect starts a temporary server
+    of its own: that takes about 10 s here, and its own time-out of 20 s is too short for a busy
+    machine.
+
+    Args:
+        debug: let Prefect print its own log lines too.
+    """
+    defaults = {
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        # Our lines are on the terminal already; Prefect's own go to its server and its pages.
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if debug else QUIET,
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,9 @@
+"""Evaluate: how good a finetuned model is, on records that nothing before has seen.
+
+Reads ``data/finetune/<model>/model`` and ``twin``, and all three splits of the model's corpus: it
+is the only stage that opens ``test.parquet``. Trains nothing but the linear baseline, on
+``train.parquet``, the records that the model was finetuned on.
+
+Writes ``data/evaluate/<model>/``: ``metrics.json``, ``predictions.parquet``, ``plots/`` and the
+model card, ``README.md``.
+"""

@@ -1,0 +1,127 @@
+"""Everything that is known about a model after its test: the figures, and what they rest on."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.contracts.records import Modality
+from tasks.evaluate import scores
+from tasks.evaluate.intervals import Interval, bootstrap, wilson
+from tasks.evaluate.scores import Answers, Floats, Scored
+from tasks.evaluate.settings import Settings
+
+# What is told of a baseline.
+BASELINE_METRICS = ("accuracy", "macro_f1")
+DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The metrics of one classifier with their 95 % intervals; None where undefined."""
+
+    values: dict[str, float | None]
+    intervals: dict[str, Interval]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model card, the plots and ``metrics.json`` are written from."""
+
+    name: str
+    corpus: str
+    modality: Modality
+    labels: list[str]
+    split_sizes: Mapping[str, int]
+    num_unlabelled: int
+    """Test records without a label, which are left out."""
+    model: Scored
+    baselines: dict[str, Answers]
+    """``linear``, and ``twin`` where one was trained."""
+    figures: dict[str, Figures]
+    """Of ``model`` (with ``gain`` where there is a twin) and of each baseline."""
+
+    @property
+    def num_test(self) -> int:
+        """How many test records were scored."""
+        return len(self.model.true)
+
+
+def measure(
+    model: Scored,
+    baselines: Mapping[str, Answers],
+    num_classes: int,
+    settings: Settings,
+    seed: list[int],
+) -> dict[str, Figures]:
+    """Return the figures of the model and its baselines; all of them see the same resamples."""
+
+    def everything(counts: Floats) -> dict[str, Floats]:
+        found = _prefixed("model", _metrics(counts, model, num_classes))
+        found["model/roc_auc"] = scores.roc_auc(counts, model)
+        found["model/ece"] = scores.expected_calibration_error(
+            counts, model, settings.calibration_bins
+        )
+        for name, answers in baselines.items():
+            found |= _prefixed(name, _metrics(counts, answers, num_classes))
+        if "twin" in baselines:
+            found["model/gain"] = found["model/accuracy"] - found["twin/accuracy"]
+        return found
+
+    num_records = len(model.true)
+    values = {name: value[0] for name, value in everything(scores.once_each(num_records)).items()}
+    intervals = bootstrap(everything, num_records, settings.bootstrap_samples, seed)
+    for name, answers in {"model": model, **baselines}.items():
+        intervals[f"{name}/accuracy"] = wilson(int(answers.correct.sum()), num_records)
+    return {name: _figures(name, values, intervals) for name in ("model", *baselines)}
+
+
+def _metrics(counts: Floats, answers: Answers, num_classes: int) -> dict[str, Floats]:
+    return {
+        "accuracy": scores.accuracy(counts, answers),
+        **scores.macro_scores(counts, answers, num_classes),
+    }
+
+
+def _prefixed(name: str, metrics: dict[str, Floats]) -> dict[str, Floats]:
+    return {f"{name}/{metric}": value for metric, value in metrics.items()}
+
+
+def _figures(name: str, values: Mapping[str, Any], intervals: Mapping[str, Interval]) -> Figures:
+    found = Figures({}, {})
+    for key, value in values.items():
+        owner, _, metric = key.partition("/")
+        if owner != name:
+            continue
+        interval = intervals[key]
+        is_defined = math.isfinite(value) and interval is not None
+        found.values[metric] = _rounded(value) if is_defined else None
+        found.intervals[metric] = (
+            (_rounded(interval[0]), _rounded(interval[1])) if is_defined and interval else None
+        )
+    return found
+
+
+def _rounded(value: float) -> float:
+    # Adding 0.0 turns -0.0 into 0.0.
+    return round(float(value), DIGITS) + 0.0
+
+
+def metrics_json(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the content of ``metrics.json``."""
+    figures = evaluation.figures
+    model = dict(figures["model"].values)
+    found: dict[str, Any] = {
+        "gain": model.pop("gain", None),
+        "baselines": {
+            name: {
+                metric: figures[name].values[metric] if name in figures else None
+                for metric in BASELINE_METRICS
+            }
+            for name in ("linear", "twin")
+        },
+        "intervals": figures["model"].intervals,
+    }
+    if model["roc_auc"] is None:
+        found["undefined"] = {"roc_auc": "all test records are of one class"}
+    return {**model, "n_test": evaluation.num_test, **found}

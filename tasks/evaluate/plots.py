@@ -1,0 +1,135 @@
+"""The plots of a model card: confusions, ROC curves and calibration.
+
+Equal results give equal bytes: matplotlib's own defaults and its bundled font are used whatever
+the user has configured, and nothing about the software is written into the files.
+
+Dimensions: N test records, K classes, B calibration bins.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.evaluate.evaluation import Evaluation
+from tasks.evaluate.scores import Ints, Scored, calibration_bin, confusion
+
+# Beyond these, numbers in the cells and one curve a class can no longer be told apart.
+MOST_WRITTEN_CELLS = 400
+MOST_CURVES = 10
+INK, ACCENT, PALE = "#333333", "#1f5fa8", "#c9d6e6"
+
+
+def write_plots(folder: Path, evaluation: Evaluation, num_bins: int) -> None:
+    """Write ``confusion.png``, ``roc.png`` and ``reliability.png``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = evaluation.model
+    names = plain_names(evaluation.labels)
+    side = min(max(4.5, 1.8 + 0.62 * len(names)), 16)
+    with _figure(folder / "confusion.png", side + 0.8, side) as axes:
+        _draw_confusion(axes, confusion(model, len(names)), names)
+    with _figure(folder / "roc.png", 6.4, 5.2) as axes:
+        _draw_roc(axes, model, names)
+    with _figure(folder / "reliability.png", 5.6, 5.2) as axes:
+        _draw_reliability(axes, model, num_bins)
+
+
+@contextmanager
+def _figure(path: Path, width_inches: float, height_inches: float) -> Iterator[Any]:
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    # A "$" in a class name is a dollar sign, not the start of a formula.
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update({"font.family": "DejaVu Sans", "text.parse_math": False})
+        figure = Figure(figsize=(width_inches, height_inches), layout="constrained")
+        yield figure.add_subplot()
+        figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
+
+
+def plain_names(labels: Sequence[str]) -> list[str]:
+    """Shorten long class names, and number those that the bundled font cannot draw.
+
+    The numbers are those of the model card's table of classes, counted from 1.
+    """
+    return [
+        (label if len(label) <= 20 else f"{label[:19]}…")
+        if label.strip() and all(ord(letter) in _drawable() for letter in label)
+        else f"class {number}"
+        for number, label in enumerate(labels, start=1)
+    ]
+
+
+@lru_cache(maxsize=1)
+def _drawable() -> frozenset[int]:
+    from matplotlib.font_manager import findfont, get_font
+
+    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
+
+
+def _draw_confusion(axes: Any, counts: Ints, names: list[str]) -> None:
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    ticks = range(len(names)) if len(names) <= 60 else []
+    size = 10 if len(names) <= 20 else 7
+    shown = [names[tick] for tick in ticks]
+    axes.set_xticks(ticks, shown, rotation=45, ha="right", rotation_mode="anchor", fontsize=size)
+    axes.set_yticks(ticks, shown, fontsize=size)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title("Confusions: counts, shaded by share of the true class", fontsize=10)
+    if counts.size > MOST_WRITTEN_CELLS:
+        return
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        colour = "white" if shares[row, column] > 0.5 else INK
+        axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=colour)
+
+
+def _draw_roc(axes: Any, model: Scored, names: list[str]) -> None:
+    from sklearn.metrics import auc, roc_curve
+
+    curves = []
+    for number, name in enumerate(names):
+        is_class = model.true == number
+        if 0 < is_class.sum() < len(is_class):
+            x, y, _ = roc_curve(is_class, model.scores[:, number])
+            curves.append((auc(x, y), name, x, y))
+    curves.sort(key=lambda curve: curve[0])
+    axes.plot([0, 1], [0, 1], color=PALE, linestyle="--", linewidth=1)
+    for area, name, x, y in curves[:MOST_CURVES]:
+        axes.plot(x, y, linewidth=1.5, label=f"{name}: {area:.3f}")
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlabel("false positive rate")
+    axes.set_ylabel("true positive rate")
+    if curves:
+        axes.legend(title="area, lowest first", loc="lower right", fontsize=9)
+        which = f"the {MOST_CURVES} lowest of {len(curves)}" if len(curves) > MOST_CURVES else "all"
+        axes.set_title(f"ROC, one class against the rest ({which})", fontsize=10)
+    else:
+        axes.set_title("ROC: not defined, all test records are of one class", fontsize=10)
+
+
+def _draw_reliability(axes: Any, model: Scored, num_bins: int) -> None:
+    bins = calibration_bin(model, num_bins)
+    sizes = np.bincount(bins, minlength=num_bins)
+    divisor = np.maximum(sizes, 1)
+    accuracy = np.bincount(bins, model.correct, num_bins) / divisor
+    confidence = np.bincount(bins, model.confidence, num_bins) / divisor
+    left = np.arange(num_bins) / num_bins
+    shares = sizes / len(bins)
+    width = 1 / num_bins
+    axes.bar(left, shares, width, align="edge", color=PALE, label="share of the records")
+    axes.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1, label="perfect")
+    filled = sizes > 0
+    axes.plot(confidence[filled], accuracy[filled], marker="o", color=ACCENT, label="accuracy")
+    axes.set_xlim(0, 1.02)
+    axes.set_ylim(0, 1.05)
+    axes.set_xlabel("confidence (score of the predicted class)")
+    axes.set_ylabel("accuracy, and share of the records")
+    axes.set_title(f"Reliability, {num_bins} bins of equal width", fontsize=10)
+    axes.legend(loc="upper left", fontsize=9)

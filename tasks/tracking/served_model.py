@@ -1,0 +1,134 @@
+"""The model that MLflow serves: raw records in, a table of labels and scores out.
+
+MLflow copies this file beside the weights and runs it there, so it imports nothing of this project
+but the package that was copied with it (see ``packaging``).
+
+``predict`` takes texts (a ``str``, a list, a Series, a DataFrame with a column ``text``) or images
+(encoded bytes, base64 text, uint8 arrays H W or H W C; one, a list, a Series, or a DataFrame with
+a column ``image``). It returns a DataFrame, one row a record: ``label``, ``score``, and the
+probability of each class as ``score_<class>``.
+"""
+
+import base64
+import binascii
+import importlib
+import io
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+
+class Served:
+    """What texts and images share."""
+
+    modality: str
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Load the weights with the code that was registered with them."""
+        package = context.model_config["package"]
+        classifier = importlib.import_module(f"{package}.models.classifier")
+        self._classifier = classifier.load_classifier(Path(context.artifacts["model"]))
+
+    def table(self, records: list[Any]) -> pd.DataFrame:
+        """Return the label and the scores of each record."""
+        labels = self._classifier.labels
+        columns = [f"score_{label}" for label in labels]
+        scores = self._classifier.scores(records) if records else np.zeros((0, len(labels)))
+        found = pd.DataFrame(np.asarray(scores, dtype=np.float64), columns=columns)
+        best = found.to_numpy().argmax(axis=1) if records else np.zeros(0, dtype=int)
+        found.insert(0, "label", [labels[index] for index in best])
+        found.insert(1, "score", [row[index] for row, index in zip(scores, best, strict=True)])
+        return found.astype({"score": float})
+
+    def column(self, frame: pd.DataFrame) -> list[Any]:
+        """Return the records of a table: the column named for them, or one without a name."""
+        for name in (self.modality, 0, "0"):
+            if name in frame.columns:
+                return list(frame[name])
+        raise MlflowException.invalid_parameter_value(
+            f"expected a column {self.modality!r}, found {list(frame.columns)}: pass "
+            f"frame[[{self.modality!r}]]"
+        )
+
+
+class ServedText(Served, PythonModel):
+    """Texts. MLflow makes a DataFrame of whatever it is given, by the signature."""
+
+    modality = "text"
+
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:  # noqa: ARG002 - MLflow gives it
+        """Return the label and the scores of each text."""
+        texts = self.column(model_input)
+        for number, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise MlflowException.invalid_parameter_value(
+                    f"record {number} is not a text but {text!r}"
+                )
+        return self.table(texts)
+
+
+class _ImagePrediction(Served):
+    # Stands apart from PythonModel, which would refuse all but a list of bytes: the type hint
+    # below is there for MLflow's signature.
+    modality = "image"
+
+    def predict(self, context: PythonModelContext, model_input: list[bytes]) -> pd.DataFrame:  # noqa: ARG002 - MLflow gives it
+        """Return the label and the scores of each image."""
+        images = self._as_list(model_input)
+        return self.table([encoded(number, image) for number, image in enumerate(images)])
+
+    def _as_list(self, given: Any) -> list[Any]:
+        if isinstance(given, pd.DataFrame):
+            return self.column(given)
+        if isinstance(given, (bytes, str)):
+            return [given]
+        if isinstance(given, np.ndarray):
+            is_one = given.ndim == 2 or (given.ndim == 3 and given.shape[-1] in (1, 3, 4))
+            return [given] if is_one else list(given)
+        return list(given)
+
+
+# MLflow's mark of a function that checks its input itself; without it MLflow warns.
+_ImagePrediction.predict._is_pyfunc = True  # type: ignore[attr-defined]
+
+
+class ServedImage(_ImagePrediction, PythonModel):
+    """Images."""
+
+
+def encoded(number: int, image: Any) -> bytes:
+    """Return an image as encoded bytes."""
+    from PIL import Image
+
+    if isinstance(image, bytes):
+        return image
+    if isinstance(image, str):
+        try:
+            return base64.b64decode("".join(image.split()), validate=True)
+        except binascii.Error:
+            raise MlflowException.invalid_parameter_value(
+                f"record {number} is a text, but not an image in base64"
+            ) from None
+    pixels = np.asarray(image)
+    if pixels.dtype != np.uint8 and not (np.isin(pixels, np.arange(256)).all() and pixels.size):
+        raise MlflowException.invalid_parameter_value(
+            f"record {number}: pixels must be whole numbers from 0 to 255 (uint8)"
+        )
+    if pixels.ndim == 3 and pixels.shape[-1] == 1:
+        pixels = pixels[:, :, 0]
+    if pixels.ndim not in (2, 3):
+        raise MlflowException.invalid_parameter_value(
+            f"record {number}: expected an array H W or H W C, found the shape {pixels.shape}"
+        )
+    file = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(file, format="PNG")
+    return file.getvalue()
+
+
+config = mlflow.models.ModelConfig()
+mlflow.models.set_model(ServedText() if config.get("modality") == "text" else ServedImage())

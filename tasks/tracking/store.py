@@ -1,0 +1,179 @@
+"""The MLflow store: SQLite in the workspace by default, any server by ``MLFLOW_TRACKING_URI``.
+
+Two processes that open a new SQLite store at once crash on its migrations, so it is only ever
+opened under a lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+
+from tasks.contracts import paths
+from tasks.errors import Unreachable
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+STATE = paths.STATE / "mlflow"
+CHOICE = "MLFLOW_TRACKING_URI"
+DATABASE = "mlflow.db"
+ARTIFACTS = "mlartifacts"
+SQLITE = "sqlite:///"
+ANSWER_TIMEOUT_SECONDS = 5
+
+# What MLflow would do by itself, unless the user has decided otherwise.
+DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
+    "MLFLOW_UV_AUTO_DETECT": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+}
+
+# Where MLflow's tables hold the absolute place of an artifact.
+ARTIFACT_COLUMNS = [
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+]
+
+
+def tracking_uri() -> str:
+    """Return where MLflow's records go; a path in it is absolute, from the repository's root."""
+    chosen = os.environ.get(CHOICE) or f"{SQLITE}{DATABASE}"
+    if not chosen.startswith(SQLITE):
+        return chosen
+    return f"{SQLITE}{Path(chosen.removeprefix(SQLITE)).absolute()}"
+
+
+def artifact_folder() -> Path | None:
+    """Return where artifacts go; None where a server decides that."""
+    uri = tracking_uri()
+    if not uri.startswith(SQLITE):
+        return None
+    return Path(uri.removeprefix(SQLITE)).parent / ARTIFACTS
+
+
+@contextmanager
+def opened() -> Iterator[MlflowClient]:
+    """Hold the store, alone among this workspace's processes.
+
+    Raises:
+        Unreachable: it does not answer, or cannot be opened.
+    """
+    STATE.mkdir(parents=True, exist_ok=True)
+    with FileLock(STATE / "store.lock"), _same_environment(), warnings.catch_warnings():
+        # MLflow calls its own libraries in ways that they deprecate; it is not ours to mend.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield _connect()
+
+
+@contextmanager
+def _same_environment() -> Iterator[None]:
+    # MLflow writes the place of its store to where the user's own choice is read.
+    chosen = os.environ.get(CHOICE)
+    try:
+        yield
+    finally:
+        os.environ.pop(CHOICE, None)
+        if chosen is not None:
+            os.environ[CHOICE] = chosen
+
+
+def _connect() -> MlflowClient:
+    uri = tracking_uri()
+    _check_answers(uri)
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+
+    for logger in ("mlflow", "alembic"):
+        logging.getLogger(logger).setLevel(logging.WARNING)
+    _follow_the_workspace()
+    try:
+        mlflow.set_tracking_uri(uri)
+        client = mlflow.MlflowClient(uri)
+        client.search_experiments(max_results=1)
+    except errors() as error:
+        raise Unreachable(f"MLflow at {_shown(uri)}: {first_line(error)}") from error
+    return client
+
+
+def errors() -> tuple[type[Exception], ...]:
+    """Return what MLflow raises when its store is away, full, or refuses."""
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, RequestException, SQLAlchemyError, OSError
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error, shortened."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _check_answers(uri: str) -> None:
+    # MLflow itself would retry for minutes.
+    if not uri.startswith(("http://", "https://")):
+        return
+    import requests
+
+    try:
+        requests.get(f"{uri.rstrip('/')}/health", timeout=ANSWER_TIMEOUT_SECONDS)
+    except requests.RequestException:
+        raise Unreachable(
+            f"no MLflow server answers at {_shown(uri)}: start it, or check MLFLOW_TRACKING_URI"
+        ) from None
+
+
+def _shown(uri: str) -> str:
+    """Return a URI without a user's name and password."""
+    parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _follow_the_workspace() -> None:
+    """Correct the places of artifacts after the workspace was moved or copied.
+
+    MLflow keeps them as absolute paths.
+    """
+    now = artifact_folder()
+    database = Path(tracking_uri().removeprefix(SQLITE))
+    if now is None or not now.is_dir() or not database.exists():
+        return
+    with closing(sqlite3.connect(database)) as connection, connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        if not {table for table, _ in ARTIFACT_COLUMNS} <= tables:
+            return
+        places = connection.execute(
+            "SELECT artifact_location FROM experiments WHERE artifact_location LIKE ?",
+            [f"%/{ARTIFACTS}/%"],
+        ).fetchall()
+        for before in {place.rpartition(f"/{ARTIFACTS}/")[0] for (place,) in places}:
+            after = now.parent.as_uri()
+            if before == after:
+                continue
+            for table, column in ARTIFACT_COLUMNS:
+                connection.execute(
+                    # Both names are constants of this file.
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) "  # noqa: S608
+                    f"WHERE substr({column}, 1, ?) = ?",
+                    [after, len(before) + 1, len(before) + 1, f"{before}/"],
+                )

@@ -1,0 +1,85 @@
+"""Fixtures: a small pipeline in the current directory, as it stands before or after a run."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.flows.pipeline import Pipeline
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let pass what libraries warn of about each other."""
+    # DVC's own use of pygtrie.
+    config.addinivalue_line("filterwarnings", "ignore:_NoneStep.value:DeprecationWarning")
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """A workspace after ``dvc repro``; never to be changed, only copied."""
+    pipeline = Pipeline(tmp_path_factory.mktemp("reproduced"))
+    pipeline.repro()
+    pipeline.ran()
+    return pipeline
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, reproduced: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    """A workspace in which everything is fresh."""
+    monkeypatch.chdir(tmp_path)
+    return reproduced.copy_to(tmp_path)
+
+
+@pytest.fixture
+def new_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    """A workspace in which nothing has run."""
+    monkeypatch.chdir(tmp_path)
+    return Pipeline(tmp_path)
+
+
+@pytest.fixture
+def installed(pipeline: Pipeline) -> Pipeline:
+    """A workspace in which everything is fresh, with our own code in it."""
+    pipeline.install_flows()
+    return pipeline
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Prefect server, one for all tests; its API's address."""
+    home = tmp_path_factory.mktemp("prefect")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}/api"
+    prefect = str(Path(sys.executable).parent / "prefect")
+    with (home / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            [prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+            env={**os.environ, "PREFECT_HOME": str(home)},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        _wait_for(f"{address}/health", server)
+        yield address
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _wait_for(address: str, server: "subprocess.Popen[bytes]") -> None:
+    while server.poll() is None:
+        try:
+            requests.get(address, timeout=5).raise_for_status()
+        except requests.RequestException:
+            time.sleep(0.2)
+        else:
+            return
+    raise AssertionError(f"the Prefect server ended with {server.returncode}")

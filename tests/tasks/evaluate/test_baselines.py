@@ -1,0 +1,73 @@
+"""The linear baselines learn, in any script."""
+
+import io
+
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from tasks.evaluate.baselines import common_shape, linear_baseline, pixels, words_are_spaced
+
+MARKET, SPORT = "股市今天上涨投资者高兴", "球队昨晚赢得比赛冠军"
+
+
+def _png(colour: int | tuple[int, int, int], size: tuple[int, int] = (4, 4)) -> bytes:
+    file = io.BytesIO()
+    Image.new("L" if isinstance(colour, int) else "RGB", size, colour).save(file, format="PNG")
+    return file.getvalue()
+
+
+def test_words_tell_texts_apart() -> None:
+    train = ["the cat sat", "a cat ran", "stocks fell today", "stocks rose again"] * 3
+    labels = ["animal", "animal", "money", "money"] * 3
+    found = linear_baseline("text", train, labels, ["my cat", "stocks"])
+    assert found == ["animal", "money"]
+
+
+def test_chinese_is_told_apart_by_its_characters() -> None:
+    train = [MARKET + str(n) for n in range(5)] + [SPORT + str(n) for n in range(5)]
+    labels = ["market"] * 5 + ["sport"] * 5
+    assert linear_baseline("text", train, labels, ["投资者", "冠军"]) == ["market", "sport"]
+
+
+def test_scripts_without_spaces_are_known() -> None:
+    assert words_are_spaced(["Plain English, of course."])
+    assert words_are_spaced(["한국어는 띄어쓰기를 한다"])
+    for text in (
+        MARKET,
+        "これは日本語の文章です",
+        "ภาษาไทยไม่เว้นวรรค",
+        "ພາສາລາວ",
+        "ភាសាខ្មែរ",
+        "မြန်မာဘာသာ",
+    ):
+        assert not words_are_spaced([text]), text
+
+
+def test_texts_without_a_single_word_do_not_fail() -> None:
+    train = ["a b", "c d", "a", "c"]
+    assert linear_baseline("text", train, ["x", "y", "x", "y"], ["a", "d"]) == ["x", "y"]
+
+
+def test_a_single_class_is_the_answer_to_everything() -> None:
+    assert linear_baseline("text", ["one", "two"], ["only", "only"], ["three"]) == ["only"]
+
+
+def test_digits_are_told_apart_by_their_pixels() -> None:
+    rows, numbers = load_digits(return_X_y=True)
+    images = []
+    for row in rows[:600]:
+        file = io.BytesIO()
+        Image.fromarray((row.reshape(8, 8) * 15).astype("uint8")).save(file, format="PNG")
+        images.append(file.getvalue())
+    labels = [str(number) for number in numbers[:600]]
+    found = linear_baseline("image", images[:400], labels[:400], images[400:])
+    right = sum(a == b for a, b in zip(found, labels[400:], strict=True))
+    assert right / 200 > 0.8
+
+
+def test_images_take_the_most_common_shape_and_at_most_32_pixels() -> None:
+    grey, large = _png(0), _png(255, (100, 20))
+    assert common_shape([grey, grey, large]) == ((4, 4), "L")
+    assert common_shape([large, large, grey]) == ((32, 20), "L")
+    assert common_shape([grey, _png((255, 0, 0))]) == ((4, 4), "RGB")
+    assert pixels([large], (4, 4), "L").tolist() == [[1.0] * 16]

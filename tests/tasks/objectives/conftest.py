@@ -1,0 +1,55 @@
+"""Splits of real texts and real images, small."""
+
+import csv
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from tasks.contracts import records
+
+SAMPLE = Path(__file__).parents[2] / "data" / "reuters-sample.csv"
+
+
+def write(path: Path, modality: records.Modality, rows: list[dict[str, Any]]) -> Path:
+    schema = records.split_schema(modality)
+    records.write_records(path, schema, [pa.RecordBatch.from_pylist(rows, schema=schema)])
+    return path
+
+
+@pytest.fixture(scope="session")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Train and validation texts."""
+    folder = tmp_path_factory.mktemp("texts")
+    with SAMPLE.open(encoding="utf-8") as file:
+        rows = [
+            {"id": hashlib.sha256(row["text"].encode()).hexdigest(), **row}
+            for row in csv.DictReader(file)
+        ]
+    rows.sort(key=lambda row: row["id"])
+    return (
+        write(folder / "train.parquet", "text", rows[:180]),
+        write(folder / "validation.parquet", "text", rows[180:]),
+    )
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Train and validation images of digits."""
+    folder = tmp_path_factory.mktemp("images")
+    rows = []
+    digits = load_digits()
+    for number, (pixels, label) in enumerate(zip(digits.images[:600], digits.target, strict=False)):
+        content = io.BytesIO()
+        Image.fromarray((pixels * 255 / 16).round().astype(np.uint8)).save(content, "PNG")
+        rows.append({"id": str(number), "image": content.getvalue(), "label": str(label)})
+    return (
+        write(folder / "train.parquet", "image", rows[:450]),
+        write(folder / "validation.parquet", "image", rows[450:]),
+    )

@@ -1,0 +1,94 @@
+"""Masked language modelling with next-sentence prediction."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.errors import BadInput
+from tasks.models.architectures import bert
+from tasks.models.tokenizer import SPECIAL_TOKENS, token_id
+from tasks.objectives import masked
+from tasks.training.determinism import make_deterministic, step_generator
+from tasks.training.loop import train
+from tasks.training.settings import TrainingSettings
+
+SIZES = bert.Settings(layers=1, hidden_size=32, heads=2, positions=64)
+
+
+def prepared(texts: tuple[Path, Path], **settings: object) -> masked.Masked:
+    make_deterministic(0)
+    chosen = masked.Settings(**{"tokens": 48, "vocabulary_size": 500, **settings})
+    return masked.prepare(bert, SIZES, chosen, *texts)
+
+
+def test_a_batch_masks_about_the_asked_share_and_never_a_special_token(
+    texts: tuple[Path, Path],
+) -> None:
+    task = prepared(texts, probability=0.2)
+    batch = task.batch(np.arange(64), step_generator(0, 0))
+    ids, targets = batch["input_ids"], batch["targets"]
+    ordinary = int(batch["attention_mask"].sum()) - 3 * len(ids)
+    assert 0.17 < len(targets) / ordinary < 0.23
+    assert int(targets.min()) >= len(SPECIAL_TOKENS)
+    hidden = ids[batch["rows"], batch["columns"]]
+    assert 0.72 < float((hidden == token_id("[MASK]")).float().mean()) < 0.88
+    assert 0.02 < float((hidden == targets).float().mean()) < 0.18
+
+
+def test_half_of_the_pairs_are_of_two_texts_and_segments_are_marked(
+    texts: tuple[Path, Path],
+) -> None:
+    task = prepared(texts)
+    batch = task.batch(np.arange(180), step_generator(0, 0))
+    assert 0.38 < float(batch["is_random"].float().mean()) < 0.62
+    row = batch["token_type_ids"][0].tolist()
+    assert row == sorted(row[: sum(batch["attention_mask"][0])]) + [0] * (
+        len(row) - int(batch["attention_mask"][0].sum())
+    )
+    assert batch["input_ids"].shape[1] <= 48
+
+
+def test_a_batch_is_a_pure_function_of_seed_and_step(texts: tuple[Path, Path]) -> None:
+    task = prepared(texts)
+    first = task.batch(np.arange(8), step_generator(3, 5))
+    task.batch(np.arange(8), step_generator(3, 6))
+    again = task.batch(np.arange(8), step_generator(3, 5))
+    assert all(first[name].equal(again[name]) for name in first)
+
+
+def test_it_learns_more_than_how_frequent_tokens_are(texts: tuple[Path, Path]) -> None:
+    task = prepared(texts)
+    before = task.validate()
+    train(task, TrainingSettings(epochs=30, learning_rate=3e-3, batch_size=16), 0, "masked")
+    after = task.validate()
+    assert after["perplexity"] < 0.8 * after["unigram_perplexity"]
+    assert after["masked_accuracy"] > before["masked_accuracy"] + 0.1
+
+
+def test_without_next_sentence_the_second_segment_always_follows(
+    texts: tuple[Path, Path],
+) -> None:
+    task = prepared(texts, next_sentence=False)
+    batch = task.batch(np.arange(32), step_generator(0, 0))
+    assert int(batch["is_random"].sum()) == 0
+    assert "next_sentence_accuracy" not in task.validate()
+
+
+def test_examples_longer_than_the_models_positions_are_refused(texts: tuple[Path, Path]) -> None:
+    with pytest.raises(BadInput, match="masked.tokens is 100, but the model has 64 positions"):
+        prepared(texts, tokens=100)
+
+
+def test_images_are_refused(images: tuple[Path, Path]) -> None:
+    with pytest.raises(BadInput, match="holds images; the objective 'masked' needs text"):
+        prepared(images)
+
+
+def test_training_the_tokenizer_twice_gives_the_same_bytes(
+    texts: tuple[Path, Path], tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        prepared(texts).save(tmp_path / name)
+    one, two = ((tmp_path / name / "tokenizer.json").read_bytes() for name in ("one", "two"))
+    assert one == two

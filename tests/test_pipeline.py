@@ -1,0 +1,394 @@
+"""The whole pipeline, on small real data: what the README promises."""
+
+import ast
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.workspace import Workspace, make_workspace
+
+TOPICS = {"finetune@topics-label", "evaluate@topics-label", "register@topics-label"}
+DIGITS = {"finetune@digits-label", "evaluate@digits-label", "register@digits-label"}
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, str]:
+    """A workspace in which ``downstream run`` has run once, and what it printed."""
+    workspace = make_workspace(tmp_path_factory.mktemp("pipeline") / "workspace")
+    done = workspace.run("downstream", "run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return workspace, done.stdout + done.stderr
+
+
+@pytest.fixture
+def workspace(first_run: tuple[Workspace, str], tmp_path: Path) -> Workspace:
+    """A finished workspace to change."""
+    return first_run[0].copy(tmp_path / "workspace")
+
+
+def test_a_run_writes_every_artefact_and_ends_with_a_table(
+    first_run: tuple[Workspace, str],
+) -> None:
+    workspace, printed = first_run
+    for path in (
+        "collect/topics/records.parquet",
+        "clean/topics/report.json",
+        "split/digits/test.parquet",
+        "validate/topics/result.json",
+        "pretrain/topics-bert/model/model.safetensors",
+        "finetune/topics-label/twin/model.safetensors",
+        "evaluate/digits-label/plots/confusion.png",
+        "evaluate/topics-label/README.md",
+        "register/topics-label/version.json",
+        "code/pretrain/topics-bert.txt",
+    ):
+        assert (workspace.root / "data" / path).is_file(), path
+    gate = workspace.root / "data/validate/topics/gate.json"
+    assert json.loads(gate.read_text()) == {"passed": True}
+    for word in (
+        "topics-label",
+        "digits-label",
+        "accuracy",
+        "twin",
+        "gain",
+        "mlflow ui",
+        "prefect",
+    ):
+        assert word in printed.lower(), word
+
+
+def test_metrics_hold_what_reviewers_read(first_run: tuple[Workspace, str]) -> None:
+    path = first_run[0].root / "data/evaluate/topics-label/metrics.json"
+    metrics = json.loads(path.read_text())
+    for name in ("accuracy", "macro_precision", "macro_recall", "macro_f1", "roc_auc", "ece"):
+        assert 0 <= metrics[name] <= 1
+        low, high = metrics["intervals"][name]
+        assert low <= high
+    assert metrics["n_test"] > 40
+    twin = metrics["baselines"]["twin"]["accuracy"]
+    assert metrics["gain"] == pytest.approx(metrics["accuracy"] - twin, abs=2e-6)
+    assert metrics["baselines"]["linear"]["accuracy"] > 0.7
+
+
+def test_a_second_run_has_nothing_to_do(workspace: Workspace) -> None:
+    assert workspace.stale() == set()
+    before = (workspace.root / "dvc.lock").read_bytes()
+    done = workspace.run("downstream", "run")
+    assert done.returncode == 0
+    assert (workspace.root / "dvc.lock").read_bytes() == before
+    assert workspace.repro() == set()
+    assert "up to date" in workspace.run("dvc", "status").stdout
+    assert workspace.run("downstream", "plan", "--check").returncode == 0
+
+
+def test_a_forced_rerun_gives_the_same_lock_and_the_comparison_can_fail(
+    workspace: Workspace,
+) -> None:
+    before = workspace.lock()
+    altered = workspace.lock()
+    altered["stages"]["finetune@topics-label"]["outs"][0]["md5"] = "0" * 32
+    assert altered != before
+    assert len(workspace.repro("--force")) == 18
+    assert workspace.lock() == before
+
+
+def test_a_backbone_loads_with_transformers(first_run: tuple[Workspace, str]) -> None:
+    folder = first_run[0].root / "data/pretrain/topics-bert/model"
+    code = (
+        "import sys; from transformers import AutoModel, AutoTokenizer\n"
+        "model = AutoModel.from_pretrained(sys.argv[1])\n"
+        "inputs = AutoTokenizer.from_pretrained(sys.argv[1])(['oil prices rose'], return_tensors='pt')\n"
+        "print(tuple(model(**inputs).last_hidden_state.shape)[-1])"
+    )
+    done = first_run[0].run("python", "-c", code, str(folder))
+    assert done.stdout.strip() == "32", done.stderr
+
+
+def test_dvc_prints_one_line_of_metrics_a_model(first_run: tuple[Workspace, str]) -> None:
+    shown = first_run[0].run("dvc", "metrics", "show").stdout
+    lines = [line for line in shown.splitlines() if "metrics.json" in line]
+    assert len(lines) == 2
+
+
+# What each edit makes stale; what must not be touched is as much a promise as what must.
+
+Edit = Callable[[Workspace], None]
+
+
+def replace(path: str, old: str, new: str) -> Edit:
+    return lambda workspace: workspace.edit(path, old, new)
+
+
+def reformat(path: str) -> Edit:
+    def edit(workspace: Workspace) -> None:
+        file = workspace.root / path
+        file.write_text(ast.unparse(ast.parse(file.read_text())))
+
+    return edit
+
+
+def add_comment(path: str) -> Edit:
+    def edit(workspace: Workspace) -> None:
+        with (workspace.root / path).open("a") as file:
+            file.write("\n# A remark.\n")
+
+    return edit
+
+
+BERT = {"pretrain@topics-bert", *TOPICS}
+SEEDED = {
+    "split@topics", "validate@topics", "split@digits", "validate@digits",
+    "pretrain@digits-convnet", *BERT, *DIGITS,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("edit", "stale"),
+    [
+        (replace("params.yaml", "tokens: 48, learning_rate: 0.003", "tokens: 48, learning_rate: 0.002"), TOPICS),
+        (add_comment("tasks/clean/stage.py"), set()),
+        (reformat("tasks/pretrain/stage.py"), set()),
+        (replace("tasks/errors.py", "did you mean", "perhaps"), set()),
+        (replace("tasks/training/loop.py", "the loss is NaN", "the loss became NaN"), set()),
+        (replace("tasks/evaluate/intervals.py", "1.0", "1.0 + 0.0"), {"evaluate@topics-label", "register@topics-label", "evaluate@digits-label", "register@digits-label"}),
+        (replace("tasks/models/architectures/bert.py", "4 * settings.hidden_size", "3 * settings.hidden_size"), BERT),
+        (replace("params.yaml", "hidden_size: 32, heads: 2", "hidden_size: 64, heads: 2"), BERT),
+        (replace("params.yaml", "seed: 0", "seed: 1"), SEEDED),
+        (replace("tasks/split/settings.py", "Field(0.2", "Field(0.21"), set()),
+        (replace("tasks/split/settings.py", "Field(0.1", "Field(0.11"), {"split@digits", "validate@digits", "pretrain@digits-convnet", *DIGITS}),
+    ],
+    ids=["parameter", "comment", "reformatted", "error text", "text in a raise", "helper of evaluate", "architecture",
+         "architecture's size", "seed", "default set by all", "default of one row"],
+)  # fmt: skip
+def test_an_edit_makes_stale_what_reads_it_and_nothing_else(
+    workspace: Workspace, edit: Edit, stale: set[str]
+) -> None:
+    edit(workspace)
+    assert workspace.stale() == stale
+
+
+def test_a_changed_parameter_runs_what_the_plan_said_and_setting_it_back_restores(
+    workspace: Workspace,
+) -> None:
+    before = workspace.lock()
+    workspace.edit("params.yaml", "epochs: 2, tokens: 48", "epochs: 1, tokens: 48")
+    assert workspace.stale() == TOPICS
+    assert workspace.repro() == TOPICS
+    workspace.edit("params.yaml", "epochs: 1, tokens: 48", "epochs: 2, tokens: 48")
+    states = {stage["name"]: stage["state"] for stage in workspace.plan()}
+    assert states["finetune@topics-label"] == "cached"
+    assert workspace.run("downstream", "run").returncode == 0
+    assert workspace.lock() == before
+
+
+def test_a_comment_runs_no_stage(workspace: Workspace) -> None:
+    add_comment("tasks/clean/stage.py")(workspace)
+    assert workspace.repro() == set()
+
+
+def test_a_loosened_tolerance_that_still_passes_runs_validate_alone(workspace: Workspace) -> None:
+    workspace.edit(
+        "params.yaml",
+        "split: {validation: 0.15, test: 0.25}\n    validate: {}",
+        "split: {validation: 0.15, test: 0.25}\n    validate: {maximum_leaked_share: 0.5}",
+    )
+    assert workspace.repro() == {"validate@topics"}
+
+
+def test_the_flow_and_dvc_repro_write_the_same_lock(
+    first_run: tuple[Workspace, str], tmp_path: Path
+) -> None:
+    other = make_workspace(tmp_path / "other")
+    other.repro()
+    assert other.lock() == first_run[0].lock()
+
+
+@pytest.mark.parametrize("edited", ["parameter", "source", "module"])
+def test_an_edit_while_a_stage_runs_fails_it_and_nothing_is_recorded(
+    workspace: Workspace, edited: str
+) -> None:
+    source = workspace.root / "data/sources/topics/topics.csv"
+    rows = source.read_text().splitlines()
+    source.write_text("\n".join([rows[0], *(rows[1:] * 2000)]) + "\n")
+    lock = workspace.lock()["stages"]["collect@topics"]
+    cached = run_cache(workspace)
+    process = subprocess.Popen(
+        ["dvc", "repro", "collect@topics"],  # noqa: S607
+        cwd=workspace.root,
+        env=workspace.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    stage = wait_for_stage_to_write(workspace, "collect@topics")
+    os.kill(stage, signal.SIGSTOP)
+    if edited == "parameter":
+        workspace.edit("params.yaml", "path: topics.csv", "path: topics.cs?")
+    elif edited == "source":
+        source.write_text("text,label\nother,one\n")
+    else:
+        (workspace.root / "tasks/collect/stage.py").open("a").write("\nLATER = 1\n")
+    os.kill(stage, signal.SIGCONT)
+    printed, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "changed while running" in printed
+    assert workspace.lock()["stages"]["collect@topics"] == lock
+    assert run_cache(workspace) == cached
+    assert not (workspace.root / "data/collect/topics/records.parquet").exists()
+
+
+def run_cache(workspace: Workspace) -> set[str]:
+    """Return the run cache's entries, those of the ``code`` stage left out."""
+    entries = (workspace.root / ".dvc/cache/runs").glob("*/*/*")
+    return {path.name for path in entries if "tasks.code" not in path.read_text()}
+
+
+def wait_for_stage_to_write(workspace: Workspace, name: str) -> int:
+    """Return the process of a stage once its staging folder holds a file."""
+    staging = workspace.root / ".downstream" / "work" / name
+    stage, row = name.split("@")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if staging.is_dir() and any(staging.iterdir()):
+            found = subprocess.run(
+                ["pgrep", "-f", f"^python -m tasks.{stage} {row}"],  # noqa: S607
+                capture_output=True,
+                text=True,
+                check=False,
+            ).stdout.split()
+            for pid in found:
+                if Path(f"/proc/{pid}/cwd").resolve() == workspace.root:
+                    return int(pid)
+        time.sleep(0.005)
+    raise AssertionError(f"{name} did not begin to write")
+
+
+def test_pretraining_and_finetuning_never_open_the_test_split(workspace: Workspace) -> None:
+    (workspace.root / "data/split/topics/test.parquet").unlink()
+    for stage, row in (("pretrain", "topics-bert"), ("finetune", "topics-label")):
+        done = workspace.run("python", "-m", f"tasks.{stage}", row)
+        assert done.returncode == 0, done.stderr
+
+
+def chinese_csv() -> str:
+    cities = ["北京", "上海", "广州", "成都", "杭州", "西安", "南京", "武汉"]
+    weather = [
+        "{0}今天晴转多云,气温{1}度。明天有小雨,请带伞。",
+        "{0}昨夜下了大雪,路面结冰。气温降到零下{1}度。",
+    ]
+    sport = [
+        "{0}队昨晚以{1}比二战胜客队。球迷庆祝到深夜。",
+        "{0}选手在百米决赛中夺冠。他已经赢了{1}场比赛。",
+    ]
+    rows = ["text,label"]
+    for label, templates in (("天气", weather), ("体育", sport)):
+        rows += [
+            f'"{template.format(city, number)}",{label}'
+            for template in templates
+            for city in cities
+            for number in range(3, 9)
+        ]
+    return "\n".join(rows) + "\n"
+
+
+def test_a_chinese_corpus_is_added_by_rows_and_a_file_alone(workspace: Workspace) -> None:
+    folder = workspace.root / "data/sources/xinwen"
+    folder.mkdir()
+    (folder / "新闻.csv").write_text(chinese_csv(), encoding="utf-8")
+    workspace.edit(
+        "params.yaml",
+        "backbones:\n",
+        "  xinwen:\n    collect: {sources: [{kind: files}]}\n    clean: {}\n"
+        "    split: {validation: 0.2, test: 0.2}\n    validate: {}\nbackbones:\n"
+        "  xinwen-bert:\n    corpus: xinwen\n    pretrain:\n      objective: masked\n"
+        "      architecture: bert\n      bert: {layers: 1, hidden_size: 32, heads: 2}\n"
+        "      training: {epochs: 1}\n",
+    )
+    workspace.edit(
+        "params.yaml",
+        "models:\n",
+        "models:\n  xinwen-topic:\n    backbone: xinwen-bert\n    corpus: xinwen\n"
+        "    finetune: {epochs: 6, learning_rate: 0.003, batch_size: 8}\n"
+        "    evaluate: {bootstrap_samples: 50}\n    register: {}\n",
+    )
+    ran = workspace.repro()
+    assert {name.split("@")[1] for name in ran} == {"xinwen", "xinwen-bert", "xinwen-topic"}
+    assert len(ran) == 8
+    metrics = json.loads((workspace.root / "data/evaluate/xinwen-topic/metrics.json").read_text())
+    assert metrics["accuracy"] > 0.9
+    assert metrics["baselines"]["linear"]["accuracy"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("{epochs: 2, tokens: 48", "{epoch: 2, tokens: 48", "models.topics-label.finetune.epoch: unknown key"),
+        ("epochs: 2, tokens: 48", "epochs: two, tokens: 48", "models.topics-label.finetune.epochs: input should be a valid integer, found 'two'"),
+        ("backbone: topics-bert", "backbone: topics-bart", "did you mean 'topics-bert'?"),
+        ("seed: 0", "seed: [0", "params.yaml is not YAML"),
+    ],
+)  # fmt: skip
+def test_bad_parameters_stop_every_command_with_one_line(
+    workspace: Workspace, old: str, new: str, message: str
+) -> None:
+    workspace.edit("params.yaml", old, new)
+    lock = (workspace.root / "dvc.lock").read_bytes()
+    for command in ("plan", "run"):
+        done = workspace.run("downstream", command)
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert len(done.stderr.strip().splitlines()) <= 2, done.stderr
+    assert (workspace.root / "dvc.lock").read_bytes() == lock
+
+
+@pytest.mark.parametrize("command", [["downstream", "run"], ["dvc", "repro", "collect@topics"]])
+def test_a_bad_source_fails_its_own_stage_alone(workspace: Workspace, command: list[str]) -> None:
+    workspace.edit("data/sources/topics/topics.csv", "text,label", "body,label")
+    done = workspace.run(*command)
+    assert done.returncode == (1 if command[0] == "downstream" else 255)
+    printed = " ".join((done.stdout + done.stderr).split())
+    assert "has no column 'text'" in printed
+    assert "Traceback" not in printed
+    assert not (workspace.root / "data/collect/topics/records.parquet").exists()
+    assert (workspace.root / "data/evaluate/digits-label/metrics.json").exists()
+
+
+def test_a_loss_that_becomes_nan_stops_the_stage_and_nothing_is_registered(
+    workspace: Workspace,
+) -> None:
+    version = (workspace.root / "data/register/topics-label/version.json").read_bytes()
+    workspace.edit("params.yaml", "learning_rate: 0.003}\n    evaluate: {bootstrap_samples: 50}\n    register: {}\n  digits", "learning_rate: 1.0e+30}\n    evaluate: {bootstrap_samples: 50}\n    register: {}\n  digits")  # fmt: skip
+    done = workspace.run("downstream", "run")
+    assert done.returncode == 1
+    assert "the loss is NaN or infinite at step" in done.stdout + done.stderr
+    assert (workspace.root / "data/register/topics-label/version.json").read_bytes() == version
+    assert not (workspace.root / "data/finetune/topics-label/model").exists()
+
+
+def test_a_registered_model_answers_raw_text(
+    first_run: tuple[Workspace, str], tmp_path: Path
+) -> None:
+    workspace = first_run[0]
+    code = (
+        "import mlflow\n"
+        f"mlflow.set_tracking_uri('sqlite:///{workspace.root}/mlflow.db')\n"
+        "model = mlflow.pyfunc.load_model('models:/topics-label@candidate')\n"
+        "answer = model.predict(['oil prices rose after the opec meeting'])\n"
+        "print(answer['label'][0])"
+    )
+    environment = {**workspace.environment(), "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
+    done = subprocess.run(
+        ["python", "-c", code],  # noqa: S607
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split()[-1] in {"earn", "acq", "crude", "trade"}, done.stderr
