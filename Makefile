@@ -17,7 +17,7 @@ run: setup
 	@$(BIN)/downstream run
 
 test: setup
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff check .

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from flows.graph import stage_name
-from flows.restore import stage_hash
 from tasks.contracts import paths
 from tasks.errors import BadInput, MissingPin, StageFailed
+from tasks.workspace.stage_hash import stage_hash
 
 
 def require_inputs(stage: Any) -> None:

@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 from flows.dvc_stage import hash_now, hold_files, require_inputs, restore_outputs, save_result
 from flows.graph import Graph, load_graph, stage_name
-from flows.restore import stage_hash
 from tasks.contracts import paths
 from tasks.errors import ChangedWhileRunning, StageFailed
 from tasks.progress import say
+from tasks.workspace.stage_hash import stage_hash
 
 POLL_SECONDS = 0.5
 LOCK = Path("dvc.lock")

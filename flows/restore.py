@@ -5,17 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.forecast import Forecast, nothing
-
-
-def stage_hash(stage: Any) -> str:
-    """Return the identity of a stage's result: DVC's run-cache key of its present hashes.
-
-    DVC's own function asserts that every dependency lies on disk already; a forecast does not.
-    """
-    from dvc.stage.cache import _get_cache_hash
-    from dvc.stage.serialize import to_single_stage_lockfile
-
-    return _get_cache_hash(to_single_stage_lockfile(stage), key=True)
+from tasks.workspace.stage_hash import stage_hash
 
 
 def restorable_outputs(

@@ -49,13 +49,13 @@ models:
     backbone: topics-bert
     corpus: topics
     finetune: {epochs: 2, tokens: 48, learning_rate: 0.003}
-    evaluate: {bootstrap_samples: 50}
+    evaluate: {bootstrap_samples: 100}
     register: {}
   digits-label:
     backbone: digits-convnet
     corpus: digits
     finetune: {epochs: 2, learning_rate: 0.003}
-    evaluate: {bootstrap_samples: 50}
+    evaluate: {bootstrap_samples: 100}
     register: {}
 """
 

@@ -102,10 +102,7 @@ def _train_one(
 
 
 def _save(family: Any, classifier: Any, backbone: Path, output: Path, labels: list[str]) -> None:
-    if hasattr(classifier.config, "id2label"):
-        classifier.config.id2label = dict(enumerate(labels))
-        classifier.config.label2id = {label: place for place, label in enumerate(labels)}
-    family.save(classifier, output)
+    family.save_classifier(classifier, output)
     about = description(backbone)
     describe(
         output,

@@ -173,6 +173,11 @@ def save(model: Any, folder: Path) -> None:
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
 
 
+def save_classifier(classifier: nn.ModuleDict, folder: Path) -> None:
+    """Write encoder and head as any other model of this family."""
+    save(classifier, folder)
+
+
 def copy_inputs(source: Path, folder: Path, tokens: int) -> None:  # noqa: ARG001 - text has tokens
     """Copy what turns images into inputs, the shape in ``config.json``, to another folder."""
     files.write_json(folder / CONFIG, files.read_json(source / CONFIG))

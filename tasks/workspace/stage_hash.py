@@ -1,4 +1,4 @@
-"""The identity of a stage's result: DVC's run-cache key.
+"""The identity of a stage's result: DVC's run-cache key of its inputs.
 
 It covers the command, the tracked parameters and the content of every dependency (the code
 fingerprint is one of them). Stage, plan, flow and tracking all use this one.
@@ -28,6 +28,18 @@ class Inputs:
         return sorted(key for key in {*mine, *theirs} if mine.get(key) != theirs.get(key))
 
 
+def stage_hash(stage: Any) -> str:
+    """Return DVC's run-cache key for the hashes that a DVC stage object holds now.
+
+    DVC's own function asserts that every dependency lies on disk already; a forecast does not.
+    """
+    from dvc.stage.cache import _get_cache_hash
+    from dvc.stage.serialize import to_single_stage_lockfile
+
+    key: str = _get_cache_hash(to_single_stage_lockfile(stage), key=True)
+    return key
+
+
 def read_inputs(name: str) -> Inputs:
     """Read what ``<stage>@<row>`` depends on as it lies in the workspace now.
 
@@ -39,7 +51,6 @@ def read_inputs(name: str) -> Inputs:
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
-    from dvc.stage.cache import _get_stage_hash
     from dvc.stage.serialize import to_single_stage_lockfile
 
     try:
@@ -48,7 +59,7 @@ def read_inputs(name: str) -> Inputs:
             stage.save_deps()
             entry = to_single_stage_lockfile(stage)
             return Inputs(
-                stage_hash=_get_stage_hash(stage),
+                stage_hash=stage_hash(stage),
                 needs_device=bool((stage.meta or {}).get("gpu")),
                 params={
                     key: value

@@ -4,7 +4,8 @@ from dvc.stage.cache import _get_stage_hash
 
 from flows.forecast import Forecast
 from flows.graph import load_graph
-from flows.restore import restorable_outputs, stage_hash
+from flows.restore import restorable_outputs
+from tasks.workspace.stage_hash import stage_hash
 from tests.flows.pipeline import Pipeline
 
 

@@ -76,7 +76,7 @@ def test_without_next_sentence_the_second_segment_always_follows(
 
 
 def test_examples_longer_than_the_models_positions_are_refused(texts: tuple[Path, Path]) -> None:
-    with pytest.raises(BadInput, match="masked.tokens is 100, but the model has 64 positions"):
+    with pytest.raises(BadInput, match=r"masked\.tokens is 100, but the model has 64 positions"):
         prepared(texts, tokens=100)
 
 

@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 
 from tasks.contracts import records
 
-SAMPLE = Path(__file__).parents[2] / "data" / "reuters-sample.csv"
+SAMPLE = Path(__file__).parents[1] / "data" / "reuters-sample.csv"
 
 
 def write(path: Path, modality: records.Modality, rows: list[dict[str, Any]]) -> Path:
