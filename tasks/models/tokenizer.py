@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tasks.contracts import files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tokenizers import Tokenizer
 
@@ -26,32 +26,55 @@ def token_id(token: str) -> int:
     return SPECIAL_TOKENS.index(token)
 
 
-def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
+def train_tokenizer(texts: Callable[[], Iterable[str]], vocabulary_size: int) -> Tokenizer:
     """Learn a WordPiece vocabulary (Schuster and Nakajima, 2012).
 
+    The library numbers the pieces that continue a word in the order of a hash table, which differs
+    from run to run, and breaks ties between pairs by these numbers. They are therefore learnt in a
+    first pass, and given to the second one in sorted order.
+
     Args:
-        texts: the training texts.
+        texts: gives the training texts, as often as it is called.
         vocabulary_size: the most tokens the vocabulary may have; a small corpus yields fewer.
     """
-    from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import processors
+
+    alphabet = _learn(texts(), 1, SPECIAL_TOKENS).get_vocab()
+    continuing = sorted(token for token in alphabet if token.startswith("##"))
+    learnt = _learn(texts(), vocabulary_size, (*SPECIAL_TOKENS, *continuing)).get_vocab()
+    tokens = sorted(learnt, key=lambda token: learnt[token])
+    tokenizer = _untrained({token: place for place, token in enumerate(tokens)})
+    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
+    tokenizer.post_processor = processors.BertProcessing(
+        (SEPARATOR, token_id(SEPARATOR)), (START, token_id(START))
+    )
+    return tokenizer
+
+
+def _learn(texts: Iterable[str], vocabulary_size: int, first: tuple[str, ...]) -> Tokenizer:
+    from tokenizers import trainers
+
+    tokenizer = _untrained({})
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocabulary_size,
+        min_frequency=2,
+        special_tokens=list(first),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def _untrained(vocabulary: dict[str, int]) -> Tokenizer:
+    from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers
     from tokenizers.models import WordPiece
 
-    tokenizer = Tokenizer(WordPiece(unk_token=UNKNOWN))
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFKC(), normalizers.BertNormalizer(lowercase=True)]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=vocabulary_size,
-        min_frequency=2,
-        special_tokens=list(SPECIAL_TOKENS),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.post_processor = processors.BertProcessing(
-        (SEPARATOR, token_id(SEPARATOR)), (START, token_id(START))
-    )
     return tokenizer
 
 

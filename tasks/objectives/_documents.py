@@ -70,6 +70,12 @@ def split_sentences(text: str) -> list[str]:
     return [part for part in _SENTENCE_END.split(text) if part.strip()] or [text]
 
 
+def read_texts(path: Path) -> Iterator[str]:
+    """Yield the texts of a split in constant memory."""
+    for texts in _text_batches(path):
+        yield from texts
+
+
 def read_documents(path: Path, tokenizer: Tokenizer) -> Documents:
     """Tokenise every text of a split, without special tokens."""
     pieces: list[np.ndarray] = []

@@ -10,6 +10,7 @@ Dimensions: N examples, T tokens, M chosen tokens of a batch, V tokens of the vo
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from tasks.models.tokenizer import (
     train_tokenizer,
 )
 from tasks.models.traits import TextTraits
-from tasks.objectives._documents import Documents, read_documents
+from tasks.objectives._documents import Documents, read_documents, read_texts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -229,8 +230,7 @@ def prepare(
             f"masked.tokens is {settings.tokens}, but the model has {positions} positions: "
             "lower masked.tokens or raise positions"
         )
-    texts = (value for batch in records.read_batches(train) for value in batch["text"].to_pylist())
-    tokenizer = train_tokenizer(texts, settings.vocabulary_size)
+    tokenizer = train_tokenizer(partial(read_texts, train), settings.vocabulary_size)
     traits = TextTraits(tokenizer.get_vocab_size(), token_id(PADDING))
     model = architecture.build(architecture_settings, traits)
     return Masked(

@@ -74,7 +74,12 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
             held.enter_context(device_lease())
         held.callback(shutil.rmtree, run.output, ignore_errors=True)
         started = time.monotonic()
-        yield run
+        try:
+            yield run
+        except Exception:
+            # A file edited while it is read may look broken: the edit is then the thing to tell.
+            _check_unchanged(run, inputs, code)
+            raise
         files.write_json(run.output / "settings.json", _resolved(run))
         _check_unchanged(run, inputs, code)
         files.replace_folder(run.output, paths.stage_output(stage, row))
@@ -159,17 +164,22 @@ def _current_code(stage: str, row: str) -> str:
 
 
 def _check_unchanged(run: StageRun, inputs: Inputs, code: str) -> None:
-    stage, row = run.name.split("@")
-    changed = inputs.differences(read_inputs(run.name))
-    now = fingerprint(read_params(), stage, row, Path.cwd())
-    if now != code:
-        before = set(code.splitlines())
-        changed += [line.split()[0] for line in now.splitlines() if line not in before]
+    try:
+        changed = inputs.differences(read_inputs(run.name)) + _changed_code(run, code)
+    except DownstreamError:
+        changed = [str(paths.PARAMS)]  # it cannot even be read any more
     if changed:
         raise ChangedWhileRunning(
             f"{run.name}: changed while running: {', '.join(changed)}\n"
             "Its result was thrown away, since it belongs to neither state: run again"
         )
+
+
+def _changed_code(run: StageRun, before: str) -> list[str]:
+    stage, row = run.name.split("@")
+    known = set(before.splitlines())
+    now = fingerprint(read_params(), stage, row, Path.cwd())
+    return [line.split()[0] for line in now.splitlines() if line not in known]
 
 
 def _resolved(run: StageRun) -> dict[str, Any]:

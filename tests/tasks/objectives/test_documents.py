@@ -69,7 +69,7 @@ def test_reading_keeps_every_token_of_every_text(texts: tuple[Path, Path]) -> No
     from tasks.contracts import records
 
     contents = records.read_table(texts[1])["text"].to_pylist()
-    tokenizer = train_tokenizer(contents, 500)
+    tokenizer = train_tokenizer(lambda: contents, 500)
     read = read_documents(texts[1], tokenizer)
     assert len(read) == len(contents)
     for index, text in enumerate(contents):

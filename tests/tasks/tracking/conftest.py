@@ -47,13 +47,14 @@ def workspace(empty_workspace: Path, new_store: Path) -> Path:
 def text_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of one layer with random weights."""
     import torch
-    from transformers import BertConfig, BertForSequenceClassification
+    from transformers import BertConfig, BertForPreTraining
 
+    from tasks.models import text
     from tasks.models.folder import describe
     from tasks.models.tokenizer import save_tokenizer, train_tokenizer
 
     folder = tmp_path_factory.mktemp("text") / "model"
-    tokenizer = train_tokenizer(TEXTS * 2, 100)
+    tokenizer = train_tokenizer(lambda: TEXTS * 2, 100)
     save_tokenizer(tokenizer, folder, 16)
     torch.manual_seed(0)
     config = BertConfig(
@@ -64,9 +65,9 @@ def text_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         intermediate_size=32,
         max_position_embeddings=16,
         pad_token_id=0,
-        id2label=dict(enumerate(LABELS)),
     )
-    BertForSequenceClassification(config).save_pretrained(folder)
+    BertForPreTraining(config).save_pretrained(folder)
+    text.save_classifier(text.new_classifier(folder, len(LABELS), pretrained=True), folder)
     describe(folder, architecture="bert", modality="text", labels=LABELS)
     return folder
 
