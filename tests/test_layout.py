@@ -1,0 +1,51 @@
+"""One word a stage, everywhere: code, dvc.yaml, params.yaml and tests agree."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tasks.contracts.params import STAGES, TABLES, read_params
+
+ROOT = Path(__file__).parents[1]
+DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_has_the_same_files(stage: str) -> None:
+    folder = ROOT / "tasks" / stage
+    for name in ("__init__.py", "stage.py", "__main__.py", "settings.py"):
+        assert (folder / name).is_file()
+    assert len((folder / "__main__.py").read_text().splitlines()) <= 25
+    assert (ROOT / "tests" / "tasks" / stage).is_dir()
+
+
+def test_dvc_runs_these_stages_and_code() -> None:
+    assert set(DVC) == {"code", *STAGES}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_dvc_fans_out_over_the_stages_table(stage: str) -> None:
+    assert DVC[stage]["foreach"] == f"${{{TABLES[stage]}}}"
+    what = DVC[stage]["do"]
+    assert what["cmd"] == f"exec python -m tasks.{stage} ${{key}}"
+    assert f"{TABLES[stage]}.${{key}}.{stage}" in what["params"]
+    assert f"data/code/{stage}/${{key}}.txt" in what["deps"]
+    for kind in ("outs", "metrics", "plots"):
+        assert all(path.startswith(f"data/{stage}/${{key}}/") for path in what.get(kind, []))
+
+
+def test_only_evaluate_and_validate_depend_on_the_test_split() -> None:
+    readers = {stage for stage in STAGES if "test.parquet" in str(DVC[stage]["do"]["deps"])}
+    assert readers == {"validate", "evaluate"}
+
+
+def test_seed_is_tracked_where_it_is_used() -> None:
+    seeded = {stage for stage in STAGES if "seed" in DVC[stage]["do"].get("params", [])}
+    assert seeded == {"split", "pretrain", "finetune", "evaluate"}
+
+
+def test_every_row_of_params_has_every_section_of_its_table() -> None:
+    params = read_params(ROOT / "params.yaml")
+    for stage, table in TABLES.items():
+        assert all(stage in row for row in params[table].values())
