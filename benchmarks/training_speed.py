@@ -135,6 +135,7 @@ def time_trainer(
     from transformers import (
         BertConfig,
         BertForPreTraining,
+        PrinterCallback,
         Trainer,
         TrainerCallback,
         TrainingArguments,
@@ -161,7 +162,7 @@ def time_trainer(
                 losses.append(float(logs["loss"]))
 
     with tempfile.TemporaryDirectory() as folder:
-        Trainer(
+        trainer = Trainer(
             model=BertForPreTraining(config),
             args=TrainingArguments(
                 output_dir=folder,
@@ -178,7 +179,9 @@ def time_trainer(
             ),
             train_dataset=list(trainer_examples(task, num_steps)),
             callbacks=[Watch()],
-        ).train()
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
     return np.diff(starts)[2:].tolist(), losses[-1]
 
 
