@@ -92,7 +92,8 @@ def test_text_is_classified_and_the_choice_of_the_epoch_is_kept(
 def test_images_are_classified_by_a_backbone_that_knows_them(
     convnet: Path, images: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    finetuned(convnet, images, tmp_path)
+    settings = Settings(epochs=25, learning_rate=2e-3, batch_size=16, patience=25, twin=False)
+    finetuned(convnet, images, tmp_path, settings)
     assert accuracy(tmp_path / "model", images[1]) > 0.9
 
 

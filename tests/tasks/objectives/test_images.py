@@ -11,7 +11,7 @@ from tasks.training.determinism import make_deterministic
 from tasks.training.loop import train
 from tasks.training.settings import TrainingSettings
 
-TRAINING = TrainingSettings(epochs=8, learning_rate=3e-3)
+TRAINING = TrainingSettings(epochs=25, learning_rate=2e-3, batch_size=16)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.2])
