@@ -40,7 +40,7 @@ def test_a_convnet_learns_its_classes(images: tuple[Path, Path]) -> None:
     make_deterministic(0)
     task = classification.prepare(convnet, convnet.Settings(), classification.Settings(), *images)
     train(task, TRAINING, 0, "classification")
-    assert task.validate()["accuracy"] > 0.9
+    assert task.validate()["accuracy"] > 0.85
 
 
 def test_reconstruction_needs_a_decoder(images: tuple[Path, Path]) -> None:
