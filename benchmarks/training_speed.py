@@ -22,6 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
+
+from tasks.objectives._task import Batch, ExampleRandom, Minimiser, Task
 
 BATCH_SIZE, TOKENS, VOCABULARY = 32, 128, 8000
 SOURCE = Path("data/split/reuters/train.parquet")
@@ -102,7 +105,7 @@ def time_ours(sizes: dict[str, int], num_steps: int) -> tuple[list[float], float
     return task.step_seconds(), task.last_loss
 
 
-class Limited:
+class Limited(Task):
     """A task cut to some steps, which notes when each begins."""
 
     def __init__(self, task: Any, num_steps: int) -> None:
@@ -112,15 +115,21 @@ class Limited:
         self._task = task
         self._starts: list[float] = []
 
-    def batch(self, indices: Any, generator: np.random.Generator) -> Any:
-        """Note the time, and hand on."""
-        self._starts.append(time.perf_counter())
-        return self._task.batch(indices, generator)
+    def batch(self, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
+        """Hand on."""
+        batch: Batch = self._task.batch(indices, randoms)
+        return batch
 
-    def loss(self, batch: Any) -> Any:
-        """Hand on, keeping the last value."""
-        loss = self._task.loss(batch)
-        self.last_loss = float(loss.detach())
+    def loss(self, batch: Batch) -> Tensor:
+        """Hand on."""
+        loss: Tensor = self._task.loss(batch)
+        return loss
+
+    def step(self, state: Minimiser, parts: list[Batch]) -> Tensor:
+        """Note the time, and keep the loss."""
+        self._starts.append(time.perf_counter())
+        loss = super().step(state, parts)
+        self.last_loss = float(loss)
         return loss
 
     def step_seconds(self) -> list[float]:
@@ -187,13 +196,11 @@ def time_trainer(
 
 def trainer_examples(task: Any, num_steps: int) -> Iterator[dict[str, Any]]:
     """Yield the examples of our batches, masked as ours are, as Trainer wants them."""
-    from tasks.training.determinism import step_generator
-
     for step in range(num_steps):
         indices = np.arange(step * BATCH_SIZE, (step + 1) * BATCH_SIZE)
-        batch = task.batch(indices, step_generator(0, step))
+        batch = task.batch(indices, ExampleRandom(0, step, range(BATCH_SIZE)))
         labels = np.full(batch["input_ids"].shape, -100)
-        labels[batch["rows"], batch["columns"]] = batch["targets"]
+        labels.reshape(-1)[batch["places"]] = batch["targets"]
         for row in range(BATCH_SIZE):
             yield {
                 "input_ids": batch["input_ids"][row],

@@ -41,6 +41,10 @@ class Diverged(DownstreamError):
     """A loss became NaN or infinite."""
 
 
+class Preempted(DownstreamError):
+    """SIGTERM ended a training, which has kept a checkpoint; running again goes on from it."""
+
+
 class StageFailed(DownstreamError):
     """A stage of the pipeline ended with an error of its own."""
 

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -21,7 +21,7 @@ class Reporter(Protocol):
 
 
 class _Bar:
-    def __init__(self, description: str, total: int | None) -> None:
+    def __init__(self, description: str, total: int | None, done: int) -> None:
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -30,7 +30,7 @@ class _Bar:
             TextColumn("{task.fields[note]}"),
             console=Console(stderr=True),
         )
-        self._task = self._bar.add_task(description, total=total, note="")
+        self._task = self._bar.add_task(description, total=total, completed=done, note="")
 
     def advance(self, count: int = 1, note: str = "") -> None:
         fields = {"note": note} if note else {}
@@ -50,10 +50,10 @@ class _Bar:
 
 
 class _Lines:
-    def __init__(self, description: str, total: int | None) -> None:
+    def __init__(self, description: str, total: int | None, done: int) -> None:
         self._description = description
         self._total = total
-        self._done = 0
+        self._done = done
         self._note = ""
         self._started = self._last = time.monotonic()
 
@@ -70,30 +70,28 @@ class _Lines:
 
     def _print(self) -> None:
         of_total = f"/{self._total:,}" if self._total else ""
-        print(
-            f"{self._description}: {self._done:,}{of_total} {self._note}".rstrip(),
-            file=sys.stderr,
-            flush=True,
-        )
+        say(f"{self._description}: {self._done:,}{of_total} {self._note}".rstrip())
 
 
 @contextmanager
-def progress(description: str, total: int | None = None) -> Iterator[Reporter]:
+def progress(description: str, total: int | None = None, done: int = 0) -> Iterator[Reporter]:
     """Show how far long work is.
 
     Args:
         description: what is being done.
         total: how many steps there will be, where that is known.
+        done: how many of them were done before.
     """
     if sys.stderr.isatty():
-        with _Bar(description, total) as bar:
+        with _Bar(description, total, done) as bar:
             yield bar
     else:
-        lines = _Lines(description, total)
+        lines = _Lines(description, total, done)
         yield lines
         lines.finish()
 
 
 def say(line: str) -> None:
-    """Print one line of what a stage has done."""
-    print(line, file=sys.stderr, flush=True)
+    """Print one line of what a stage has done; a reader who has gone away is no error."""
+    with suppress(BrokenPipeError):
+        print(line, file=sys.stderr, flush=True)

@@ -9,6 +9,7 @@ from typing import Literal
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
+TRAINED_ON: tuple[Part, ...] = ("train", "validation")
 
 PARAMS = Path("params.yaml")
 DATA = Path("data")

@@ -9,8 +9,14 @@ if __name__ == "__main__":
         from tasks.finetune.stage import run
 
         backbone = paths.pretrained(stage.backbone)
-        train, validation = (paths.split(stage.corpus, part) for part in ("train", "validation"))
+        splits = {part: paths.split(stage.corpus, part) for part in paths.TRAINED_ON}
         figures = run(
-            stage.row, backbone, train, validation, stage.output, stage.settings, stage.seed
+            stage.row,
+            backbone,
+            splits,
+            stage.output,
+            stage.settings,
+            stage.seed,
+            stage.checkpoints,
         )
         stage.metrics.update(figures)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any
 
 from tasks.progress import say
@@ -34,12 +33,31 @@ class EarlyStopping:
         say(f"epoch {epoch}: validation accuracy {accuracy:.4f}, loss {loss:.4f}")
         if not self.best_epoch or _rank(figures) > _rank(self.epochs[self.best_epoch - 1]):
             self.best_epoch = epoch
-            self._best_weights = copy.deepcopy(self._task.model.state_dict())
+            self._best_weights = {
+                name: value.detach().clone() for name, value in self._task.model.named_parameters()
+            }
         return epoch - self.best_epoch >= self._patience
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint has to keep: the best weights among it."""
+        return {
+            "epochs": self.epochs,
+            "best_epoch": self.best_epoch,
+            "best_weights": self._best_weights,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it back."""
+        self.epochs, self.best_epoch = state["epochs"], state["best_epoch"]
+        self._best_weights = state["best_weights"]
 
     def restore_best(self) -> None:
         """Put the best epoch's weights back."""
-        self._task.model.load_state_dict(self._best_weights)
+        import torch
+
+        with torch.no_grad():
+            for name, value in self._task.model.named_parameters():
+                value.copy_(self._best_weights[name])
 
 
 def _rank(figures: dict[str, float]) -> tuple[float, float]:

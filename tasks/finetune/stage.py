@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from tasks.contracts.paths import Part
     from tasks.finetune.settings import Settings
 
 
@@ -26,22 +27,23 @@ class _Split:
 def run(
     model: str,
     backbone: Path,
-    train: Path,
-    validation: Path,
+    splits: dict[Part, Path],
     output: Path,
     settings: Settings,
     seed: int,
+    checkpoints: Path,
 ) -> dict[str, Any]:
     """Finetune, and write ``model/``, ``twin/`` and ``history.json``.
 
     Args:
         model: the row's name; a part of the seed.
         backbone: the pretrained ``model/``.
-        train: the training split; every record has a label.
-        validation: the validation split, which chooses the epoch that is kept.
+        splits: ``train``, in which every record has a label, and ``validation``, which chooses the
+            epoch that is kept.
         output: the folder to write into.
         settings: the row's settings.
         seed: the ``seed`` of ``params.yaml``.
+        checkpoints: the folder of this stage hash's checkpoints.
 
     Returns:
         The history of both trainings.
@@ -49,42 +51,64 @@ def run(
     Raises:
         BadInput: backbone and corpus do not fit, or a label is missing.
         Diverged: a loss was NaN or infinite.
+        Preempted: SIGTERM came; running again goes on from the checkpoint.
     """
+    from tasks.training.ranks import launch
+
+    arguments = (model, backbone, splits, output, settings, seed, checkpoints)
+    history: dict[str, Any] = launch(settings.devices, _finetune, *arguments)
+    return history
+
+
+def _finetune(
+    model: str,
+    backbone: Path,
+    splits: dict[Part, Path],
+    output: Path,
+    settings: Settings,
+    seed: int,
+    checkpoints: Path,
+) -> dict[str, Any]:
     from tasks.training.determinism import derive_seed
+    from tasks.training.ranks import rank
 
     row_seed = derive_seed(seed, "finetune", model)
-    splits, labels = _read_splits(backbone, train, validation)
+    read, labels = _read_splits(backbone, splits["train"], splits["validation"])
     history = {}
     for name in ("model", "twin"):
         if name == "twin" and not settings.twin:
             files.write_json(output / name / DESCRIPTION, {"trained": False})
             continue
+        what = f"finetune {model}" if name == "model" else f"finetune {model} (twin)"
         history[name] = _train_one(
-            name, model, backbone, splits, labels, output / name, settings, row_seed
+            what, backbone, read, labels, output / name, settings, row_seed, checkpoints / name
         )
-    files.write_json(output / "history.json", files.rounded(history))
+    if rank() == 0:
+        files.write_json(output / "history.json", files.rounded(history))
     return history
 
 
 def _train_one(
-    name: str,
-    model: str,
+    what: str,
     backbone: Path,
     splits: tuple[_Split, _Split],
     labels: list[str],
     output: Path,
     settings: Settings,
     seed: int,
+    checkpoints: Path,
 ) -> dict[str, Any]:
     from tasks.finetune.early_stopping import EarlyStopping
     from tasks.objectives.classification import Classification
+    from tasks.training.checkpoints import Checkpoints
     from tasks.training.determinism import make_deterministic
     from tasks.training.loop import train as train_model
+    from tasks.training.ranks import rank
 
-    make_deterministic(seed)
+    make_deterministic(seed, settings.devices)
     family = architecture_of(backbone).family
     classifier = family.new_classifier(
-        backbone, len(labels), pretrained=name == "model", dropout=settings.dropout
+        backbone, len(labels), pretrained=output.name == "model", dropout=settings.dropout
     )
     if settings.mode == "frozen":
         family.backbone(classifier).requires_grad_(False)
@@ -94,10 +118,10 @@ def _train_one(
         family, classifier, inputs[0], splits[0].labels, inputs[1], splits[1].labels
     )
     stopping = EarlyStopping(task, settings.patience)
-    what = f"finetune {model}" if name == "model" else f"finetune {model} (twin)"
-    losses = train_model(task, settings, seed, what, stopping.after_epoch)
-    stopping.restore_best()
-    _save(family, classifier, backbone, output, labels)
+    losses = train_model(task, settings, seed, what, stopping, Checkpoints(checkpoints))
+    if rank() == 0:
+        stopping.restore_best()
+        _save(family, classifier, backbone, output, labels)
     return {"best_epoch": stopping.best_epoch, "training_loss": losses, "epochs": stopping.epochs}
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tasks.contracts.settings import Settings
 
 MODALITY = "image"
+INPUTS = ("images",)
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 

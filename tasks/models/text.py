@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MODALITY = "text"
+INPUTS = ("input_ids", "attention_mask")
 HEAD = "head.safetensors"
 
 

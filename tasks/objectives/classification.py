@@ -16,6 +16,7 @@ from tasks.contracts import settings as contract
 from tasks.errors import BadInput
 from tasks.models import image
 from tasks.objectives._pictures import read_pictures
+from tasks.objectives._task import Batch, ExampleRandom, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,7 @@ class Settings(contract.Settings):
     """Supervised pretraining has nothing to choose yet."""
 
 
-class Classification:
+class Classification(Task):
     """The task: labelled inputs, and the cross entropy of a classifier on them."""
 
     def __init__(
@@ -50,15 +51,18 @@ class Classification:
         self._train = (train, train_labels)
         self._validation = (validation, validation_labels)
 
-    def batch(self, indices: np.ndarray, generator: np.random.Generator) -> dict[str, Tensor]:  # noqa: ARG002
+    def batch(self, indices: np.ndarray, randoms: ExampleRandom) -> Batch:  # noqa: ARG002
         """Return inputs and ``labels`` of some training examples; nothing about them is random."""
-        return _labelled(self._train, indices)
+        import torch
 
-    def loss(self, batch: dict[str, Tensor]) -> Float[Tensor, ""]:
+        return {**_labelled(self._train, indices), "counts": torch.tensor([float(len(indices))])}
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Return the mean cross entropy."""
         from torch.nn.functional import cross_entropy
 
-        return cross_entropy(self._logits(batch).float(), batch["labels"])
+        loss = cross_entropy(self._logits(batch).float(), batch["labels"], reduction="sum")
+        return loss / batch["counts"][0]
 
     def validate(self) -> dict[str, float]:
         """Return loss and accuracy on the validation examples, in fp32."""
@@ -83,14 +87,13 @@ class Classification:
         """Write the classifier; its encoder is the backbone."""
         self._family.save(self.model, folder)
 
-    def _logits(self, batch: dict[str, Tensor]) -> Float[Tensor, "N K"]:
-        logits: Tensor = self._family.logits(
-            self.model, {name: value for name, value in batch.items() if name != "labels"}
-        )
+    def _logits(self, batch: Batch) -> Float[Tensor, "N K"]:
+        inputs = {name: value for name, value in batch.items() if name in self._family.INPUTS}
+        logits: Tensor = self._family.logits(self.model, inputs)
         return logits
 
 
-def _labelled(examples: tuple[Any, np.ndarray], indices: np.ndarray) -> dict[str, Tensor]:
+def _labelled(examples: tuple[Any, np.ndarray], indices: np.ndarray) -> Batch:
     import torch
 
     inputs, labels = examples

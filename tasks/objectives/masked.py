@@ -32,6 +32,7 @@ from tasks.models.tokenizer import (
 )
 from tasks.models.traits import TextTraits
 from tasks.objectives._documents import Documents, read_documents, read_texts
+from tasks.objectives._task import Batch, ExampleRandom, Task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from torch import Tensor
 
-IGNORED = -100
+VALIDATION_BATCH_SIZE = 64
 
 
 class Settings(contract.Settings):
@@ -53,7 +54,7 @@ class Settings(contract.Settings):
     next_sentence: bool = Field(True, description="also predict whether B follows A")
 
 
-class Masked:
+class Masked(Task):
     """The task: examples from texts, and their loss."""
 
     def __init__(
@@ -69,27 +70,28 @@ class Masked:
         self.train_documents = train
         self._validation = validation
         self._settings = settings
-        self._start, self._separator, self._mask, self._padding = (
-            token_id(token) for token in (START, SEPARATOR, MASK, PADDING)
-        )
+        self._start, self._mask, self._padding = map(token_id, (START, MASK, PADDING))
+        self._separators = (token_id(SEPARATOR), token_id(SEPARATOR))
 
     @property
-    def lengths(self) -> np.ndarray:
+    def lengths(self) -> np.ndarray:  # type: ignore[override]
         """Tokens of each example, special ones included."""
         return np.minimum(self.train_documents.lengths + 3, self._settings.tokens)
 
-    def batch(self, indices: np.ndarray, generator: np.random.Generator) -> dict[str, Tensor]:
+    def batch(self, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
         """Return the tensors of some training texts."""
-        return self._examples(self.train_documents, indices, generator)
+        return self._examples(self.train_documents, indices, randoms)
 
-    def loss(self, batch: dict[str, Tensor]) -> Float[Tensor, ""]:
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Return the mean cross entropy of the chosen tokens, plus that of the next sentence."""
         from torch.nn.functional import cross_entropy
 
-        masked, _, next_sentence, _ = self._forward(batch)
-        loss = cross_entropy(masked.float(), batch["targets"])
+        masked, next_sentence = self._forward(batch)
+        num_tokens, num_pairs = batch["counts"]
+        loss = cross_entropy(masked.float(), batch["targets"], reduction="sum") / num_tokens
         if next_sentence is not None:
-            loss = loss + cross_entropy(next_sentence.float(), batch["is_random"])
+            pairs = cross_entropy(next_sentence.float(), batch["is_random"], reduction="sum")
+            loss = loss + pairs / num_pairs
         return loss
 
     def validate(self) -> dict[str, float]:
@@ -102,26 +104,26 @@ class Masked:
 
         device = next(self.model.parameters()).device
         order = np.argsort(self._validation.lengths, kind="stable")
-        generator = np.random.default_rng(0)
         unigram = torch.from_numpy(
             self.train_documents.unigram_log_probabilities(self._tokenizer.get_vocab_size())
         )
-        sums: dict[str, float] = dict.fromkeys(
-            ("loss", "unigram", "right", "tokens", "next", "pairs"), 0.0
-        )
+        sums = dict.fromkeys(("loss", "unigram", "right", "tokens", "next", "pairs"), 0.0)
         self.model.eval()
         with torch.inference_mode():
-            for start in range(0, len(order), 64):
-                batch = self._examples(self._validation, order[start : start + 64], generator)
+            for start in range(0, len(order), VALIDATION_BATCH_SIZE):
+                chosen = order[start : start + VALIDATION_BATCH_SIZE]
+                batch = self._examples(self._validation, chosen, ExampleRandom(0, 0, chosen))
                 batch = {name: value.to(device) for name, value in batch.items()}
-                masked, targets, next_sentence, is_random = self._forward(batch)
+                masked, next_sentence = self._forward(batch)
+                targets = batch["targets"]
                 sums["loss"] += float(cross_entropy(masked.float(), targets, reduction="sum"))
                 sums["unigram"] -= float(unigram[targets.cpu()].sum())
                 sums["right"] += int((masked.argmax(-1) == targets).sum())
                 sums["tokens"] += len(targets)
-                sums["pairs"] += len(is_random)
+                sums["pairs"] += len(batch["is_random"])
                 if next_sentence is not None:
-                    sums["next"] += int((next_sentence.argmax(-1) == is_random).sum())
+                    right = next_sentence.argmax(-1) == batch["is_random"]
+                    sums["next"] += int(right.sum())
         self.model.train()
         return self._figures(sums)
 
@@ -142,44 +144,46 @@ class Masked:
         text.save(self.model, folder)
         save_tokenizer(self._tokenizer, folder, self.model.config.max_position_embeddings)
 
-    def _forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
+    def _forward(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Return the logits of the chosen tokens, and of the next sentence where it is learnt."""
         output = self.model.bert(
             input_ids=batch["input_ids"],
             attention_mask=batch["attention_mask"],
             token_type_ids=batch["token_type_ids"],
         )
-        rows, columns = batch["rows"], batch["columns"]
-        masked = self.model.cls.predictions(output.last_hidden_state[rows, columns])
-        next_sentence = None
-        if self._settings.next_sentence:
-            next_sentence = self.model.cls.seq_relationship(output.pooler_output)
-        return masked, batch["targets"], next_sentence, batch["is_random"]
+        hidden = output.last_hidden_state.flatten(0, 1)
+        masked = self.model.cls.predictions(hidden[batch["places"]])
+        if not self._settings.next_sentence:
+            return masked, None
+        return masked, self.model.cls.seq_relationship(output.pooler_output)
 
-    def _examples(
-        self, documents: Documents, indices: np.ndarray, generator: np.random.Generator
-    ) -> dict[str, Tensor]:
+    def _examples(self, documents: Documents, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
         import torch
 
-        pairs = [self._pair(documents, int(index), generator) for index in indices]
-        sequences = [
-            [self._start, *first, self._separator, *second, self._separator]
-            for first, second, _ in pairs
-        ]
-        batch = text.pad(sequences, self._padding)
-        ids = batch["input_ids"].numpy()
-        segments = np.zeros_like(ids)
+        generators = [randoms[place] for place in range(len(indices))]
+        pairs = [self._pair(documents, int(i), g) for i, g in zip(indices, generators, strict=True)]
+        longest = max(len(first) + len(second) + 3 for first, second, _ in pairs)
+        ids = np.full((len(pairs), longest), self._padding, dtype=np.int64)
+        attended, segments = np.zeros_like(ids), np.zeros_like(ids)
+        chosen = np.zeros(ids.shape, dtype=bool)
+        targets = []
         for row, (first, second, _) in enumerate(pairs):
-            segments[row, len(first) + 2 : len(first) + len(second) + 3] = 1
-        rows, columns, targets = self._hide(ids, generator)
-        numpy_batch = {
-            "rows": rows,
-            "columns": columns,
-            "targets": targets,
+            middle, end = len(first) + 2, len(first) + len(second) + 3
+            ids[row, 0], ids[row, middle - 1], ids[row, end - 1] = self._start, *self._separators
+            ids[row, 1 : middle - 1], ids[row, middle : end - 1] = first, second
+            attended[row, :end] = 1
+            segments[row, middle:end] = 1
+            targets.append(self._hide(ids[row, :end], chosen[row, :end], generators[row]))
+        arrays = {
+            "input_ids": ids,
+            "attention_mask": attended,
             "token_type_ids": segments,
+            "places": np.flatnonzero(chosen),
+            "targets": np.concatenate(targets),
+            "is_random": np.array([random for _, _, random in pairs], dtype=np.int64),
         }
-        is_random = np.array([random for _, _, random in pairs], dtype=np.int64)
-        arrays = {**numpy_batch, "is_random": is_random}
-        return {**batch, **{name: torch.from_numpy(value) for name, value in arrays.items()}}
+        batch = {name: torch.from_numpy(value) for name, value in arrays.items()}
+        return {**batch, "counts": torch.tensor([len(batch["targets"]), len(pairs)]).float()}
 
     def _pair(
         self, documents: Documents, index: int, generator: np.random.Generator
@@ -193,21 +197,24 @@ class Masked:
         return first, stranger[: room - len(first)], 1
 
     def _hide(
-        self, ids: np.ndarray, generator: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Hide tokens of ``ids`` in place; return where, and what was there."""
-        ordinary = ids >= len(SPECIAL_TOKENS)
-        chosen = ordinary & (generator.random(ids.shape) < self._settings.probability)
-        if not chosen.any():
-            chosen[0, 1] = True
-        targets = ids[chosen]
+        self, ids: np.ndarray, chosen: np.ndarray, generator: np.random.Generator
+    ) -> np.ndarray:
+        """Hide tokens of one example in place, note where in ``chosen``; return what they were.
+
+        At least one is chosen of every example.
+        """
+        ordinary = np.flatnonzero(ids >= len(SPECIAL_TOKENS))
+        picked = ordinary[generator.random(len(ordinary)) < self._settings.probability]
+        if not len(picked):
+            picked = ordinary[:1] if len(ordinary) else np.ones(1, dtype=np.int64)
+        chosen[picked] = True
+        targets = ids[picked]
         fate = generator.random(len(targets))
         replacement = generator.integers(
             len(SPECIAL_TOKENS), self._tokenizer.get_vocab_size(), len(targets)
         )
-        ids[chosen] = np.where(fate < 0.8, self._mask, np.where(fate < 0.9, replacement, targets))
-        rows, columns = np.nonzero(chosen)
-        return rows, columns, targets
+        ids[picked] = np.where(fate < 0.8, self._mask, np.where(fate < 0.9, replacement, targets))
+        return targets
 
 
 def prepare(

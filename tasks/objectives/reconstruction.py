@@ -11,6 +11,7 @@ from tasks.contracts import settings as contract
 from tasks.errors import BadSettings
 from tasks.models import image
 from tasks.objectives._pictures import read_pictures
+from tasks.objectives._task import Batch, ExampleRandom, Task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +27,7 @@ class Settings(contract.Settings):
     noise: float = Field(0.0, ge=0, description="deviation of noise added to pixels in 0 to 1")
 
 
-class Reconstruction:
+class Reconstruction(Task):
     """The task: images, perhaps with noise, and the squared error of giving them back clean."""
 
     def __init__(
@@ -38,20 +39,28 @@ class Reconstruction:
         self._validation = validation
         self._noise = noise
 
-    def batch(self, indices: np.ndarray, generator: np.random.Generator) -> dict[str, Tensor]:
+    def batch(self, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
         """Return ``images`` and the same ``noisy``, both N C H W."""
         import torch
 
         images = self._train.batch(indices)["images"]
-        noise = generator.standard_normal(images.shape, dtype=np.float32) * self._noise
-        return {"images": images, "noisy": images + torch.from_numpy(noise)}
+        noisy = images
+        if self._noise > 0:
+            shape = images.shape[1:]
+            noise = [
+                randoms[place].standard_normal(shape, dtype=np.float32)
+                for place in range(len(indices))
+            ]
+            noisy = images + torch.from_numpy(self._noise * np.stack(noise))
+        counts = torch.tensor([images.numel()], dtype=torch.float32)
+        return {"images": images, "noisy": noisy, "counts": counts}
 
-    def loss(self, batch: dict[str, Tensor]) -> Float[Tensor, ""]:
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Return the mean squared error a pixel."""
         from torch.nn.functional import mse_loss
 
         restored = self.model["decoder"](self.model["encoder"](batch["noisy"]))
-        return mse_loss(restored.float(), batch["images"])
+        return mse_loss(restored.float(), batch["images"], reduction="sum") / batch["counts"][0]
 
     def validate(self) -> dict[str, float]:
         """Return the squared error a pixel on the validation images.

@@ -8,6 +8,14 @@ if __name__ == "__main__":
     with stage_process("pretrain", Settings) as stage:
         from tasks.pretrain.stage import run
 
-        train, validation = (paths.split(stage.corpus, part) for part in ("train", "validation"))
-        figures = run(stage.row, train, validation, stage.output, stage.settings, stage.seed)
+        train, validation = (paths.split(stage.corpus, part) for part in paths.TRAINED_ON)
+        figures = run(
+            stage.row,
+            train,
+            validation,
+            stage.output,
+            stage.settings,
+            stage.seed,
+            stage.checkpoints,
+        )
         stage.metrics.update(figures)

@@ -1,16 +1,15 @@
 """What makes a training give the same bytes again.
 
-Batch *t* is a pure function of (seed, *t*), and so is everything random at step *t*: masking by a
-numpy generator, dropout by torch's. The number of threads changes the weights, so it is one
-constant of the workspace, never derived from how many stages run at once.
+Batch *t* is a pure function of (seed, *t*), and so is everything random at step *t*: each example
+of a batch has random numbers of its own, so that it does not matter how a batch is spread over
+devices; dropout follows torch's. The number of threads changes the weights, so it is one constant
+of the workspace, never derived from how many stages run at once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-
-import numpy as np
 
 NUM_THREADS = 2
 
@@ -26,19 +25,16 @@ def derive_seed(seed: int, *names: str | int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
 
 
-def make_deterministic(seed: int) -> None:
-    """Fix torch's threads, algorithms and random numbers for this process."""
+def make_deterministic(seed: int, num_ranks: int = 1) -> None:
+    """Fix torch's threads, algorithms and random numbers for this process.
+
+    Args:
+        seed: of torch's own random numbers, from which weights are drawn.
+        num_ranks: processes that share this machine's cores.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
 
-    torch.set_num_threads(NUM_THREADS)
+    torch.set_num_threads(max(1, NUM_THREADS // num_ranks))
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(seed)
-
-
-def step_generator(seed: int, step: int) -> np.random.Generator:
-    """Return the random numbers of one step, and set torch's to the same step."""
-    import torch
-
-    torch.manual_seed(derive_seed(seed, "step", step))
-    return np.random.default_rng([seed, step])

@@ -1,47 +1,51 @@
 """The one training loop: every objective, pretraining and finetuning alike.
 
-It knows nothing of tokens or pixels: a task gives it batches and a loss. Nothing in a step waits
-for the device: the loss is read back only where a line of progress is due.
+It knows nothing of tokens or pixels: a task gives it batches and takes the steps. Nothing in a step
+waits for the device: the loss is read back only where a line of progress is due. The next batch is
+made in a thread beside the step. What a training is at step *t* is the weights, the optimizers and
+*t* (and what the epoch's figures have come to), so that one that was stopped goes on exactly.
 """
 
 from __future__ import annotations
 
-import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tasks.errors import Diverged
-from tasks.progress import progress
+import numpy as np
+
+from tasks.errors import BadInput, Diverged, Preempted
+from tasks.objectives._task import ExampleRandom
+from tasks.progress import progress, say
 from tasks.training.batches import BatchOrder
-from tasks.training.determinism import step_generator
+from tasks.training.determinism import derive_seed
+from tasks.training.preemption import Preemption, preemption
+from tasks.training.ranks import agreed, num_ranks, rank
+from tasks.training.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
-    import numpy as np
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
+    from tasks.objectives._task import Batch, Task
+    from tasks.training.checkpoints import Checkpoints
     from tasks.training.settings import TrainingSettings
 
 STEPS_PER_READING = 20
-# The second is RoBERTa's (Liu et al., 2019): 0.999 remembers longer than a short training lasts.
-BETAS = (0.9, 0.98)
 
 
-class Task(Protocol):
-    """What an objective gives the loop."""
+class Watcher(Protocol):
+    """Looks at the model between epochs."""
 
-    model: nn.Module
+    def after_epoch(self, epoch: int) -> bool:
+        """Look at the model after so many epochs; True ends the training."""
 
-    @property
-    def lengths(self) -> np.ndarray:
-        """The cost of each example, in tokens."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return what has to be kept in a checkpoint."""
 
-    def batch(self, indices: np.ndarray, generator: np.random.Generator) -> dict[str, Tensor]:
-        """Return the tensors of some examples."""
-
-    def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Return a scalar to minimise."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it back."""
 
 
 def train(
@@ -49,87 +53,189 @@ def train(
     settings: TrainingSettings,
     seed: int,
     description: str,
-    after_epoch: Callable[[int], bool] | None = None,
+    watcher: Watcher | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> list[float]:
-    """Train the task's model in place.
+    """Train the task's model in place, from the last checkpoint on where there is one.
 
     Args:
         task: the objective and its data.
         settings: epochs, batch size, learning rate and so on.
         seed: what the order of the batches and all random numbers follow from.
         description: what the progress is called.
-        after_epoch: called with the number of epochs done; True ends the training.
+        watcher: looks at the model after every epoch.
+        checkpoints: where to go on from, and to write to.
 
     Returns:
         The mean training loss of each epoch.
 
     Raises:
+        BadInput: the device's memory is too small; the message names what to lower.
         Diverged: a loss was NaN or infinite; the message names the step.
+        Preempted: SIGTERM came; a checkpoint was written.
     """
     import torch
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = task.model.to(device).train()
-    order = BatchOrder(task.lengths, settings.batch_size, seed)
-    num_steps = order.steps_per_epoch * settings.epochs
-    optimizer = _optimizer(model, settings)
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16(settings.precision))
-    losses: list[float] = []
-    with progress(description, num_steps) as reporter:
-        for epoch in range(settings.epochs):
-            meter = _LossMeter(device, description)
-            for step in range(epoch * order.steps_per_epoch, (epoch + 1) * order.steps_per_epoch):
-                _set_learning_rate(optimizer, settings, step, num_steps)
-                batch = task.batch(order.indices(step), step_generator(seed, step))
-                batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
-                with autocast:
-                    loss = task.loss(batch)
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(model.parameters(), settings.maximum_gradient_norm)
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-                meter.add(loss.detach(), step)
-                reporter.advance(note=meter.note)
-            losses.append(meter.read())
-            if after_epoch is not None and after_epoch(epoch + 1):
-                break
-    return losses
+    try:
+        with preemption() as stop:
+            return _Training(task, settings, seed, description, watcher, checkpoints).run(stop)
+    except torch.OutOfMemoryError as error:
+        raise BadInput(
+            f"{description}: the device's memory is too small ({str(error).split('.')[0]}): lower "
+            "batch_size or the number of tokens, or raise accumulation"
+        ) from error
 
 
-def uses_bf16(precision: str) -> bool:
-    """Tell whether to compute in bf16: where the processor has instructions for it."""
-    import torch
+class _Training:
+    """A training at step ``step``."""
 
-    if precision != "auto":
-        return precision == "bf16"
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    def __init__(
+        self,
+        task: Task,
+        settings: TrainingSettings,
+        seed: int,
+        description: str,
+        watcher: Watcher | None,
+        checkpoints: Checkpoints | None,
+    ) -> None:
+        import torch
+
+        self._task = task
+        self._seed = seed
+        self._num_parts = settings.accumulation
+        self._description = description
+        self._watcher = watcher
+        self._checkpoints = checkpoints if rank() == 0 else None
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._order = BatchOrder(task.lengths, settings.batch_size, seed)
+        self._num_steps = self._order.steps_per_epoch * settings.epochs
+        task.model.to(self._device).train()
+        self._state = State(task, settings, self._device, self._num_steps)
+        self._meter = _LossMeter(self._device, description)
+        self._losses: list[float] = []
+        self._step = 0
+        self._over = False
+        if checkpoints is not None:
+            self._resume(checkpoints)
+
+    def run(self, stop: Preemption) -> list[float]:
+        """Take the steps that are left."""
+        with (
+            progress(self._description, self._num_steps, self._step) as reporter,
+            ThreadPoolExecutor(1, "batches") as maker,
+        ):
+            batches = self._batches(maker)
+            while not self._ended(stop):
+                self._meter.add(self._take_step(next(batches)), self._step)
+                self._step += 1
+                reporter.advance(note=self._meter.note)
+                if stop.requested or (self._checkpoints is not None and self._checkpoints.due):
+                    self._save()
+                if stop.requested:
+                    raise Preempted(
+                        f"{self._description}: stopped by SIGTERM at step {self._step:,}: run "
+                        "again to go on from there"
+                    )
+        self._save()
+        return self._losses
+
+    def _take_step(self, parts: list[Batch]) -> Tensor:
+        import torch
+
+        torch.manual_seed(derive_seed(self._seed, "step", self._step, rank()))
+        self._state.set_learning_rate(self._step)
+        on_device = [
+            {name: value.to(self._device, non_blocking=True) for name, value in part.items()}
+            for part in parts
+        ]
+        return self._task.step(self._state, on_device)
+
+    def _ended(self, stop: Preemption) -> bool:
+        """Close an epoch that is full; tell whether the training is over."""
+        if self._meter.count == self._order.steps_per_epoch:
+            mean = self._meter.read()
+            if self._watcher is not None:
+                self._over = self._watched(self._watcher, stop)
+            self._losses.append(mean)
+            self._meter = _LossMeter(self._device, self._description)
+        return self._over or self._step == self._num_steps
+
+    def _watched(self, watcher: Watcher, stop: Preemption) -> bool:
+        try:
+            with stop.at_once():
+                return agreed(rank() == 0 and watcher.after_epoch(len(self._losses) + 1))
+        except Preempted:
+            self._save()
+            raise
+
+    def _batches(self, maker: ThreadPoolExecutor) -> Iterator[list[Batch]]:
+        """Yield this rank's batches, each made while the step before it is taken."""
+        waiting = [maker.submit(self._make, self._step)]
+        for step in range(self._step + 1, self._num_steps + 1):
+            ready = waiting.pop().result()
+            if step < self._num_steps:
+                waiting.append(maker.submit(self._make, step))
+            yield ready
+
+    def _make(self, step: int) -> list[Batch]:
+        """Return batch ``step`` as far as this rank has it, in parts.
+
+        A rank that has no example of a short batch takes one, and gives it no weight.
+        """
+        import torch
+
+        indices = self._order.indices(step)
+        places = np.arange(rank(), len(indices), num_ranks())
+        weight = torch.ones(()) if len(places) else torch.zeros(())
+        if not len(places):
+            places = np.zeros(1, dtype=np.int64)
+        parts = []
+        for some in np.array_split(places, min(self._num_parts, len(places))):
+            batch = self._task.batch(indices[some], ExampleRandom(self._seed, step, some))
+            parts.append({**batch, "weight": weight})
+        return parts
+
+    def _save(self) -> None:
+        if self._checkpoints is None:
+            return
+        self._meter.require_finite()
+        watched = self._watcher.state_dict() if self._watcher is not None else {}
+        self._checkpoints.save(
+            self._step,
+            {
+                "step": self._step,
+                "over": self._over,
+                "losses": self._losses,
+                "meter": self._meter.state_dict(),
+                "weights": _weights(self._task.model),
+                "optimizers": self._state.state_dict(),
+                "watcher": watched,
+            },
+        )
+
+    def _resume(self, checkpoints: Checkpoints) -> None:
+        import torch
+
+        weights = _weights(self._task.model)
+        checkpoints.require_room(4 * sum(value.nbytes for value in weights.values()))
+        kept = checkpoints.load()
+        if kept is None:
+            return
+        with torch.no_grad():
+            for name, value in kept["weights"].items():
+                weights[name].copy_(value)
+        self._step, self._over, self._losses = kept["step"], kept["over"], kept["losses"]
+        self._meter.load_state_dict(kept["meter"])
+        self._state.load_state_dict(kept.get("optimizers", {}))
+        if self._watcher is not None:
+            self._watcher.load_state_dict(kept["watcher"])
+        if rank() == 0:
+            say(f"{self._description}: goes on from the checkpoint of step {self._step:,}")
 
 
-def _optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
-    """Return AdamW; biases, norms and other vectors are not decayed."""
-    import torch
-
-    trained = [value for value in model.parameters() if value.requires_grad]
-    groups: list[dict[str, Any]] = [
-        {"params": [v for v in trained if v.ndim >= 2], "weight_decay": settings.weight_decay},
-        {"params": [v for v in trained if v.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=BETAS, fused=True)
-
-
-def _set_learning_rate(
-    optimizer: torch.optim.Optimizer, settings: TrainingSettings, step: int, num_steps: int
-) -> None:
-    """Rise linearly, then fall to zero along a cosine (Loshchilov and Hutter, 2017)."""
-    warmup = max(1, round(settings.warmup * num_steps))
-    if step < warmup:
-        share = (step + 1) / warmup
-    else:
-        share = 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, num_steps - warmup)))
-    for group in optimizer.param_groups:
-        group["lr"] = settings.learning_rate * share
+def _weights(model: Any) -> dict[str, Tensor]:
+    """Return a model's parameters and buffers, each once: shared ones have several names."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
 class _LossMeter:
@@ -140,17 +246,17 @@ class _LossMeter:
 
         self._sum = torch.zeros((), device=device, dtype=torch.float64)
         self._first_bad = torch.full((), -1, device=device, dtype=torch.int64)
-        self._count = 0
         self._description = description
+        self.count = 0
         self.note = ""
 
     def add(self, loss: Tensor, step: int) -> None:
         """Count one step's loss; read the sums back every few steps."""
         bad = ~loss.isfinite() & (self._first_bad < 0)
-        self._first_bad = self._first_bad.masked_fill(bad, step)
+        self._first_bad.masked_fill_(bad, step)
         self._sum += loss
-        self._count += 1
-        if self._count % STEPS_PER_READING == 0:
+        self.count += 1
+        if self.count % STEPS_PER_READING == 0:
             self.note = f"loss {self.read():.4f}"
 
     def read(self) -> float:
@@ -159,10 +265,23 @@ class _LossMeter:
         Raises:
             Diverged: one of them was not finite.
         """
+        self.require_finite()
+        return float(self._sum) / self.count
+
+    def require_finite(self) -> None:
+        """Raise ``Diverged`` if a loss was not finite."""
         step = int(self._first_bad)
         if step >= 0:
             raise Diverged(
                 f"{self._description}: the loss is NaN or infinite at step {step}: lower "
                 "learning_rate or maximum_gradient_norm, or set precision: fp32"
             )
-        return float(self._sum) / self._count
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what has been added up."""
+        return {"sum": self._sum, "count": self.count}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it back."""
+        self._sum.copy_(state["sum"])
+        self.count = state["count"]

@@ -21,6 +21,7 @@ from tasks.contracts.settings import Settings
 NOT_HASHED = {
     "tasks.errors": "error texts",
     "tasks.progress": "progress",
+    "tasks.parent": "how a process ends with its parent",
     "tasks.tracking": "tracking: what MLflow is told",
     "tasks.workspace": "how a stage is started and recorded",
     "tasks.contracts.params": "how params.yaml is read; the values are in the fingerprint",

@@ -5,15 +5,13 @@ code fingerprint, lets the stage write into a staging folder, and moves the resu
 only if nothing it read has changed meanwhile (design: "nothing changes under a run").
 """
 
-import ctypes
 import os
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +21,11 @@ from tasks.contracts import files, paths
 from tasks.contracts.params import TABLES, read_params, row_of
 from tasks.contracts.settings import Settings
 from tasks.errors import BadSettings, ChangedWhileRunning, DownstreamError, StageFailed
+from tasks.parent import die_with_parent
 from tasks.workspace.devices import device_lease
 from tasks.workspace.fingerprint import fingerprint
 from tasks.workspace.stage_hash import Inputs, read_inputs
 
-PR_SET_PDEATHSIG = 1
 LOCK_TIMEOUT_SECONDS = 30
 
 
@@ -42,6 +40,8 @@ class StageRun:
     """The stage's own, checked ``Settings``."""
     output: Path
     """A staging folder; it becomes ``data/<stage>/<row>/`` when the stage ends."""
+    checkpoints: Path
+    """Where a training of these inputs keeps its checkpoints; not made yet."""
     references: dict[str, str]
     """The row's ``corpus`` and ``backbone``, where it names them."""
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -70,6 +70,7 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
         held.enter_context(_work_lock(f"{stage}@{row}"))
         run = _prepare(stage, row, settings_type)
         inputs, code = read_inputs(run.name), _current_code(stage, row)
+        run = replace(run, checkpoints=run.checkpoints / inputs.stage_hash)
         if inputs.needs_device:
             held.enter_context(device_lease())
         held.callback(shutil.rmtree, run.output, ignore_errors=True)
@@ -85,16 +86,6 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
         files.replace_folder(run.output, paths.stage_output(stage, row))
         _keep_duration(run.name, time.monotonic() - started)
         _record(run, inputs, code)
-
-
-def die_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the parent ends, however it ends (kill -9 too)."""
-    if sys.platform != "linux":
-        return
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        sys.exit("the parent process has ended")
 
 
 @contextmanager
@@ -135,6 +126,7 @@ def _prepare(stage: str, row: str, settings_type: type[Settings]) -> StageRun:
         seed=seed,
         settings=settings_type.parse(values[stage], f"{table}.{row}.{stage}"),
         output=output,
+        checkpoints=paths.STATE / "checkpoints" / f"{stage}@{row}",
         references={key: values[key] for key in ("corpus", "backbone") if key in values},
     )
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tasks.contracts import files, records
+from tasks.contracts.paths import Part
 from tasks.errors import BadInput, Diverged
 from tasks.finetune import stage
 from tasks.finetune.settings import Settings
@@ -35,22 +36,24 @@ QUICK = Settings(epochs=3, learning_rate=3e-3, batch_size=16)
 def bert(texts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT pretrained for one epoch."""
     folder = tmp_path_factory.mktemp("bert")
-    pretrain.run("small-bert", *texts, folder, BERT, 0)
-    return folder
+    pretrain.run("small-bert", *texts, folder / "out", BERT, 0, folder / "checkpoints")
+    return folder / "out"
 
 
 @pytest.fixture(scope="session")
 def convnet(images: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A convnet pretrained for three epochs."""
     folder = tmp_path_factory.mktemp("convnet")
-    pretrain.run("small-convnet", *images, folder, CONVNET, 0)
-    return folder
+    pretrain.run("small-convnet", *images, folder / "out", CONVNET, 0, folder / "checkpoints")
+    return folder / "out"
 
 
 def finetuned(
     backbone: Path, splits: tuple[Path, Path], output: Path, settings: Settings = QUICK
 ) -> dict[str, Any]:
-    return stage.run("small", backbone / "model", *splits, output, settings, 0)
+    parts: dict[Part, Path] = {"train": splits[0], "validation": splits[1]}
+    checkpoints = output.parent / f"{output.name}-checkpoints"
+    return stage.run("small", backbone / "model", parts, output, settings, 0, checkpoints)
 
 
 def accuracy(folder: Path, split: Path) -> float:
@@ -65,23 +68,25 @@ def accuracy(folder: Path, split: Path) -> float:
 def test_pretraining_reports_metrics_and_repeats_to_the_byte(
     bert: Path, texts: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    pretrain.run("small-bert", *texts, tmp_path, BERT, 0)
-    assert files.sha256_of_folder(tmp_path) == files.sha256_of_folder(bert)
+    pretrain.run("small-bert", *texts, tmp_path / "out", BERT, 0, tmp_path / "checkpoints")
+    assert files.sha256_of_folder(tmp_path / "out") == files.sha256_of_folder(bert)
     assert files.read_json(bert / "metrics.json")["validation"]["perplexity"] > 1
 
 
 def test_another_seed_gives_other_weights(
     bert: Path, texts: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    pretrain.run("small-bert", *texts, tmp_path, BERT, 1)
+    pretrain.run("small-bert", *texts, tmp_path / "out", BERT, 1, tmp_path / "checkpoints")
     weights = "model/model.safetensors"
-    assert files.sha256(tmp_path / weights) != files.sha256(bert / weights)
+    assert files.sha256(tmp_path / "out" / weights) != files.sha256(bert / weights)
 
 
 def test_text_is_classified_and_the_choice_of_the_epoch_is_kept(
     bert: Path, texts: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    history = finetuned(bert, texts, tmp_path, QUICK.model_copy(update={"epochs": 8}))
+    history = finetuned(
+        bert, texts, tmp_path, QUICK.model_copy(update={"epochs": 12, "patience": 12})
+    )
     best = history["model"]["best_epoch"]
     expected = history["model"]["epochs"][best - 1]["accuracy"]
     assert accuracy(tmp_path / "model", texts[1]) == pytest.approx(expected)

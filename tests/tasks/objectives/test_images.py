@@ -7,6 +7,7 @@ import pytest
 from tasks.errors import BadInput, BadSettings
 from tasks.models.architectures import autoencoder, convnet
 from tasks.objectives import classification, reconstruction
+from tasks.objectives._task import ExampleRandom
 from tasks.training.determinism import make_deterministic
 from tasks.training.loop import train
 from tasks.training.settings import TrainingSettings
@@ -31,7 +32,7 @@ def test_noise_is_added_to_the_input_alone(images: tuple[Path, Path]) -> None:
     task = reconstruction.prepare(
         autoencoder, autoencoder.Settings(), reconstruction.Settings(noise=0.1), *images
     )
-    batch = task.batch(np.arange(50), np.random.default_rng(0))
+    batch = task.batch(np.arange(50), ExampleRandom(0, 0, range(50)))
     assert 0.09 < float((batch["noisy"] - batch["images"]).std()) < 0.11
     assert float(batch["images"].max()) == 1.0
 

@@ -9,7 +9,8 @@ from tasks.errors import BadInput
 from tasks.models.architectures import bert
 from tasks.models.tokenizer import SPECIAL_TOKENS, token_id
 from tasks.objectives import masked
-from tasks.training.determinism import make_deterministic, step_generator
+from tasks.objectives._task import ExampleRandom
+from tasks.training.determinism import make_deterministic
 from tasks.training.loop import train
 from tasks.training.settings import TrainingSettings
 
@@ -28,12 +29,12 @@ def test_a_batch_masks_about_the_asked_share_and_never_a_special_token(
     texts: tuple[Path, Path],
 ) -> None:
     task = prepared(texts, probability=0.2)
-    batch = task.batch(np.arange(64), step_generator(0, 0))
+    batch = task.batch(np.arange(64), ExampleRandom(0, 0, range(64)))
     ids, targets = batch["input_ids"], batch["targets"]
     ordinary = int(batch["attention_mask"].sum()) - 3 * len(ids)
     assert 0.17 < len(targets) / ordinary < 0.23
     assert int(targets.min()) >= len(SPECIAL_TOKENS)
-    hidden = ids[batch["rows"], batch["columns"]]
+    hidden = ids.flatten()[batch["places"]]
     assert 0.72 < float((hidden == token_id("[MASK]")).float().mean()) < 0.88
     assert 0.02 < float((hidden == targets).float().mean()) < 0.18
 
@@ -42,7 +43,7 @@ def test_half_of_the_pairs_are_of_two_texts_and_segments_are_marked(
     texts: tuple[Path, Path],
 ) -> None:
     task = prepared(texts)
-    batch = task.batch(np.arange(180), step_generator(0, 0))
+    batch = task.batch(np.arange(180), ExampleRandom(0, 0, range(180)))
     assert 0.38 < float(batch["is_random"].float().mean()) < 0.62
     row = batch["token_type_ids"][0].tolist()
     assert row == sorted(row[: sum(batch["attention_mask"][0])]) + [0] * (
@@ -53,10 +54,21 @@ def test_half_of_the_pairs_are_of_two_texts_and_segments_are_marked(
 
 def test_a_batch_is_a_pure_function_of_seed_and_step(texts: tuple[Path, Path]) -> None:
     task = prepared(texts)
-    first = task.batch(np.arange(8), step_generator(3, 5))
-    task.batch(np.arange(8), step_generator(3, 6))
-    again = task.batch(np.arange(8), step_generator(3, 5))
+    first = task.batch(np.arange(8), ExampleRandom(3, 5, range(8)))
+    task.batch(np.arange(8), ExampleRandom(3, 6, range(8)))
+    again = task.batch(np.arange(8), ExampleRandom(3, 5, range(8)))
     assert all(first[name].equal(again[name]) for name in first)
+
+
+def test_an_example_does_not_depend_on_what_else_is_in_its_batch(
+    texts: tuple[Path, Path],
+) -> None:
+    task = prepared(texts)
+    whole = task.batch(np.arange(8), ExampleRandom(3, 5, range(8)))
+    part = task.batch(np.array([5]), ExampleRandom(3, 5, np.array([5])))
+    length = part["input_ids"].shape[1]
+    assert whole["input_ids"][5, :length].equal(part["input_ids"][0])
+    assert whole["is_random"][5].equal(part["is_random"][0])
 
 
 def test_it_learns_more_than_how_frequent_tokens_are(texts: tuple[Path, Path]) -> None:
@@ -73,7 +85,7 @@ def test_without_next_sentence_the_second_segment_always_follows(
     texts: tuple[Path, Path],
 ) -> None:
     task = prepared(texts, next_sentence=False)
-    batch = task.batch(np.arange(32), step_generator(0, 0))
+    batch = task.batch(np.arange(32), ExampleRandom(0, 0, range(32)))
     assert int(batch["is_random"].sum()) == 0
     assert "next_sentence_accuracy" not in task.validate()
 

@@ -1,0 +1,86 @@
+"""What an objective gives the training loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+Batch = dict[str, "Tensor"]
+
+
+class ExampleRandom:
+    """The random numbers of the examples of one batch, each with a stream of its own.
+
+    The streams are keyed by (seed, step, place in the batch): Philox (Salmon et al., 2011) is a
+    function of its key and counter, so that a stream costs nothing until it is asked for.
+    """
+
+    def __init__(self, seed: int, step: int, places: np.ndarray | range) -> None:
+        self._seed = seed
+        self._step = step
+        self._places = places
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> np.random.Generator:
+        """Return the generator of one example, at its beginning."""
+        counter = [0, 0, int(self._places[index]), self._step]
+        return np.random.Generator(np.random.Philox(key=self._seed, counter=counter))
+
+
+class Minimiser(Protocol):
+    """What ``step`` is given: the optimizers."""
+
+    def minimise(self, loss: Any, parts: list[Batch], name: str = "model") -> Tensor:
+        """Take one step of one optimizer; return the loss of the whole batch."""
+
+
+class Task:
+    """A model, its data and its loss.
+
+    Most objectives have one loss and need no ``step`` of their own. One with several optimizers
+    (adversarial) names them in ``optimized`` and takes their steps in ``step``.
+
+    Attributes:
+        model: a torch module with everything that is trained and kept in a checkpoint.
+        lengths: the cost of each training example, in tokens (1 for images).
+    """
+
+    model: Any
+    lengths: np.ndarray
+
+    def batch(self, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
+        """Return the tensors of some training examples, a pure function of its arguments.
+
+        ``counts`` among them holds the numbers that the terms of the loss are divided by: tokens,
+        examples. The loop gives ``loss`` their sums over the whole batch, however it is spread.
+        """
+        raise NotImplementedError
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return a scalar to minimise: sums over the examples, divided by ``batch["counts"]``."""
+        raise NotImplementedError
+
+    def step(self, state: Minimiser, parts: list[Batch]) -> Tensor:
+        """Take one step; return the loss of the whole batch, to be shown."""
+        return state.minimise(self.loss, parts)
+
+    def optimized(self) -> dict[str, list[dict[str, Any]]]:
+        """Return each optimizer's groups: ``params``, and perhaps ``scale``, of its rate."""
+        return {"model": [{"params": list(self.model.parameters())}]}
+
+    def validate(self) -> dict[str, float]:
+        """Return figures on the validation split, beside those of a trivial reference."""
+        raise NotImplementedError
+
+    def save(self, folder: Path) -> None:
+        """Write the backbone."""
+        raise NotImplementedError

@@ -1,0 +1,145 @@
+"""How a loss becomes a step: gradients over parts and ranks, clipping, AdamW, the learning rate."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from tasks.training.ranks import sum_gradients, sum_over_ranks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+    from torch import Tensor
+
+    from tasks.objectives._task import Batch, Task
+    from tasks.training.settings import TrainingSettings
+
+# The second is RoBERTa's (Liu et al., 2019): 0.999 remembers longer than a short training lasts.
+BETAS = (0.9, 0.98)
+
+
+class State:
+    """The optimizers of a training; an objective's ``step`` is given it.
+
+    Attributes:
+        optimizers: by the names that the task gives to what they train.
+    """
+
+    def __init__(
+        self, task: Task, settings: TrainingSettings, device: torch.device, num_steps: int
+    ) -> None:
+        import torch
+
+        self.optimizers = {
+            name: _optimizer(groups, settings) for name, groups in task.optimized().items()
+        }
+        self._settings = settings
+        self._device = device
+        self._num_steps = num_steps
+        self._autocast = torch.autocast(
+            device.type, torch.bfloat16, enabled=uses_bf16(settings.precision)
+        )
+        self._compiled: dict[Any, Any] = {}
+
+    def set_learning_rate(self, step: int) -> None:
+        """Set every optimizer's rate for a step counted from 0."""
+        share = learning_rate_share(self._settings, step, self._num_steps)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = self._settings.learning_rate * share * group["scale"]
+
+    def minimise(
+        self, loss: Callable[[Batch], Tensor], parts: list[Batch], name: str = "model"
+    ) -> Tensor:
+        """Take one step of one optimizer.
+
+        Args:
+            loss: gives the loss of a part; a sum over its examples, divided by ``counts``.
+            parts: this rank's batch, in parts. Where a part has ``counts``, the numbers that its
+                losses are divided by, ``loss`` is given their sums over all parts and ranks.
+            name: of the optimizer.
+
+        Returns:
+            The loss of the whole batch; a scalar on the device.
+        """
+        import torch
+
+        optimizer = self.optimizers[name]
+        counts = torch.stack([part["counts"] * part["weight"] for part in parts]).sum(0)
+        sum_over_ranks(counts)
+        total = torch.zeros((), device=self._device)
+        for part in parts:
+            with self._autocast:
+                value = self._maybe_compiled(loss)({**part, "counts": counts}) * part["weight"]
+            value.backward()
+            total += value.detach()
+        trained = [value for group in optimizer.param_groups for value in group["params"]]
+        sum_gradients(trained)
+        torch.nn.utils.clip_grad_norm_(trained, self._settings.maximum_gradient_norm)
+        optimizer.step()
+        for other in self.optimizers.values():
+            other.zero_grad(set_to_none=True)
+        return sum_over_ranks(total)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the optimizers' tensors."""
+        return {name: value.state_dict()["state"] for name, value in self.optimizers.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take the optimizers' tensors back."""
+        for name, optimizer in self.optimizers.items():
+            groups = optimizer.state_dict()["param_groups"]
+            moments = {int(index): value for index, value in state.get(name, {}).items()}
+            optimizer.load_state_dict({"state": moments, "param_groups": groups})
+
+    def _maybe_compiled(self, loss: Callable[[Batch], Tensor]) -> Callable[[Batch], Tensor]:
+        import torch
+
+        if not self._settings.compile:
+            return loss
+        if loss not in self._compiled:
+            self._compiled[loss] = torch.compile(loss)
+        compiled: Callable[[Batch], Tensor] = self._compiled[loss]
+        return compiled
+
+
+def uses_bf16(precision: str) -> bool:
+    """Tell whether to compute in bf16: where the processor has instructions for it."""
+    import torch
+
+    if precision != "auto":
+        return precision == "bf16"
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def learning_rate_share(settings: TrainingSettings, step: int, num_steps: int) -> float:
+    """Return the share of the highest rate at a step counted from 0.
+
+    It rises linearly, then falls to zero along a cosine (Loshchilov and Hutter, 2017) or a line.
+    """
+    warmup = max(1, round(settings.warmup * num_steps))
+    if step < warmup:
+        return (step + 1) / warmup
+    done = (step - warmup) / max(1, num_steps - warmup)
+    return 1 - done if settings.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _optimizer(groups: list[dict[str, Any]], settings: TrainingSettings) -> torch.optim.AdamW:
+    """Return AdamW; biases, norms and other vectors are not decayed."""
+    import torch
+
+    split = []
+    for group in groups:
+        trained = [value for value in group["params"] if value.requires_grad]
+        for decay, some in (
+            (settings.weight_decay, [value for value in trained if value.ndim >= 2]),
+            (0.0, [value for value in trained if value.ndim < 2]),
+        ):
+            if some:
+                scale = group.get("scale", 1.0)
+                split.append({"params": some, "weight_decay": decay, "scale": scale})
+    return torch.optim.AdamW(split, lr=settings.learning_rate, betas=BETAS, fused=True)
