@@ -4,6 +4,7 @@ Each stage has a ``settings.py`` with a class ``Settings``. An error names the f
 value found, what is allowed, and the key that was probably meant.
 """
 
+import sys
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -28,6 +29,15 @@ class Settings(BaseModel):
             return cls.model_validate(raw)
         except ValidationError as error:
             raise BadSettings(describe(error, where, cls)) from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as what ``parse`` takes: a class made for one row cannot be imported by name."""
+        importable = next(
+            base
+            for base in type(self).__mro__
+            if getattr(sys.modules[base.__module__], base.__qualname__, None) is base
+        )
+        return importable.parse, (self.model_dump(), "settings")
 
     def modules(self) -> list[str]:
         """Return the registry entries that these settings name, as module names."""

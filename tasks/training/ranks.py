@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks import errors
-from tasks.errors import BadSettings, DownstreamError, StageFailed
+from tasks.contracts import files
+from tasks.errors import BadSettings, DownstreamError, Preempted, StageFailed
 from tasks.parent import die_with_parent
 
 if TYPE_CHECKING:
@@ -29,11 +34,13 @@ def launch(num_ranks: int, run: Callable[..., Any], *arguments: Any) -> Any:
 
     Raises:
         BadSettings: the machine has fewer GPUs.
+        Preempted: SIGTERM came.
         DownstreamError: what a rank raised.
     """
     if num_ranks == 1:
         return run(*arguments)
     import torch
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -47,49 +54,51 @@ def launch(num_ranks: int, run: Callable[..., Any], *arguments: Any) -> Any:
         min_nodes=1,
         max_nodes=1,
         nproc_per_node=num_ranks,
+        run_id=f"downstream-{os.getpid()}",
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         max_restarts=0,
         shutdown_timeout=SECONDS_TO_CHECKPOINT,
     )
-    try:
-        return elastic_launch(config, _rank)(run, arguments)[0]
-    except ChildFailedError as failure:
-        raise _first_error(failure) from None
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return elastic_launch(config, _rank)(Path(folder), run, arguments)[0]
+        except ChildFailedError as failure:
+            raise _first_error(Path(folder)) or StageFailed(
+                f"a rank failed: {failure.get_first_failure()[1].message}"
+            ) from failure
+        except SignalException:
+            raise Preempted("stopped by SIGTERM: run again to go on from the checkpoint") from None
 
 
-def _rank(run: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+def _rank(errors_folder: Path, run: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     """Be one of the ranks that the launcher has started."""
-    die_with_parent()
-    from torch.distributed.elastic.multiprocessing.errors import record
-
-    return record(_run_in_group)(run, arguments)
-
-
-def _run_in_group(run: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    is_first = os.environ["RANK"] == "0"
+    # Rank 0 is given the time to write a checkpoint; the others have nothing to lose.
+    die_with_parent(signal.SIGTERM if is_first else signal.SIGKILL)
     import torch
     import torch.distributed as dist
 
-    if int(os.environ["RANK"]) > 0:
-        # Rank 0 writes the checkpoint, at the end of a step that it needs the others for.
+    if not is_first:
+        # The launcher sends SIGTERM to all; rank 0 ends its step first, with the others' help.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
         return run(*arguments)
+    except DownstreamError as error:
+        raised = {"kind": type(error).__name__, "text": str(error), "at": time.time()}
+        files.write_json(errors_folder / f"{dist.get_rank()}.json", raised)
+        sys.exit(1)
     finally:
         dist.destroy_process_group()
 
 
-def _first_error(failure: Any) -> DownstreamError:
-    """Return what the first failed rank raised, as the kind of error that it was."""
-    _, first = failure.get_first_failure()
-    kind, _, text = first.message.partition(": ")
-    raised = getattr(errors, kind, None)
-    if isinstance(raised, type) and issubclass(raised, DownstreamError):
-        return raised(text)
-    return StageFailed(f"rank {first.local_rank} failed: {first.message}")
+def _first_error(folder: Path) -> DownstreamError | None:
+    """Return what was raised first in any rank, as the kind of error that it was."""
+    raised = sorted(map(files.read_json, folder.glob("*.json")), key=lambda error: error["at"])
+    return getattr(errors, raised[0]["kind"])(raised[0]["text"]) if raised else None
 
 
 def rank() -> int:

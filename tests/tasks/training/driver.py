@@ -1,0 +1,44 @@
+"""Pretrain or finetune in a process of its own, so that a test can kill it.
+
+    python driver.py JOB.json
+
+The job has ``stage``, ``settings``, ``train``, ``validation``, ``output``, ``checkpoints`` and, to
+finetune, ``backbone``. A checkpoint is written after every step.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tasks.finetune import stage as finetune
+from tasks.finetune.settings import Settings as FinetuneSettings
+from tasks.parent import die_with_parent
+from tasks.pretrain import stage as pretrain
+from tasks.pretrain.settings import Settings as PretrainSettings
+from tasks.training import checkpoints
+
+
+def main(job: dict[str, Any]) -> None:
+    """Run the stage's function as its ``__main__`` does."""
+    die_with_parent()
+    train, validation = Path(job["train"]), Path(job["validation"])
+    output, kept = Path(job["output"]), Path(job["checkpoints"])
+    if job["stage"] == "pretrain":
+        settings = PretrainSettings.parse(job["settings"], "pretrain")
+        pretrain.run("small", train, validation, output, settings, 0, kept)
+    else:
+        finetune.run(
+            "small",
+            Path(job["backbone"]),
+            {"train": train, "validation": validation},
+            output,
+            FinetuneSettings.parse(job["settings"], "finetune"),
+            0,
+            kept,
+        )
+
+
+checkpoints.SECONDS_BETWEEN = checkpoints.TIMES_AS_LONG = 0.0
+if __name__ == "__main__":
+    main(json.loads(Path(sys.argv[1]).read_text()))
