@@ -1,12 +1,14 @@
 """Tokens per second of BERT pretraining, beside Hugging Face's ``Trainer``.
 
 The same model, data and batch, in one run, in turns: ours; Trainer with its defaults; with
-``bf16=True``; and with our dropout, attention and precision. What comes from settings is the
-difference between the Trainers, what comes from the engine is the rest.
+``bf16=True``; and with our settings (dropout, attention, precision, schedule, AdamW). What comes
+from settings is the difference between the Trainers, what comes from the engine is the rest. The
+losses are those of the same held-out batches, without dropout, after the same number of tokens.
 
     python -m benchmarks.training_speed [--quick] [--json]
 
-It needs the default pipeline's ``data/split/reuters/train.parquet`` (``dvc repro split@reuters``).
+It needs the default pipeline's ``data/split/reuters/train.parquet`` (``dvc repro split@reuters``),
+and takes about ten minutes on two cores.
 """
 
 from __future__ import annotations
@@ -27,16 +29,27 @@ from torch import Tensor
 from tasks.objectives._task import Batch, ExampleRandom, Minimiser, Task
 
 BATCH_SIZE, TOKENS, VOCABULARY = 32, 128, 8000
+LEARNING_RATE, WARMUP = 1e-3, 0.1
+HELD_OUT_BATCHES = 8
 SOURCE = Path("data/split/reuters/train.parquet")
+OURS = "downstream"
 TRAINERS: dict[str, dict[str, Any]] = {
     "Trainer, defaults": {"dropout": 0.1, "attention": "sdpa", "bf16": False},
     "Trainer, bf16=True": {"dropout": 0.1, "attention": "sdpa", "bf16": True},
     "Trainer, our settings": {"dropout": 0.0, "attention": "eager", "bf16": True},
 }
+# Where the time of a step goes, by the names of torch's operators; the rest is "other".
+PARTS = {
+    "matrix products": ("aten::mm", "aten::addmm"),
+    "attention": ("aten::bmm", "aten::baddbmm", "aten::_softmax", "aten::_softmax_backward_data"),
+    "softmax of the loss": ("aten::_log_softmax", "aten::_log_softmax_backward_data"),
+    "optimizer": ("aten::_fused_adamw_", "aten::linalg_vector_norm", "aten::_foreach_norm"),
+    "copies and casts": ("aten::copy_", "aten::fill_"),
+}
 
 
 def main() -> None:
-    """Time all four, print a table, and with ``--json`` one JSON object on the last line."""
+    """Time all four, print tables, and with ``--json`` one JSON object on the last line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a small model, few steps")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
@@ -44,38 +57,76 @@ def main() -> None:
     if not SOURCE.exists():
         sys.exit(f"{SOURCE} is missing: run `dvc repro split@reuters`")
     sizes = {"layers": 2, "hidden_size": 64, "heads": 2} if arguments.quick else {}
-    num_steps, rounds = (4, 1) if arguments.quick else (16, 3)
-    seconds: dict[str, list[float]] = {"downstream": [], **{name: [] for name in TRAINERS}}
+    num_steps, rounds = (6, 1) if arguments.quick else (40, 3)
+    seconds: dict[str, list[float]] = {name: [] for name in (OURS, *TRAINERS)}
     losses: dict[str, float] = {}
+    peaks = []
     for _ in range(rounds):
+        peaks.append(bf16_product_rate())
         for name in seconds:
-            if name in TRAINERS:
-                steps, losses[name] = time_trainer(sizes, num_steps, **TRAINERS[name])
+            task = packed_task(sizes, num_steps)
+            if name == OURS:
+                steps = time_ours(task, num_steps)
             else:
-                steps, losses[name] = time_ours(sizes, num_steps)
+                steps = time_trainer(task, num_steps, **TRAINERS[name])
             seconds[name] += steps
-    report(seconds, losses, as_json=arguments.json)
+            losses[name] = held_out_loss(task, num_steps)
+    report(seconds, losses, statistics.median(peaks), parts_of_a_step(sizes), arguments.json)
 
 
-def report(seconds: dict[str, list[float]], losses: dict[str, float], *, as_json: bool) -> None:
-    """Print tokens per second by the median step, and each Trainer's ratio to ours."""
-    rates = {name: BATCH_SIZE * TOKENS / statistics.median(s) for name, s in seconds.items()}
-    ours = rates["downstream"]
-    print(f"{'':24}{'tokens/s':>10}{'ours is':>10}{'last loss':>11}")
+def report(
+    seconds: dict[str, list[float]],
+    losses: dict[str, float],
+    peak: float,
+    profile: dict[str, Any],
+    as_json: bool,
+) -> None:
+    """Print tokens per second by the median step, ratios, and what a step is made of."""
+    medians = {name: statistics.median(steps) for name, steps in seconds.items()}
+    rates = {name: BATCH_SIZE * TOKENS / median for name, median in medians.items()}
+    print(f"{'':24}{'tokens/s':>10}{'ours is':>10}{'held-out loss':>15}")
     for name, rate in rates.items():
-        print(f"{name:24}{rate:10,.0f}{ours / rate:9.2f}x{losses[name]:11.3f}")
+        print(f"{name:24}{rate:10,.0f}{rates[OURS] / rate:9.2f}x{losses[name]:15.3f}")
+    achieved = profile["flops"] / medians[OURS]
+    print(
+        f"\n{profile['flops'] / 1e9:.1f} GFLOP a step: {achieved / 1e9:.0f} GFLOP/s, "
+        f"{achieved / peak:.0%} of the {peak / 1e9:.0f} of a bf16 matrix product (2048 x 2048)"
+    )
+    print(f"making a batch: {profile['batch_seconds'] * 1e3:.1f} ms, beside the step")
+    for name, share in profile["shares"].items():
+        print(f"  {name:24}{share:6.1%}")
     if as_json:
-        ratios = {name: round(ours / rates[name], 3) for name in TRAINERS}
+        ratios = {name: round(rates[OURS] / rates[name], 3) for name in TRAINERS}
         result = {
             "ratio": ratios["Trainer, defaults"],
             "ratios": ratios,
             "tokens_per_second": rates,
+            "held_out_losses": losses,
+            "share_of_peak": achieved / peak,
+            "parts": profile["shares"],
+            "batch_seconds": profile["batch_seconds"],
         }
         print(json.dumps(result))
 
 
-def packed_task(sizes: dict[str, int]) -> Any:
-    """Return our masked task on examples of exactly ``TOKENS`` tokens, so that none is padding."""
+def bf16_product_rate() -> float:
+    """Return this machine's rate of a bf16 matrix product of 2048², in FLOP a second."""
+    import torch
+
+    size, repeats = 2048, 10
+    matrix = torch.randn(size, size).bfloat16()
+    matrix @ matrix
+    started = time.perf_counter()
+    for _ in range(repeats):
+        matrix @ matrix
+    return repeats * 2 * size**3 / (time.perf_counter() - started)
+
+
+def packed_task(sizes: dict[str, int], num_steps: int) -> Any:
+    """Return our masked task on examples of exactly ``TOKENS`` tokens, so that none is padding.
+
+    It has so many batches as the training has steps, and some more for ``held_out_loss``.
+    """
     from tasks.contracts import registry
     from tasks.objectives import masked
     from tasks.objectives._documents import Documents
@@ -87,33 +138,61 @@ def packed_task(sizes: dict[str, int]) -> Any:
     task = masked.prepare(
         architecture, architecture.Settings(positions=TOKENS, **sizes), settings, SOURCE, SOURCE
     )
-    tokens = task.train_documents.tokens
     room = TOKENS - 3
-    starts = np.arange(0, len(tokens) // room * room + 1, room, dtype=np.int64)
+    num_examples = BATCH_SIZE * (num_steps + HELD_OUT_BATCHES)
+    starts = np.arange(0, room * num_examples + 1, room, dtype=np.int64)
+    tokens = task.train_documents.tokens
+    if starts[-1] > len(tokens):
+        sys.exit(f"{SOURCE} has too few tokens for {num_examples} examples")
     task.train_documents = Documents(tokens, starts, starts[:-1])
     return task
 
 
-def time_ours(sizes: dict[str, int], num_steps: int) -> tuple[list[float], float]:
-    """Return the seconds of each step of our loop, the first ones left out, and the last loss."""
-    from tasks.training.loop import train
+def held_out_loss(task: Any, num_steps: int) -> float:
+    """Return the mean loss of the batches after the training's, without dropout, in fp32."""
+    import torch
+
+    task.model.eval()
+    losses = []
+    with torch.inference_mode():
+        for step in range(num_steps, num_steps + HELD_OUT_BATCHES):
+            losses.append(float(task.loss(batch_of(task, step))))
+    return statistics.fmean(losses)
+
+
+def batch_of(task: Any, step: int) -> Batch:
+    """Return the examples of one step, masked by its random numbers."""
+    indices = np.arange(step * BATCH_SIZE, (step + 1) * BATCH_SIZE)
+    batch: Batch = task.batch(indices, ExampleRandom(0, step, range(BATCH_SIZE)))
+    return batch
+
+
+def training_settings() -> Any:
+    """Return our settings."""
     from tasks.training.settings import TrainingSettings
 
-    task = Limited(packed_task(sizes), num_steps)
-    settings = TrainingSettings(epochs=1, batch_size=BATCH_SIZE)
-    train(task, settings, 0, "downstream")
-    return task.step_seconds(), task.last_loss
+    return TrainingSettings(
+        epochs=1, batch_size=BATCH_SIZE, learning_rate=LEARNING_RATE, warmup=WARMUP
+    )
 
 
-class Limited(Task):
+def time_ours(task: Any, num_steps: int) -> list[float]:
+    """Return the seconds of each step of our loop, the first ones left out."""
+    from tasks.training.loop import train
+
+    watched = Watched(task, num_steps)
+    train(watched, training_settings(), 0, OURS)
+    return np.diff(watched.starts)[2:].tolist()
+
+
+class Watched(Task):
     """A task cut to some steps, which notes when each begins."""
 
     def __init__(self, task: Any, num_steps: int) -> None:
         self.model = task.model
         self.lengths = task.lengths[: BATCH_SIZE * num_steps]
-        self.last_loss = 0.0
+        self.starts: list[float] = []
         self._task = task
-        self._starts: list[float] = []
 
     def batch(self, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
         """Hand on."""
@@ -126,31 +205,48 @@ class Limited(Task):
         return loss
 
     def step(self, state: Minimiser, parts: list[Batch]) -> Tensor:
-        """Note the time, and keep the loss."""
-        self._starts.append(time.perf_counter())
-        loss = super().step(state, parts)
-        self.last_loss = float(loss)
-        return loss
+        """Note the time, and hand on."""
+        self.starts.append(time.perf_counter())
+        return super().step(state, parts)
 
-    def step_seconds(self) -> list[float]:
-        """Return the seconds from step to step, without the two that warm up."""
-        return np.diff(self._starts)[2:].tolist()
+
+def parts_of_a_step(sizes: dict[str, int]) -> dict[str, Any]:
+    """Return a step's FLOPs, the shares of its time by part, and the seconds to make a batch."""
+    from torch.profiler import ProfilerActivity, profile
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from tasks.training.loop import train
+
+    task = packed_task(sizes, 4)
+    batch = batch_of(task, 0)
+    with FlopCounterMode(display=False) as counter:
+        task.loss(batch).backward()
+    task.model.zero_grad(set_to_none=True)
+    started = time.perf_counter()
+    for step in range(4):
+        batch_of(task, step)
+    batch_seconds = (time.perf_counter() - started) / 4
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        train(Watched(task, 4), training_settings(), 0, OURS)
+    times = {event.key: event.self_cpu_time_total for event in profiler.key_averages()}
+    whole = sum(times.values())
+    shares = {name: sum(times.get(o, 0) for o in own) / whole for name, own in PARTS.items()}
+    shares["other"] = 1 - sum(shares.values())
+    return {"flops": counter.get_total_flops(), "shares": shares, "batch_seconds": batch_seconds}
 
 
 def time_trainer(
-    sizes: dict[str, int], num_steps: int, dropout: float, attention: str, *, bf16: bool
-) -> tuple[list[float], float]:
-    """Return the seconds of each step of Hugging Face's Trainer, and the last loss."""
+    task: Any, num_steps: int, dropout: float, attention: str, *, bf16: bool
+) -> list[float]:
+    """Train the task's model with Hugging Face's Trainer; return the seconds of each step."""
     from transformers import (
         BertConfig,
         BertForPreTraining,
         PrinterCallback,
         Trainer,
         TrainerCallback,
-        TrainingArguments,
     )
 
-    task = packed_task(sizes)
     config = BertConfig.from_dict(
         {
             **task.model.config.to_dict(),
@@ -160,45 +256,59 @@ def time_trainer(
     )
     config._attn_implementation = attention
     starts: list[float] = []
-    losses: list[float] = []
 
     class Watch(TrainerCallback):
         def on_step_begin(self, *_: Any, **__: Any) -> None:
             starts.append(time.perf_counter())
 
-        def on_log(self, *_: Any, logs: dict[str, float], **__: Any) -> None:
-            if "loss" in logs:
-                losses.append(float(logs["loss"]))
-
+    model = BertForPreTraining(config)
+    model.load_state_dict(task.model.state_dict())
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(
-            model=BertForPreTraining(config),
-            args=TrainingArguments(
-                output_dir=folder,
-                per_device_train_batch_size=BATCH_SIZE,
-                max_steps=num_steps,
-                learning_rate=1e-3,
-                bf16=bf16,
-                use_cpu=True,
-                report_to=[],
-                save_strategy="no",
-                logging_steps=1,
-                disable_tqdm=True,
-                remove_unused_columns=False,
-            ),
+            model=model,
+            args=trainer_arguments(folder, num_steps, bf16, same=dropout == 0.0),
             train_dataset=list(trainer_examples(task, num_steps)),
             callbacks=[Watch()],
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-    return np.diff(starts)[2:].tolist(), losses[-1]
+    task.model.load_state_dict(model.state_dict())
+    return np.diff(starts)[2:].tolist()
+
+
+def trainer_arguments(folder: str, num_steps: int, bf16: bool, same: bool) -> Any:
+    """Return Trainer's arguments; ``same`` gives it our schedule and optimizer too."""
+    from transformers import TrainingArguments
+
+    from tasks.training.state import BETAS
+
+    ours = {
+        "warmup_steps": round(WARMUP * num_steps),
+        "lr_scheduler_type": "cosine",
+        "adam_beta2": BETAS[1],
+        "weight_decay": training_settings().weight_decay,
+        "optim": "adamw_torch_fused",
+    }
+    return TrainingArguments(
+        output_dir=folder,
+        per_device_train_batch_size=BATCH_SIZE,
+        max_steps=num_steps,
+        learning_rate=LEARNING_RATE,
+        bf16=bf16,
+        use_cpu=True,
+        report_to=[],
+        save_strategy="no",
+        logging_steps=num_steps,
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        **(ours if same else {}),
+    )
 
 
 def trainer_examples(task: Any, num_steps: int) -> Iterator[dict[str, Any]]:
-    """Yield the examples of our batches, masked as ours are, as Trainer wants them."""
+    """Yield the examples of the training, masked as ours are, as Trainer wants them."""
     for step in range(num_steps):
-        indices = np.arange(step * BATCH_SIZE, (step + 1) * BATCH_SIZE)
-        batch = task.batch(indices, ExampleRandom(0, step, range(BATCH_SIZE)))
+        batch = batch_of(task, step)
         labels = np.full(batch["input_ids"].shape, -100)
         labels.reshape(-1)[batch["places"]] = batch["targets"]
         for row in range(BATCH_SIZE):
