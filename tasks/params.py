@@ -64,7 +64,12 @@ def _check_row(params: dict[str, Any], table: str, row: str) -> None:
                 f"{one_of(str(values[key]), params[other])}"
             )
     for stage in stages:
-        stage_settings(params, stage, row)
+        settings = stage_settings(params, stage, row)
+        if stage == "pretrain" and settings.init is not None and row in params["corpora"]:
+            raise BadSettings(
+                f"params.yaml: {table}.{row}: a corpus has the same name, and the pins of both "
+                f"would be data/sources/{row}/pin.json: rename one"
+            )
 
 
 def _check_keys(values: dict[str, Any], expected: list[str], where: str) -> None:

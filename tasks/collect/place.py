@@ -4,11 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts.files import read_json
-from tasks.contracts.paths import STATE
-from tasks.errors import BadInput, MissingPin
-
-DOWNLOADS = STATE / "downloads"
+from tasks.errors import MissingPin
+from tasks.remote.downloads import DOWNLOADS
 
 
 @dataclass(frozen=True)
@@ -47,25 +44,3 @@ class Place:
                 f"run `downstream refresh {self.corpus}`"
             )
         return self.pins[identity]
-
-
-def read_pins(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the content of a ``pin.json``; without the file, no pins.
-
-    Raises:
-        BadInput: the file is not what ``downstream refresh`` writes.
-    """
-    if not path.exists():
-        return {}
-    try:
-        pins = read_json(path)
-    except ValueError as error:
-        raise BadInput(
-            f"{path} is not JSON ({error}): restore it, or run `downstream refresh "
-            f"{path.parent.name}`"
-        ) from None
-    if not isinstance(pins, dict) or not all(isinstance(pin, dict) for pin in pins.values()):
-        raise BadInput(
-            f"{path}: expected pins by source: run `downstream refresh {path.parent.name}`"
-        )
-    return pins

@@ -1,12 +1,16 @@
 """One record as a source yields it, before it becomes a row of Parquet."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from __future__ import annotations
 
-import pyarrow as pa
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks.contracts.paths import Part
-from tasks.contracts.records import Modality, collected_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tasks.contracts.records import Modality
 
 # A batch ends at either limit, so that a batch of large images still fits into memory.
 BATCH_RECORDS = 10_000
@@ -43,6 +47,11 @@ def as_batches(records: Iterable[Record], modality: Modality) -> Iterator[pa.Rec
 
 
 def _batch(records: list[Record], modality: Modality) -> pa.RecordBatch:
+    # A plan reads the settings of the sources, which yield records; it needs no Arrow.
+    import pyarrow as pa
+
+    from tasks.contracts.records import collected_schema
+
     schema = collected_schema(modality)
     columns: list[Any] = list(zip(*records, strict=True))
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]

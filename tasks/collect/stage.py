@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from tasks.collect.place import Place, read_pins
+from tasks.collect.place import Place
 from tasks.collect.record import Record, as_batches, modality_of
 from tasks.collect.settings import SOURCES, Settings
 from tasks.contracts import registry
 from tasks.contracts.records import collected_schema, write_records
 from tasks.errors import BadInput
 from tasks.progress import Reporter, progress, say
+from tasks.remote.pins import read_pins
 
 
 def run(

@@ -5,6 +5,7 @@ value found, what is allowed, and the key that was probably meant.
 """
 
 import sys
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -37,10 +38,17 @@ class Settings(BaseModel):
             for base in type(self).__mro__
             if getattr(sys.modules[base.__module__], base.__qualname__, None) is base
         )
-        return importable.parse, (self.model_dump(), "settings")
+        return importable.parse, (self.model_dump(exclude_unset=True), "settings")
 
     def modules(self) -> list[str]:
         """Return the registry entries that these settings name, as module names."""
+        return []
+
+    def reads(self, row: str) -> list[Path]:  # noqa: ARG002 - for those that read something
+        """Return files and folders that the row reads and ``dvc.yaml`` does not know of.
+
+        Their content is a part of the row's fingerprint.
+        """
         return []
 
 

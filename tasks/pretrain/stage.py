@@ -32,28 +32,40 @@ def run(
         The metrics.
 
     Raises:
-        BadInput: the objective and the corpus do not fit.
+        BadInput: the objective and the corpus do not fit, or a checkpoint cannot be started from.
         Diverged: a loss was NaN or infinite.
+        MissingPin: the settings name a remote checkpoint that is not pinned.
         Preempted: SIGTERM came; running again goes on from the checkpoint.
+        Unreachable: a remote checkpoint has to be downloaded, and nothing answers.
     """
     from tasks.training.ranks import launch
 
-    arguments = (backbone, train, validation, output, settings, seed, checkpoints)
+    initial = _initial_folder(backbone, settings, checkpoints / "init")
+    splits = (train, validation)
+    arguments = (backbone, splits, output, settings, seed, checkpoints, initial)
     metrics: dict[str, Any] = launch(settings.training.devices, _pretrain, *arguments)
     return metrics
 
 
+def _initial_folder(backbone: str, settings: Settings, work: Path) -> Path | None:
+    if settings.init is None:
+        return None
+    from tasks.pretrain.init import checkpoint_folder
+
+    return checkpoint_folder(backbone, settings.init, work)
+
+
 def _pretrain(
     backbone: str,
-    train: Path,
-    validation: Path,
+    splits: tuple[Path, Path],
     output: Path,
     settings: Settings,
     seed: int,
     checkpoints: Path,
+    initial: Path | None,
 ) -> dict[str, Any]:
     from tasks.contracts import registry
-    from tasks.pretrain.settings import ARCHITECTURES, OBJECTIVES
+    from tasks.pretrain.settings import ARCHITECTURES
     from tasks.training.checkpoints import Checkpoints
     from tasks.training.determinism import derive_seed, make_deterministic
     from tasks.training.loop import train as train_model
@@ -61,22 +73,13 @@ def _pretrain(
 
     row_seed = derive_seed(seed, "pretrain", backbone)
     make_deterministic(row_seed, settings.training.devices)
-    objective = registry.load(OBJECTIVES, settings.objective, "objective")
     architecture = registry.load(ARCHITECTURES, settings.architecture, "architecture")
-    task = objective.prepare(
-        architecture,
-        getattr(settings, settings.architecture),
-        getattr(settings, settings.objective),
-        train,
-        validation,
-    )
-    losses = train_model(
-        task,
-        settings.training,
-        row_seed,
-        f"pretrain {backbone}",
-        checkpoints=Checkpoints(checkpoints / "model"),
-    )
+    task = _prepare(architecture, settings, splits, initial)
+    losses: list[float] = []
+    if task.trains:
+        what = f"pretrain {backbone}"
+        kept = Checkpoints(checkpoints / "model")
+        losses = train_model(task, settings.training, row_seed, what, checkpoints=kept)
     if rank() > 0:
         return {}
     metrics = {"validation": task.validate(), "training_loss": losses}
@@ -89,3 +92,21 @@ def _pretrain(
     )
     files.write_json(output / "metrics.json", files.rounded(metrics))
     return metrics
+
+
+def _prepare(
+    architecture: Any, settings: Settings, splits: tuple[Path, Path], initial: Path | None
+) -> Any:
+    """Return the objective's task, from random weights or from a checkpoint."""
+    from tasks.contracts import registry
+    from tasks.pretrain.settings import OBJECTIVES
+
+    objective = registry.load(OBJECTIVES, settings.objective, "objective")
+    chosen = getattr(settings, settings.objective)
+    if settings.init is None or initial is None:
+        sizes = getattr(settings, settings.architecture)
+        return objective.prepare(architecture, sizes, chosen, *splits)
+    from tasks.models.checkpoint import Checkpoint
+
+    checkpoint = Checkpoint(initial, settings.architecture, settings.init.identity)
+    return objective.prepare(architecture, None, chosen, *splits, initial=checkpoint)

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,17 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from tasks.contracts import records
+from tasks.objectives import _token_cache
 
 SAMPLE = Path(__file__).parents[1] / "data" / "reuters-sample.csv"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def token_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the tests' tokens out of this checkout's own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_token_cache, "FOLDER", tmp_path_factory.mktemp("tokens"))
+        yield
 
 
 def write(path: Path, modality: records.Modality, rows: list[dict[str, Any]]) -> Path:

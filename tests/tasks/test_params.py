@@ -79,3 +79,17 @@ def test_a_missing_section_is_named(params: dict[str, Any], path: str) -> None:
     del parent[key]
     with pytest.raises(BadSettings, match=f"{path.replace('/', '.')} is missing"):
         check_params(params)
+
+
+def test_a_backbone_with_a_checkpoint_cannot_share_its_pins_with_a_corpus(
+    params: dict[str, Any],
+) -> None:
+    pretrain = {"objective": "none", "architecture": "bert", "init": {"hub": "org/bert"}}
+    row = {"corpus": "reuters", "pretrain": pretrain}
+    check_params({**params, "backbones": {**params["backbones"], "from-hub": row}})
+    with pytest.raises(BadSettings) as error:
+        check_params({**params, "backbones": {**params["backbones"], "reuters": row}})
+    assert str(error.value) == (
+        "params.yaml: backbones.reuters: a corpus has the same name, and the pins of both would "
+        "be data/sources/reuters/pin.json: rename one"
+    )

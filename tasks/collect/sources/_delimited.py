@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from tasks.collect.sources._columns import Row, TableSettings, check_columns
 from tasks.collect.sources._lines import decoded
-from tasks.collect.sources._members import Member
 from tasks.errors import BadInput
+from tasks.remote.members import Member
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 # A quote that is never closed would otherwise swallow the rest of a large file.

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from tasks.collect.record import Record
 from tasks.collect.sources import _delimited, _images, _lines, _parquet
 from tasks.collect.sources._columns import Row, TableSettings
-from tasks.collect.sources._members import Member
 from tasks.contracts.paths import Part
 from tasks.errors import BadInput
+from tasks.remote.members import Member
 
 _TABLES = {
     ".csv": _delimited.rows,

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from operator import methodcaller
 
 from tasks.collect.sources._columns import Row
-from tasks.collect.sources._members import Member
 from tasks.contracts.paths import Part
 from tasks.errors import BadInput
+from tasks.remote.members import Member
 
 # Formats that are only decoded. Pillow would start a program for others (EPS: Ghostscript).
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import IO
 
 from tasks.collect.sources._columns import Row, TableSettings, as_label, as_text, check_columns
-from tasks.collect.sources._members import Member
 from tasks.errors import BadInput
+from tasks.remote.members import Member
 
 
 def decoded(file: IO[bytes], name: str) -> Iterator[str]:

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 
 from tasks.collect.sources._columns import Row, TableSettings, as_label, as_text, check_columns
 from tasks.collect.sources._images import check
-from tasks.collect.sources._members import Member
 from tasks.errors import BadInput
+from tasks.remote.members import Member
 
 _BATCH_ROWS = 1_000
 

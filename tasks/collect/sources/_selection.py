@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from tasks.collect.sources._members import Member
 from tasks.contracts.paths import PARTS, Part
 from tasks.errors import BadInput, one_of
+from tasks.remote.members import Member
 
 
 def _check(value: Any) -> Any:

@@ -9,8 +9,8 @@ from tasks.collect.place import Place
 from tasks.collect.record import Record
 from tasks.collect.sources._columns import TableSettings
 from tasks.collect.sources._formats import read_member
-from tasks.collect.sources._members import in_folder
 from tasks.collect.sources._selection import Selection, select
+from tasks.remote.members import in_folder
 
 
 class Settings(TableSettings):

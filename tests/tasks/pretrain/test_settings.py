@@ -1,5 +1,8 @@
 """The settings of pretrain: sections of the names of what is chosen."""
 
+import pickle
+from pathlib import Path
+
 import pytest
 
 from tasks.errors import BadSettings
@@ -27,6 +30,43 @@ def test_the_modules_of_a_row_are_those_it_names() -> None:
     [
         ({"convnet": {}}, r"pretrain\.convnet: unknown key"),
         ({"bert": {"layer": 2}}, r"pretrain\.bert\.layer: unknown key; .*did you mean 'layers'"),
+        (
+            {"init": {"wheel": "x"}},
+            r"pretrain\.init: expected a mapping with one of path, hub, package, found \{'wheel",
+        ),
+        (
+            {"init": {"path": "data/sources/a", "hub": "b"}},
+            r"pretrain\.init: expected a mapping with one of path, hub, package",
+        ),
+        (
+            {"init": {"hub": "a/b", "version": "1"}},
+            r"pretrain\.init\.version: unknown key; allowed: hub, revision",
+        ),
+        (
+            {"init": {"path": "data/pretrain/other/model"}},
+            r"pretrain\.init\.path: expected a folder in data/sources/<backbone>/, where DVC sees",
+        ),
+        (
+            {"init": {"path": "data/sources/../pretrain"}},
+            r"pretrain\.init\.path: expected a folder in data/sources/<backbone>/",
+        ),
+        (
+            {"init": {"hub": "a/b"}, "bert": {"layers": 2}},
+            r"pretrain\.bert: the checkpoint decides it: remove it",
+        ),
+        (
+            {"init": {"hub": "a/b"}, "masked": {"vocabulary_size": 500}},
+            r"pretrain\.masked\.vocabulary_size: the checkpoint decides it: remove it",
+        ),
+        ({"objective": "none"}, r"the objective 'none' takes a checkpoint as it is: add init"),
+        (
+            {"objective": "none", "init": {"hub": "a/b"}, "training": {"epochs": 1}},
+            r"pretrain\.training: the objective 'none' trains nothing: remove it",
+        ),
+        (
+            {"objective": "classification", "init": {"hub": "a/b"}},
+            r"pretrain\.init: the objective 'classification' starts from random weights alone",
+        ),
         ({"objective": 3}, r"pretrain\.objective: input should be a valid string, found 3"),
         (
             {"architecture": "brt"},
@@ -37,3 +77,24 @@ def test_the_modules_of_a_row_are_those_it_names() -> None:
 def test_a_fault_is_named_by_its_path(raw: dict[str, object], message: str) -> None:
     with pytest.raises(BadSettings, match=message):
         parse(**raw)
+
+
+def test_what_a_row_starts_from_is_read_by_its_fingerprint() -> None:
+    local = parse(init={"path": "data/sources/row/bert"})
+    assert local.reads("row") == [Path("data/sources/row/bert")]
+    assert parse(init={"hub": "a/b"}).reads("row") == [Path("data/sources/row/pin.json")]
+    assert parse().reads("row") == []
+
+
+def test_the_sizes_of_a_checkpoint_are_no_settings() -> None:
+    dumped = parse(init={"hub": "a/b"}).model_dump(mode="json")
+    assert dumped["init"] == {"hub": "a/b", "revision": "main"}
+    assert "bert" not in dumped
+
+
+def test_pickled_settings_still_know_which_keys_were_given() -> None:
+    settings = parse(init={"hub": "a/b"}, masked={"tokens": 64})
+    again = pickle.loads(pickle.dumps(settings))  # noqa: S301 - made one line above
+    assert again.model_dump() == settings.model_dump()
+    assert again.masked.model_fields_set == {"tokens"}
+    assert again.init == settings.init

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from tasks.collect.sources._packed import guarded, refuse_bomb, unzipped
 from tasks.errors import BadInput
+from tasks.remote.packed import guarded, refuse_bomb, unzipped
 
 # What lies beside the data without being data.
 _NO_RECORDS = {"pin.json", "__MACOSX"}

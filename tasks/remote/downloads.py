@@ -1,15 +1,21 @@
 """What was downloaded, kept by its sha256 and checked before it is opened."""
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts.files import sha256
+from tasks.contracts.files import sha256, sha256_of_folder
+from tasks.contracts.paths import STATE
 from tasks.errors import BadInput
+
+DOWNLOADS = STATE / "downloads"
 
 # Downloads one file into the folder it is given, and returns its path.
 Fetch = Callable[[Path], Path]
+# Downloads several files into the folder it is given.
+FetchFolder = Callable[[Path], None]
 
 
 def keep(downloads: Path, fetch: Fetch) -> dict[str, Any]:
@@ -49,3 +55,34 @@ def pinned(downloads: Path, identity: str, pin: dict[str, Any], fetch: Fetch) ->
             f"({found['file']}): it was not opened; if the change is wanted, `downstream refresh`"
         )
     return path
+
+
+def kept_folder(downloads: Path, fetch: FetchFolder) -> str:
+    """Download a folder and keep it at ``<downloads>/<sha256>/``; return its sha256."""
+    downloads.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=downloads) as parent:
+        folder = Path(parent) / "folder"
+        folder.mkdir()
+        fetch(folder)
+        digest = sha256_of_folder(folder)
+        shutil.rmtree(downloads / digest, ignore_errors=True)
+        folder.rename(downloads / digest)
+    return digest
+
+
+def pinned_folder(downloads: Path, identity: str, pin: dict[str, Any], fetch: FetchFolder) -> Path:
+    """Return the pinned folder; a kept one that still has its sha256 needs no network.
+
+    Raises:
+        BadInput: what was downloaded has another sha256.
+    """
+    folder = downloads / str(pin["sha256"])
+    if folder.is_dir() and sha256_of_folder(folder) == pin["sha256"]:
+        return folder
+    found = kept_folder(downloads, fetch)
+    if found != pin["sha256"]:
+        raise BadInput(
+            f"{identity}: expected sha256 {pin['sha256']} (pin.json), downloaded {found}: it was "
+            "not opened; if the change is wanted, `downstream refresh`"
+        )
+    return folder

@@ -1,0 +1,150 @@
+"""Weights that somebody has published in Hugging Face's format, as a place to start from.
+
+Weights are read from safetensors alone, and no code that lies beside them is ever run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tasks.contracts import files
+from tasks.errors import BadInput
+from tasks.models.attention import fastest_attention
+from tasks.models.tokenizer import TOKENIZER, load_tokenizer
+from tasks.models.transformer import quiet_transformers
+from tasks.progress import say
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tokenizers import Tokenizer
+
+CONFIG, WEIGHTS, SHARDS = "config.json", "model.safetensors", "model.safetensors.index.json"
+GPT2 = "gpt2"
+# All that is ever read of a checkpoint.
+PATTERNS = (CONFIG, "model*.safetensors", SHARDS, TOKENIZER)
+# Parts of an encoder that many published ones lack: they start fresh, as heads do.
+_MAY_BE_MISSING = ("pooler.",)
+
+
+class Checkpoint:
+    """A folder with a model and its tokenizer.
+
+    Attributes:
+        config: its ``config.json``.
+    """
+
+    def __init__(self, folder: Path, architecture: str, name: str) -> None:
+        """Check what lies in the folder.
+
+        Args:
+            folder: where it lies.
+            architecture: the key in ``params.yaml``, which is also transformers' ``model_type``.
+            name: what errors call it.
+
+        Raises:
+            BadInput: it is incomplete, of another architecture, or has no safetensors.
+        """
+        if not (folder / CONFIG).is_file():
+            raise BadInput(f"{name} holds no {CONFIG}: name a folder in Hugging Face's format")
+        if not any((folder / weights).is_file() for weights in (WEIGHTS, SHARDS)):
+            raise BadInput(
+                f"{name} holds no {WEIGHTS}: pickled weights are never read; load it where you "
+                "trust it with AutoModel.from_pretrained, and write it with save_pretrained"
+            )
+        try:
+            self.config: dict[str, Any] = files.read_json(folder / CONFIG)
+            found = self.config["model_type"]
+        except (ValueError, KeyError, TypeError):
+            raise BadInput(f"{name}: {CONFIG} names no model_type: it is damaged") from None
+        if found != architecture:
+            raise BadInput(
+                f"{name} is a {found!r}, but the architecture is {architecture!r}: choose the "
+                "architecture of the checkpoint, or another checkpoint"
+            )
+        self._folder = folder
+        self._name = name
+
+    @property
+    def positions(self) -> int:
+        """The longest sequence, in tokens."""
+        positions: int = self.config[
+            "n_positions" if self.config["model_type"] == GPT2 else "max_position_embeddings"
+        ]
+        return positions
+
+    def tokenizer(self) -> Tokenizer:
+        """Return the tokenizer that it was trained with; it neither cuts texts nor fills them up.
+
+        Raises:
+            BadInput: there is none, or it has more tokens than the model.
+        """
+        if not (self._folder / TOKENIZER).is_file():
+            raise BadInput(
+                f"{self._name} holds no {TOKENIZER}: write it with AutoTokenizer.from_pretrained "
+                "and save_pretrained"
+            )
+        tokenizer = load_tokenizer(self._folder)
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        known, rows = tokenizer.get_vocab_size(), self.config["vocab_size"]
+        if known > rows:
+            raise BadInput(
+                f"{self._name}: the tokenizer has {known:,} tokens, the model {rows:,}: they do "
+                "not belong together"
+            )
+        return tokenizer
+
+    def pretraining_model(self) -> Any:
+        """Return the model with its pretraining heads; those that it lacks start fresh.
+
+        Raises:
+            BadInput: weights are damaged, missing or of another shape.
+        """
+        from transformers import AutoModelForPreTraining
+
+        return self._load(AutoModelForPreTraining)
+
+    def encoder(self) -> Any:
+        """Return the model without heads.
+
+        Raises:
+            BadInput: weights are damaged, missing or of another shape.
+        """
+        from transformers import AutoModel
+
+        return self._load(AutoModel)
+
+    def _load(self, kind: Any) -> Any:
+        import torch
+        from safetensors import SafetensorError
+
+        quiet_transformers()
+        try:
+            model, found = kind.from_pretrained(
+                self._folder,
+                output_loading_info=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                dtype=torch.float32,
+                attn_implementation=fastest_attention(causal=self.config["model_type"] == GPT2),
+            )
+        except (SafetensorError, RuntimeError, ValueError, OSError) as error:
+            raise BadInput(
+                f"{self._name} cannot be loaded: {' '.join(str(error).split())[:300]}"
+            ) from None
+        self._check_missing(model, sorted(found["missing_keys"]))
+        return model
+
+    def _check_missing(self, model: Any, missing: list[str]) -> None:
+        prefix = f"{model.base_model_prefix}." if hasattr(model, model.base_model_prefix) else ""
+        inner = [key.removeprefix(prefix) for key in missing if key.startswith(prefix)]
+        lost = [key for key in inner if not key.startswith(_MAY_BE_MISSING)]
+        if lost:
+            raise BadInput(
+                f"{self._name} lacks {len(lost)} of the encoder's weights, {lost[0]} among them: "
+                "choose another checkpoint"
+            )
+        if missing:
+            say(f"{self._name}: {len(missing)} weights start fresh: {', '.join(missing[:4])} …")

@@ -1,0 +1,142 @@
+"""Tokenised texts on the disk: made once a split and tokenizer, opened as memory-mapped arrays.
+
+    .downstream/tokens/<key>/{tokens,text_starts,sentence_starts}.npy, index.json
+    .downstream/tokens/<key>/tokenizer.json, index.json
+
+The key is a hash of all that the content follows from. A folder is written under another name and
+renamed when it is whole; its index holds the sha256 of each file, so that a torn or altered one is
+made again. Who is second waits for the first, whose folder it then uses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from filelock import FileLock
+
+from tasks.contracts import files, paths
+from tasks.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+FOLDER = paths.STATE / "tokens"
+INDEX = "index.json"
+KEPT = 32
+"""Folders that are kept; the longest unused ones go first."""
+
+
+def key_of(*parts: str) -> str:
+    """Return the key of what follows from these parts alone."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
+
+
+def cached(key: str, write: Callable[[Path], None]) -> Path:
+    """Return the folder of a key, made by ``write`` unless it is there and whole.
+
+    Args:
+        key: a hash of all that the content follows from.
+        write: fills the folder that it is given.
+
+    Raises:
+        BadInput: the disk is full, or cannot be written to.
+    """
+    folder = FOLDER / key
+    try:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        with FileLock(FOLDER / f"{key}.lock"):
+            if not _is_whole(folder):
+                _make(folder, write)
+            os.utime(folder)
+    except OSError as error:
+        raise BadInput(
+            f"{folder}: the tokens of a corpus cannot be kept here ({error.strerror}): make room, "
+            "or make it writable"
+        ) from None
+    return folder
+
+
+def _make(folder: Path, write: Callable[[Path], None]) -> None:
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}")
+    try:
+        partial.mkdir()
+        write(partial)
+        index = {path.name: files.sha256(path) for path in sorted(partial.iterdir())}
+        files.write_json(partial / INDEX, index)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    _forget_old(folder)
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        index = files.read_json(folder / INDEX)
+        return all(files.sha256(folder / name) == digest for name, digest in index.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _forget_old(newest: Path) -> None:
+    """Remove what has been unused longest; a process that has it open keeps its mapping."""
+    folders = [path for path in FOLDER.iterdir() if path.is_dir() and path != newest]
+    for path in sorted(folders, key=_last_use, reverse=True)[KEPT - 1 :]:
+        shutil.rmtree(path, ignore_errors=True)
+        path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
+
+
+def _last_use(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def mapped(path: Path) -> np.ndarray:
+    """Open an array without reading it; it cannot be written to."""
+    array: np.ndarray = np.load(path, mmap_mode="r").view(np.ndarray)
+    return array
+
+
+class ArrayWriter:
+    """Writes an array of unknown length to an ``.npy`` file, piece by piece."""
+
+    def __init__(self, path: Path, dtype: Any) -> None:
+        self._dtype = np.dtype(dtype)
+        self._file = path.open("wb")
+        self._num_items = 0
+        self._write_header()
+
+    def add(self, items: np.ndarray) -> None:
+        """Append items."""
+        self._file.write(np.ascontiguousarray(items, self._dtype).data)
+        self._num_items += len(items)
+
+    def close(self) -> None:
+        """Write the length into the header, for which numpy leaves room, and the file through."""
+        self._file.seek(0)
+        self._write_header()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def _write_header(self) -> None:
+        header = np.lib.format.header_data_from_array_1_0(np.zeros(0, self._dtype))
+        np.lib.format.write_array_header_1_0(self._file, {**header, "shape": (self._num_items,)})
+
+
+@contextmanager
+def array_writer(path: Path, dtype: Any) -> Iterator[ArrayWriter]:
+    """Write an array piece by piece; the file is whole when the body has ended."""
+    writer = ArrayWriter(path, dtype)
+    try:
+        yield writer
+    finally:
+        writer.close()

@@ -1,0 +1,1 @@
+"""What comes from outside: pins, downloads checked by sha256, archives read with care."""
