@@ -9,10 +9,13 @@ import numpy as np
 from tasks.models.folder import architecture_of, description
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 BATCH_SIZE = 64
+# A batch ends before a record this many times as long as its first, unless it would be tiny.
+LIKE_LENGTH = 1.1
+FEWEST = 8
 
 
 class Classifier:
@@ -42,15 +45,25 @@ class Classifier:
         import torch
 
         inputs = self._family.inputs(contents, self._folder)
-        order = np.argsort(inputs.lengths, kind="stable")
-        scores = np.zeros((len(order), len(self.labels)), dtype=np.float32)
+        scores = np.zeros((len(contents), len(self.labels)), dtype=np.float32)
         with torch.inference_mode():
-            for start in range(0, len(order), BATCH_SIZE):
-                chosen = order[start : start + BATCH_SIZE]
+            for chosen in batches_of_like_length(inputs.lengths):
                 batch = {k: v.to(self._device) for k, v in inputs.batch(chosen).items()}
                 logits = self._family.logits(self._model, batch)
                 scores[chosen] = torch.softmax(logits.float(), dim=-1).cpu().numpy()
         return scores
+
+
+def batches_of_like_length(lengths: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield all records, the shortest first, in batches in which little is padded."""
+    order = np.argsort(lengths, kind="stable")
+    ordered = lengths[order]
+    start = 0
+    while start < len(order):
+        alike = int(np.searchsorted(ordered, LIKE_LENGTH * ordered[start], side="right"))
+        end = start + min(max(alike - start, FEWEST), BATCH_SIZE)
+        yield order[start:end]
+        start = end
 
 
 def load_classifier(folder: Path) -> Classifier:

@@ -5,14 +5,12 @@ Dimensions: N images, C channels, H rows, W columns, F features, K labels.
 
 from __future__ import annotations
 
-import io
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from tasks.contracts import files, registry
-from tasks.errors import BadInput
+from tasks.models.pixels import PixelInputs, decode
 from tasks.models.traits import ImageTraits
 
 if TYPE_CHECKING:
@@ -28,68 +26,51 @@ MODALITY = "image"
 INPUTS = ("images",)
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+MOST_GROUPS = 8
+# What transformers calls our parts, in the files of those architectures that are its own.
+PUBLISHED = {"encoder.": "", "patch_decoder.": "decoder."}
 
 
 class Architecture(Protocol):
-    """What an image architecture's module adds to this family."""
+    """What an image architecture's module adds to this family.
+
+    Attributes:
+        Settings: its sizes.
+        PARTS: the names of what ``build`` returns; an objective asks for those that it trains.
+    """
 
     Settings: type[Settings]
+    PARTS: tuple[str, ...]
 
     def build(self, settings: Any, traits: ImageTraits) -> nn.ModuleDict:
-        """Return ``encoder`` (N C H W to N F) and, where there is one, ``decoder``."""
+        """Return ``encoder`` (N C H W to N F), the backbone, and what else it is trained with."""
 
 
-@dataclass(frozen=True)
-class PixelInputs:
-    """Images as bytes of pixels."""
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Return GroupNorm (Wu and He, 2018, https://arxiv.org/abs/1803.08494), not BatchNorm.
 
-    pixels: np.ndarray
-    """N C H W, uint8."""
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """One unit an image: all are of one size."""
-        return np.ones(len(self.pixels), dtype=np.int64)
-
-    def batch(self, indices: np.ndarray) -> dict[str, Tensor]:
-        """Return ``images``, N C H W, in 0 to 1."""
-        import torch
-
-        chosen = self.pixels[indices]
-        return {"images": torch.from_numpy(chosen).float() / 255}
-
-
-def decode(contents: Sequence[bytes], traits: ImageTraits | None = None) -> np.ndarray:
-    """Return encoded images as pixels, N C H W, uint8.
-
-    Args:
-        contents: encoded images (PNG, JPEG, …).
-        traits: the shape they shall have; images of another are converted and resized. Without
-            it, the first image's shape is that of all.
+    A batch's result then does not depend on what else is in it, nor on how it is spread.
     """
-    return np.stack([_decode_one(content, traits) for content in contents])
+    from torch import nn
+
+    return nn.GroupNorm(math.gcd(MOST_GROUPS, channels), channels)
 
 
-def _decode_one(content: bytes, traits: ImageTraits | None) -> np.ndarray:
-    from PIL import Image, UnidentifiedImageError
+def two_convolutions(
+    traits: ImageTraits, channels: int
+) -> tuple[list[nn.Module], tuple[int, int, int]]:
+    """Return the first layers of a convolutional encoder, and C, H and W of what they give."""
+    from torch import nn
 
-    try:
-        image: Image.Image = Image.open(io.BytesIO(content))
-        image.load()
-    except (UnidentifiedImageError, OSError) as error:
-        raise BadInput(f"an image cannot be decoded ({error}): send PNG or JPEG") from None
-    if traits is not None:
-        image = image.convert("L" if traits.channels == 1 else "RGB")
-        if image.size != (traits.width, traits.height):
-            image = image.resize((traits.width, traits.height))
-    pixels = np.asarray(image, dtype=np.uint8)
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-
-
-def traits_of(contents: Sequence[bytes]) -> ImageTraits:
-    """Return the shape of a corpus' images, which ``clean`` made equal."""
-    channels, height, width = decode(contents[:1])[0].shape
-    return ImageTraits(channels, height, width)
+    layers = [
+        nn.Conv2d(traits.channels, channels, 3, padding=1),
+        group_norm(channels),
+        nn.ReLU(),
+        nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1),
+        group_norm(2 * channels),
+        nn.ReLU(),
+    ]
+    return layers, (2 * channels, (traits.height + 1) // 2, (traits.width + 1) // 2)
 
 
 def inputs(contents: Sequence[bytes], folder: Path) -> PixelInputs:
@@ -106,10 +87,23 @@ def num_features(encoder: nn.Module, traits: ImageTraits) -> int:
 
 
 def assemble(
-    parts: nn.ModuleDict, architecture: str, settings: Settings, traits: ImageTraits
+    parts: nn.ModuleDict,
+    architecture: str,
+    settings: Settings,
+    traits: ImageTraits,
+    published: dict[str, Any] | None = None,
 ) -> nn.ModuleDict:
-    """Note on a model what it takes to build it again; ``save`` writes it down."""
+    """Note on a model what it takes to build it again; ``save`` writes it down.
+
+    Args:
+        parts: what ``build`` returns.
+        architecture: the key of the architecture.
+        settings: its settings.
+        traits: the images that it is built for.
+        published: transformers' own configuration, if its ``from_pretrained`` shall read the files.
+    """
     parts.config = {  # type: ignore[assignment]
+        **(published or {}),
         "architecture": architecture,
         "settings": settings.model_dump(mode="json"),
         "traits": asdict(traits),
@@ -139,7 +133,7 @@ def new_classifier(
         settings, traits
     )
     if pretrained:
-        _load_weights(model["encoder"], folder, "encoder.")
+        _load_weights(model, folder, ["encoder"])
     return add_head(model, num_labels, dropout)
 
 
@@ -147,7 +141,7 @@ def load_classifier(folder: Path) -> nn.ModuleDict:
     """Return a finished classifier."""
     num_labels = files.read_json(folder / CONFIG)["num_labels"]
     classifier = new_classifier(folder, num_labels, pretrained=False)
-    _load_weights(classifier, folder, "")
+    _load_weights(classifier, folder, ["encoder", "head"])
     return classifier
 
 
@@ -169,7 +163,8 @@ def save(model: Any, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     files.write_json(folder / CONFIG, model.config)
     weights = {
-        name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
+        _name_in_file(name, model.config): value.detach().cpu().contiguous()
+        for name, value in model.state_dict().items()
     }
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
 
@@ -192,14 +187,21 @@ def _read_config(folder: Path) -> tuple[str, Any, ImageTraits]:
     return name, settings, ImageTraits(**config["traits"])
 
 
-def _load_weights(module: nn.Module, folder: Path, prefix: str) -> None:
+def _load_weights(model: Any, folder: Path, parts: list[str]) -> None:
     from safetensors.torch import load_file
 
     weights = load_file(folder / WEIGHTS)
-    module.load_state_dict(
-        {
-            name.removeprefix(prefix): value
-            for name, value in weights.items()
-            if name.startswith(prefix)
+    for part in parts:
+        module = model[part]
+        names = {
+            name: _name_in_file(f"{part}.{name}", model.config) for name in module.state_dict()
         }
-    )
+        module.load_state_dict({name: weights[in_file] for name, in_file in names.items()})
+
+
+def _name_in_file(name: str, config: dict[str, Any]) -> str:
+    if "model_type" in config:
+        for ours, theirs in PUBLISHED.items():
+            if name.startswith(ours):
+                return theirs + name.removeprefix(ours)
+    return name

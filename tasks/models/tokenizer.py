@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.contracts import files
+from tasks.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,12 +19,41 @@ if TYPE_CHECKING:
 
 PADDING, UNKNOWN, START, SEPARATOR, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
+# What transformers calls them.
+_ROLES = {
+    "pad_token": PADDING,
+    "unk_token": UNKNOWN,
+    "cls_token": START,
+    "sep_token": SEPARATOR,
+    "mask_token": MASK,
+}
 SPECIAL_TOKENS = (PADDING, UNKNOWN, START, SEPARATOR, MASK)
 
 
 def token_id(token: str) -> int:
-    """Return the id of a special token; they come first in every vocabulary, in this order."""
+    """Return the id of a special token in a vocabulary trained here: they come first, in order."""
     return SPECIAL_TOKENS.index(token)
+
+
+def id_in(tokenizer: Tokenizer, token: str) -> int:
+    """Return the id that a special token has in any vocabulary, a published one perhaps.
+
+    Raises:
+        BadInput: the vocabulary has no such token.
+    """
+    found = tokenizer.token_to_id(token)
+    if found is None:
+        raise BadInput(
+            f"the tokenizer has no token {token}: choose another checkpoint, or another objective"
+        )
+    return found
+
+
+def ordinary_ids(tokenizer: Tokenizer) -> list[int]:
+    """Return the ids of all tokens that stand for text, ascending."""
+    added = tokenizer.get_added_tokens_decoder().items()
+    special = {place for place, token in added if token.special}
+    return [place for place in range(tokenizer.get_vocab_size()) if place not in special]
 
 
 def train_tokenizer(texts: Callable[[], Iterable[str]], vocabulary_size: int) -> Tokenizer:
@@ -81,17 +111,14 @@ def _untrained(vocabulary: dict[str, int]) -> Tokenizer:
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, num_positions: int) -> None:
     """Write ``tokenizer.json`` and what ``AutoTokenizer`` needs beside it."""
     folder.mkdir(parents=True, exist_ok=True)
+    known = tokenizer.get_vocab()
     files.write_text(folder / TOKENIZER, tokenizer.to_str(pretty=True))
     files.write_json(
         folder / TOKENIZER_CONFIG,
         {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": num_positions,
-            "pad_token": PADDING,
-            "unk_token": UNKNOWN,
-            "cls_token": START,
-            "sep_token": SEPARATOR,
-            "mask_token": MASK,
+            **{role: token for role, token in _ROLES.items() if token in known},
         },
     )
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.contracts import records
-from tasks.errors import BadInput
-from tasks.models import image
+from tasks.contracts import records, registry
+from tasks.errors import BadInput, BadSettings
+from tasks.models.pixels import PixelInputs, decode, traits_of
 from tasks.models.traits import ImageTraits
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
+
+ARCHITECTURES = "tasks.models.architectures"
 
 
 @dataclass(frozen=True)
 class Pictures:
     """A split of an image corpus."""
 
-    inputs: image.PixelInputs
+    inputs: PixelInputs
     labels: list[str | None]
     traits: ImageTraits
 
@@ -35,7 +38,32 @@ def read_pictures(path: Path, objective: str) -> Pictures:
         )
     table = records.read_table(path)
     contents = table["image"].to_pylist()
-    pixels = image.decode(contents)
-    return Pictures(
-        image.PixelInputs(pixels), table["label"].to_pylist(), image.traits_of(contents)
-    )
+    return Pictures(PixelInputs(decode(contents)), table["label"].to_pylist(), traits_of(contents))
+
+
+def require_part(architecture: ModuleType, part: str, objective: str) -> None:
+    """Check that an architecture has the part that an objective trains.
+
+    Raises:
+        BadSettings: it has not; the message lists the architectures that have.
+    """
+    if part not in _parts(architecture):
+        raise BadSettings(
+            f"the objective {objective!r} cannot train the architecture "
+            f"{architecture.__name__.rpartition('.')[2]!r}, which has no {part}; "
+            f"set architecture to one of: {', '.join(_architectures_with(part))}"
+        )
+
+
+def _architectures_with(part: str) -> list[str]:
+    return [
+        name
+        for name in registry.entries(ARCHITECTURES)
+        if part in _parts(registry.load(ARCHITECTURES, name, name))
+    ]
+
+
+def _parts(architecture: ModuleType) -> tuple[str, ...]:
+    """Return the parts of an image architecture; those of text have none."""
+    parts: tuple[str, ...] = getattr(architecture, "PARTS", ())
+    return parts

@@ -52,10 +52,12 @@ class Task:
     Attributes:
         model: a torch module with everything that is trained and kept in a checkpoint.
         lengths: the cost of each training example, in tokens (1 for images).
+        trains: False for one that keeps its model as it is.
     """
 
     model: Any
     lengths: np.ndarray
+    trains: bool = True
 
     def batch(self, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
         """Return the tensors of some training examples, a pure function of its arguments.
@@ -74,7 +76,7 @@ class Task:
         return state.minimise(self.loss, parts)
 
     def optimized(self) -> dict[str, list[dict[str, Any]]]:
-        """Return each optimizer's groups: ``params``, and perhaps ``scale``, of its rate."""
+        """Return each optimizer's groups: ``params``, perhaps ``scale`` of the rate, ``betas``."""
         return {"model": [{"params": list(self.model.parameters())}]}
 
     def validate(self) -> dict[str, float]:

@@ -3,19 +3,20 @@
 Pretraining uses it on an architecture with a fresh head (supervised pretraining), finetuning on a
 pretrained backbone.
 
-Dimensions: N examples, K labels.
+Dimensions: N examples, M of them, K labels.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from tasks.contracts import settings as contract
 from tasks.errors import BadInput
 from tasks.models import image
-from tasks.objectives._pictures import read_pictures
+from tasks.objectives._pictures import read_pictures, require_part
 from tasks.objectives._task import Batch, ExampleRandom, Task
 
 if TYPE_CHECKING:
@@ -33,6 +34,47 @@ class Settings(contract.Settings):
     """Supervised pretraining has nothing to choose yet."""
 
 
+@dataclass(frozen=True)
+class Examples:
+    """Labelled inputs, or some of them.
+
+    Attributes:
+        inputs: what the model's family makes of contents.
+        places: which of the inputs these are.
+        labels: the class of each, as its place among the known ones.
+    """
+
+    inputs: Any
+    places: Int[np.ndarray, " N"]
+    labels: Int[np.ndarray, " N"]
+
+    @classmethod
+    def of(cls, inputs: Any, labels: Int[np.ndarray, " N"]) -> Self:
+        """Return all inputs with their labels."""
+        return cls(inputs, np.arange(len(labels)), labels)
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.labels)
+
+    @property
+    def lengths(self) -> Int[np.ndarray, " N"]:
+        """The cost of each example."""
+        lengths: np.ndarray = self.inputs.lengths[self.places]
+        return lengths
+
+    def take(self, indices: Int[np.ndarray, " M"]) -> Self:
+        """Return some of the examples."""
+        return replace(self, places=self.places[indices], labels=self.labels[indices])
+
+    def batch(self, indices: Int[np.ndarray, " M"]) -> Batch:
+        """Return inputs and ``labels`` of some examples."""
+        import torch
+
+        labels = torch.from_numpy(self.labels[indices])
+        return {**self.inputs.batch(self.places[indices]), "labels": labels}
+
+
 class Classification(Task):
     """The task: labelled inputs, and the cross entropy of a classifier on them."""
 
@@ -40,48 +82,87 @@ class Classification(Task):
         self,
         family: Any,
         model: Any,
-        train: Any,
-        train_labels: Int[np.ndarray, " N"],
-        validation: Any,
-        validation_labels: Int[np.ndarray, " N"],
+        train: Examples,
+        validation: Examples,
+        class_weights: Float[np.ndarray, " K"] | None = None,
+        label_smoothing: float = 0.0,
     ) -> None:
+        """Take a classifier and its examples.
+
+        Args:
+            family: the module that batches inputs, gives logits and saves.
+            model: the classifier.
+            train: what it is trained on.
+            validation: what ``validate`` and ``logits`` are about.
+            class_weights: how much an example of each class counts; all alike without it.
+            label_smoothing: share of the target that is spread over all classes (Szegedy et al.,
+                2016, https://arxiv.org/abs/1512.00567).
+        """
         self.model = model
         self.lengths = train.lengths
         self._family = family
-        self._train = (train, train_labels)
-        self._validation = (validation, validation_labels)
+        self._train = train
+        self._validation = validation
+        self._class_weights = class_weights
+        self._label_smoothing = label_smoothing
 
     def batch(self, indices: np.ndarray, randoms: ExampleRandom) -> Batch:  # noqa: ARG002
         """Return inputs and ``labels`` of some training examples; nothing about them is random."""
         import torch
 
-        return {**_labelled(self._train, indices), "counts": torch.tensor([float(len(indices))])}
+        batch = self._train.batch(indices)
+        if self._class_weights is None:
+            return {**batch, "counts": torch.tensor([float(len(indices))])}
+        weights = torch.from_numpy(self._class_weights).float()
+        counts = weights[batch["labels"]].sum().reshape(1)
+        return {**batch, "class_weights": weights, "counts": counts}
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        """Return the mean cross entropy."""
+        """Return the mean cross entropy, weighted by class where there are weights."""
         from torch.nn.functional import cross_entropy
 
-        loss = cross_entropy(self._logits(batch).float(), batch["labels"], reduction="sum")
+        loss = cross_entropy(
+            self._logits(batch).float(),
+            batch["labels"],
+            weight=batch.get("class_weights"),
+            label_smoothing=self._label_smoothing,
+            reduction="sum",
+        )
         return loss / batch["counts"][0]
 
     def validate(self) -> dict[str, float]:
-        """Return loss and accuracy on the validation examples, in fp32."""
+        """Return loss and accuracy on the validation examples, in fp32.
+
+        The loss is the plain cross entropy, so that it compares over all settings.
+        ``majority_accuracy`` is that of always answering the training examples' largest class.
+        """
         import torch
         from torch.nn.functional import cross_entropy
 
+        logits, labels = torch.from_numpy(self.logits()), torch.from_numpy(self._validation.labels)
+        majority = int(np.bincount(self._train.labels).argmax())
+        return {
+            "loss": float(cross_entropy(logits, labels)),
+            "accuracy": float((logits.argmax(-1) == labels).double().mean()),
+            "majority_accuracy": float((self._validation.labels == majority).mean()),
+        }
+
+    def logits(self) -> Float[np.ndarray, "N K"]:
+        """Return the logits of the validation examples, in fp32 and in their order."""
+        import torch
+
         device = next(self.model.parameters()).device
-        order = np.argsort(self._validation[0].lengths, kind="stable")
-        loss, right = 0.0, 0
+        order = np.argsort(self._validation.lengths, kind="stable")
+        found = []
         self.model.eval()
         with torch.inference_mode():
             for start in range(0, len(order), VALIDATION_BATCH_SIZE):
-                batch = _labelled(self._validation, order[start : start + VALIDATION_BATCH_SIZE])
+                batch = self._validation.batch(order[start : start + VALIDATION_BATCH_SIZE])
                 batch = {name: value.to(device) for name, value in batch.items()}
-                logits = self._logits(batch).float()
-                loss += float(cross_entropy(logits, batch["labels"], reduction="sum"))
-                right += int((logits.argmax(-1) == batch["labels"]).sum())
+                found.append(self._logits(batch).float())
         self.model.train()
-        return {"loss": loss / len(order), "accuracy": right / len(order)}
+        logits: np.ndarray = torch.cat(found).cpu().numpy()
+        return logits[np.argsort(order)]
 
     def save(self, folder: Path) -> None:
         """Write the classifier; its encoder is the backbone."""
@@ -91,13 +172,6 @@ class Classification(Task):
         inputs = {name: value for name, value in batch.items() if name in self._family.INPUTS}
         logits: Tensor = self._family.logits(self.model, inputs)
         return logits
-
-
-def _labelled(examples: tuple[Any, np.ndarray], indices: np.ndarray) -> Batch:
-    import torch
-
-    inputs, labels = examples
-    return {**inputs.batch(indices), "labels": torch.from_numpy(labels[indices])}
 
 
 def label_indexes(labels: Sequence[str | None], known: Sequence[str], where: Path) -> np.ndarray:
@@ -141,16 +215,16 @@ def prepare(
     """Read both splits of an image corpus and build a classifier from random weights.
 
     Raises:
+        BadSettings: the architecture reads texts.
         BadInput: the corpus holds text, or has fewer than two classes.
     """
+    require_part(architecture, "encoder", "classification")
     pictures, held_out = (read_pictures(path, "classification") for path in (train, validation))
     known = known_labels(pictures.labels, train)
     model = image.add_head(architecture.build(architecture_settings, pictures.traits), len(known))
     return Classification(
         image,
         model,
-        pictures.inputs,
-        label_indexes(pictures.labels, known, train),
-        held_out.inputs,
-        label_indexes(held_out.labels, known, validation),
+        Examples.of(pictures.inputs, label_indexes(pictures.labels, known, train)),
+        Examples.of(held_out.inputs, label_indexes(held_out.labels, known, validation)),
     )

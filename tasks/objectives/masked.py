@@ -10,7 +10,6 @@ Dimensions: N examples, T tokens, M chosen tokens of a batch, V tokens of the vo
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,18 +19,18 @@ from tasks.contracts import records
 from tasks.contracts import settings as contract
 from tasks.errors import BadInput
 from tasks.models import text
+from tasks.models.attention import give_whole_masks
 from tasks.models.tokenizer import (
     MASK,
     PADDING,
     SEPARATOR,
-    SPECIAL_TOKENS,
     START,
+    id_in,
+    ordinary_ids,
     save_tokenizer,
-    token_id,
-    train_tokenizer,
 )
 from tasks.models.traits import TextTraits
-from tasks.objectives._documents import Documents, read_documents, read_texts
+from tasks.objectives._documents import Documents, corpus_tokenizer, read_documents
 from tasks.objectives._task import Batch, ExampleRandom, Task
 
 if TYPE_CHECKING:
@@ -42,6 +41,9 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from torch import Tensor
 
+    from tasks.models.checkpoint import Checkpoint
+
+READS = text.BOTH_SIDES
 VALIDATION_BATCH_SIZE = 64
 
 
@@ -65,13 +67,18 @@ class Masked(Task):
         validation: Documents,
         settings: Settings,
     ) -> None:
+        give_whole_masks(model.bert)
         self.model = model
         self._tokenizer = tokenizer
         self.train_documents = train
         self._validation = validation
         self._settings = settings
-        self._start, self._mask, self._padding = map(token_id, (START, MASK, PADDING))
-        self._separators = (token_id(SEPARATOR), token_id(SEPARATOR))
+        self._start, self._separator, self._mask, self._padding = (
+            id_in(tokenizer, token) for token in (START, SEPARATOR, MASK, PADDING)
+        )
+        self._ordinary = np.array(ordinary_ids(tokenizer))
+        self._is_ordinary = np.zeros(tokenizer.get_vocab_size(), dtype=bool)
+        self._is_ordinary[self._ordinary] = True
 
     @property
     def lengths(self) -> np.ndarray:  # type: ignore[override]
@@ -148,7 +155,7 @@ class Masked(Task):
         """Return the logits of the chosen tokens, and of the next sentence where it is learnt."""
         output = self.model.bert(
             input_ids=batch["input_ids"],
-            attention_mask=batch["attention_mask"],
+            attention_mask=batch.get("attention_mask"),
             token_type_ids=batch["token_type_ids"],
         )
         hidden = output.last_hidden_state.flatten(0, 1)
@@ -169,14 +176,14 @@ class Masked(Task):
         targets = []
         for row, (first, second, _) in enumerate(pairs):
             middle, end = len(first) + 2, len(first) + len(second) + 3
-            ids[row, 0], ids[row, middle - 1], ids[row, end - 1] = self._start, *self._separators
+            ids[row, 0], ids[row, [middle - 1, end - 1]] = self._start, self._separator
             ids[row, 1 : middle - 1], ids[row, middle : end - 1] = first, second
             attended[row, :end] = 1
             segments[row, middle:end] = 1
             targets.append(self._hide(ids[row, :end], chosen[row, :end], generators[row]))
         arrays = {
             "input_ids": ids,
-            "attention_mask": attended,
+            **({} if attended.all() else {"attention_mask": attended}),
             "token_type_ids": segments,
             "places": np.flatnonzero(chosen),
             "targets": np.concatenate(targets),
@@ -203,16 +210,14 @@ class Masked(Task):
 
         At least one is chosen of every example.
         """
-        ordinary = np.flatnonzero(ids >= len(SPECIAL_TOKENS))
+        ordinary = np.flatnonzero(self._is_ordinary[ids])
         picked = ordinary[generator.random(len(ordinary)) < self._settings.probability]
         if not len(picked):
             picked = ordinary[:1] if len(ordinary) else np.ones(1, dtype=np.int64)
         chosen[picked] = True
         targets = ids[picked]
         fate = generator.random(len(targets))
-        replacement = generator.integers(
-            len(SPECIAL_TOKENS), self._tokenizer.get_vocab_size(), len(targets)
-        )
+        replacement = self._ordinary[generator.integers(len(self._ordinary), size=len(targets))]
         ids[picked] = np.where(fate < 0.8, self._mask, np.where(fate < 0.9, replacement, targets))
         return targets
 
@@ -223,23 +228,30 @@ def prepare(
     settings: Settings,
     train: Path,
     validation: Path,
+    initial: Checkpoint | None = None,
 ) -> Masked:
-    """Train the tokenizer, tokenise both splits and build the model.
+    """Train the tokenizer, tokenise both splits and build the model; or take those of ``initial``.
 
     Raises:
-        BadInput: the corpus holds images, or the model has fewer positions than an example.
+        BadSettings: the architecture does not read both sides of a token.
+        BadInput: the corpus holds images, or does not support the vocabulary that is asked for; or
+            the model has fewer positions than an example.
     """
+    text.require_reading(architecture, READS, "masked")
     if records.modality_of(records.read_schema(train)) != "text":
         raise BadInput(f"{train} holds images; the objective 'masked' needs text: choose another")
-    positions = architecture_settings.positions
+    positions = initial.positions if initial else architecture_settings.positions
     if settings.tokens > positions:
         raise BadInput(
             f"masked.tokens is {settings.tokens}, but the model has {positions} positions: "
             "lower masked.tokens or raise positions"
         )
-    tokenizer = train_tokenizer(partial(read_texts, train), settings.vocabulary_size)
-    traits = TextTraits(tokenizer.get_vocab_size(), token_id(PADDING))
-    model = architecture.build(architecture_settings, traits)
+    if initial:
+        tokenizer, model = initial.tokenizer(), initial.pretraining_model()
+    else:
+        tokenizer = corpus_tokenizer(train, settings, "masked")
+        traits = TextTraits(tokenizer.get_vocab_size(), id_in(tokenizer, PADDING))
+        model = architecture.build(architecture_settings, traits)
     return Masked(
         model,
         tokenizer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from tasks.models.traits import ImageTraits
 
-GROUPS = 8
+PARTS = ("encoder", "decoder")
 
 
 class Settings(contract.Settings):
@@ -29,25 +30,15 @@ def build(settings: Settings, traits: ImageTraits) -> nn.ModuleDict:
     from torch import nn
 
     channels = settings.channels
-    height, width = (traits.height + 1) // 2, (traits.width + 1) // 2
-    flat = 2 * channels * height * width
-    encoder = nn.Sequential(
-        nn.Conv2d(traits.channels, channels, 3, padding=1),
-        nn.GroupNorm(GROUPS, channels),
-        nn.ReLU(),
-        nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1),
-        nn.GroupNorm(GROUPS, 2 * channels),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(flat, settings.code_size),
-    )
+    layers, inner = family.two_convolutions(traits, channels)
+    encoder = nn.Sequential(*layers, nn.Flatten(), nn.Linear(prod(inner), settings.code_size))
     decoder = nn.Sequential(
-        nn.Linear(settings.code_size, flat),
+        nn.Linear(settings.code_size, prod(inner)),
         nn.ReLU(),
-        nn.Unflatten(1, (2 * channels, height, width)),
+        nn.Unflatten(1, inner),
         nn.Upsample(size=(traits.height, traits.width)),
         nn.Conv2d(2 * channels, channels, 3, padding=1),
-        nn.GroupNorm(GROUPS, channels),
+        family.group_norm(channels),
         nn.ReLU(),
         nn.Conv2d(channels, traits.channels, 3, padding=1),
         nn.Sigmoid(),

@@ -12,11 +12,17 @@ from pydantic import Field, model_validator
 
 from tasks.contracts import settings as contract
 from tasks.models import text as family
+from tasks.models.attention import fastest_attention
+from tasks.models.transformer import load_encoder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from transformers import BertForPreTraining
 
     from tasks.models.traits import TextTraits
+
+READS = family.BOTH_SIDES
 
 
 class Settings(contract.Settings):
@@ -49,6 +55,12 @@ def build(settings: Settings, traits: TextTraits) -> BertForPreTraining:
         max_position_embeddings=settings.positions,
         hidden_dropout_prob=settings.dropout,
         attention_probs_dropout_prob=settings.dropout,
-        attn_implementation=family.attention(),
+        attn_implementation=fastest_attention(),
     )
     return BertForPreTraining(config)
+
+
+def load_parts(folder: Path, *, pretrained: bool, dropout: float) -> family.Parts:
+    """Return the encoder in a folder, or a random one like it."""
+    encoder = load_encoder(folder, pretrained=pretrained, hidden_dropout_prob=dropout)
+    return family.Parts(encoder, encoder.config.hidden_size, ("cls", "mean", "max"))

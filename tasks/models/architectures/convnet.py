@@ -1,11 +1,8 @@
-"""A small convolutional network: two convolutions and a dense layer (LeCun et al., 1998).
-
-GroupNorm instead of BatchNorm (Wu and He, 2018, https://arxiv.org/abs/1803.08494): a batch's
-result then does not depend on what else is in it, nor on how a batch is spread over devices.
-"""
+"""A small convolutional network: two convolutions and a dense layer (LeCun et al., 1998)."""
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -18,7 +15,7 @@ if TYPE_CHECKING:
 
     from tasks.models.traits import ImageTraits
 
-GROUPS = 8
+PARTS = ("encoder",)
 
 
 class Settings(contract.Settings):
@@ -32,17 +29,11 @@ def build(settings: Settings, traits: ImageTraits) -> nn.ModuleDict:
     """Return ``encoder``: images N C H W to features N F."""
     from torch import nn
 
-    channels = settings.channels
-    height, width = (traits.height + 1) // 2, (traits.width + 1) // 2
+    layers, inner = family.two_convolutions(traits, settings.channels)
     encoder = nn.Sequential(
-        nn.Conv2d(traits.channels, channels, 3, padding=1),
-        nn.GroupNorm(GROUPS, channels),
-        nn.ReLU(),
-        nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1),
-        nn.GroupNorm(GROUPS, 2 * channels),
-        nn.ReLU(),
+        *layers,
         nn.Flatten(),
-        nn.Linear(2 * channels * height * width, settings.hidden_size),
+        nn.Linear(prod(inner), settings.hidden_size),
         nn.ReLU(),
     )
     return family.assemble(nn.ModuleDict({"encoder": encoder}), "convnet", settings, traits)

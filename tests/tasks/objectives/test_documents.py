@@ -1,5 +1,6 @@
 """Texts in flat arrays, and their two segments."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,13 @@ from tasks.objectives._documents import Documents, read_documents, split_sentenc
 )
 def test_sentences_end_in_any_script(text: str, sentences: list[str]) -> None:
     assert split_sentences(text) == sentences
+
+
+@given(st.text("ab.!?。！।؟\n \t", max_size=30))  # noqa: RUF001 - marks of several scripts
+def test_sentences_are_cut_as_the_plain_rule_says(text: str) -> None:
+    rule = r"(?<=[.!?।؟])\s+|(?<=[。！？；])|\n+"  # noqa: RUF001
+    plain = [part for part in re.split(rule, text) if part.strip()] or [text]
+    assert split_sentences(text) == plain
 
 
 def documents(lengths: list[list[int]]) -> Documents:

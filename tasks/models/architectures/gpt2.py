@@ -1,0 +1,81 @@
+"""GPT-2 (Radford et al., 2019), transformers' architecture.
+
+Saved as ``GPT2LMHeadModel``, so that ``AutoModel.from_pretrained`` loads the decoder without its
+head, and ``AutoModelForCausalLM`` the whole.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from pydantic import Field, model_validator
+
+from tasks.contracts import settings as contract
+from tasks.models import text as family
+from tasks.models.attention import fastest_attention
+from tasks.models.tokenizer import SEPARATOR, token_id
+from tasks.models.transformer import load_encoder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from transformers import GPT2LMHeadModel
+
+    from tasks.models.traits import TextTraits
+
+READS = family.LEFT_SIDE
+# The same function as transformers' gelu_new, in one kernel.
+ACTIVATION = "gelu_pytorch_tanh"
+
+
+class Settings(contract.Settings):
+    """The sizes of a GPT-2."""
+
+    layers: int = Field(4, ge=1, description="transformer layers")
+    hidden_size: int = Field(256, ge=8, description="width of the residual stream")
+    heads: int = Field(4, ge=1, description="attention heads; must divide hidden_size")
+    positions: int = Field(256, ge=8, le=8192, description="longest sequence, in tokens")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of activations dropped")
+
+    @model_validator(mode="after")
+    def _heads_divide_hidden_size(self) -> Self:
+        if self.hidden_size % self.heads:
+            raise ValueError(f"heads ({self.heads}) must divide hidden_size ({self.hidden_size})")
+        return self
+
+
+def build(settings: Settings, traits: TextTraits) -> GPT2LMHeadModel:
+    """Return a language model with random weights."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(
+        vocab_size=traits.vocabulary_size,
+        # Naming it, transformers looks for it in every batch, for which a GPU's host waits.
+        pad_token_id=None,
+        bos_token_id=token_id(SEPARATOR),
+        eos_token_id=token_id(SEPARATOR),
+        n_positions=settings.positions,
+        n_embd=settings.hidden_size,
+        n_layer=settings.layers,
+        n_head=settings.heads,
+        activation_function=ACTIVATION,
+        embd_pdrop=settings.dropout,
+        resid_pdrop=settings.dropout,
+        attn_pdrop=settings.dropout,
+        use_cache=False,
+        attn_implementation=fastest_attention(causal=True),
+    )
+    return GPT2LMHeadModel(config)
+
+
+def load_parts(folder: Path, *, pretrained: bool, dropout: float) -> family.Parts:
+    """Return the decoder in a folder, or a random one like it."""
+    encoder = load_encoder(
+        folder,
+        pretrained=pretrained,
+        causal=True,
+        embd_pdrop=dropout,
+        resid_pdrop=dropout,
+        use_cache=False,
+    )
+    return family.Parts(encoder, encoder.config.hidden_size, ("last", "mean", "max"))

@@ -1,0 +1,52 @@
+"""Word vectors (Mikolov et al., 2013), and how a classifier reads them: their mean, or an LSTM.
+
+The vectors are the backbone. An LSTM over them is learnt with the labels, like the head.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from tasks.contracts import settings as contract
+from tasks.models import text as family
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tasks.models.traits import TextTraits
+    from tasks.models.vectors import SkipGram
+
+READS = family.SINGLE_TOKENS
+
+
+class Settings(contract.Settings):
+    """The size of the vectors, and their reader."""
+
+    hidden_size: int = Field(128, ge=2, description="numbers a vector")
+    reader: Literal["mean", "lstm"] = Field("mean", description="what a classifier reads them with")
+    reader_size: int = Field(128, ge=2, description="width of the LSTM that reads them")
+
+
+def build(settings: Settings, traits: TextTraits) -> SkipGram:
+    """Return vectors and context vectors to train."""
+    from tasks.models.vectors import SkipGram
+
+    return SkipGram(settings, traits)
+
+
+def load_parts(folder: Path, *, pretrained: bool, dropout: float) -> family.Parts:  # noqa: ARG001 - the head drops
+    """Return the vectors in a folder, or random ones, and a new reader."""
+    from tasks.models.plain_text import load_encoder_weights, read_config
+    from tasks.models.recurrent import LstmReader
+    from tasks.models.vectors import VectorTable
+
+    settings, traits = read_config(folder, Settings)
+    encoder = VectorTable(settings, traits)
+    if pretrained:
+        load_encoder_weights(encoder, folder)
+    if settings.reader == "mean":
+        return family.Parts(encoder, settings.hidden_size, ("mean", "max"))
+    reader = LstmReader(settings.hidden_size, settings.reader_size)
+    return family.Parts(encoder, settings.reader_size, ("last", "mean", "max"), reader)

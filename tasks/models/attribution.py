@@ -1,0 +1,158 @@
+"""Which words or pixels of a record speak for the class that a classifier gives it.
+
+Words: integrated gradients over the token embeddings (Sundararajan et al., 2017), from the same
+text with every token replaced by padding. Pixels: saliency, the size of the gradient (Simonyan et
+al., 2014). Both by captum, in fp32, without anything random.
+
+Dimensions: T tokens, E features of an embedding, C channels, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from tasks.models.classifier import Classifier
+
+# Not imported from tasks.models.tokenizer: a change there must not make image models stale.
+TOKENIZER = "tokenizer.json"
+INTEGRATION_STEPS = 16
+DIGITS = 2
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A word of a text with what follows it up to the next one."""
+
+    text: str
+    weight: float
+    """How far it speaks for the class: from -1, against, to 1; the strongest piece has -1 or 1."""
+
+
+def word_weights(classifier: Classifier, text: str, target: int) -> list[Piece]:
+    """Return the words that the model has seen, in order; together they are the text's beginning.
+
+    Args:
+        classifier: a text classifier.
+        text: a record.
+        target: the class, as a position in the classifier's labels.
+
+    Returns:
+        Nothing where the text has no token, or the model no embedding of single tokens.
+    """
+    import torch
+    from tokenizers import Tokenizer
+
+    embedding = _embedding(classifier._model)
+    inputs = classifier._family.inputs([text], classifier._folder)
+    batch = {name: value.to(classifier._device) for name, value in inputs.batch([0]).items()}
+    tokenizer = Tokenizer.from_file(str(classifier._folder / TOKENIZER))
+    tokenizer.enable_truncation(int(inputs.lengths[0]))
+    encoding = tokenizer.encode(text)
+    if embedding is None or encoding.ids != batch["input_ids"][0].tolist():
+        return []
+    is_special = torch.tensor(encoding.special_tokens_mask, device=classifier._device) > 0
+    baseline = torch.where(is_special, batch["input_ids"], inputs.padding_token)
+    weights = _integrated_gradients(classifier, embedding, batch, baseline, target)
+    return _pieces(text, encoding, weights)
+
+
+def _embedding(model: nn.ModuleDict) -> nn.Module | None:
+    from torch import nn
+
+    layers = (layer for layer in model["encoder"].modules() if isinstance(layer, nn.Embedding))
+    try:
+        return model["encoder"].get_input_embeddings()  # type: ignore[operator]
+    except AttributeError:
+        return next(layers, None)
+
+
+def _integrated_gradients(
+    classifier: Classifier,
+    embedding: nn.Module,
+    batch: dict[str, Tensor],
+    baseline: Tensor,
+    target: int,
+) -> np.ndarray:
+    """Return one weight a token, T."""
+    import torch
+    from captum.attr import LayerIntegratedGradients
+
+    others = [name for name in batch if name != "input_ids"]
+
+    def logits(input_ids: Tensor, *rest: Tensor) -> Tensor:
+        inputs = {"input_ids": input_ids, **dict(zip(others, rest, strict=True))}
+        result: Tensor = classifier._family.logits(classifier._model, inputs).float()
+        return result
+
+    # cuDNN has no backward pass for recurrent layers outside training.
+    with torch.backends.cudnn.flags(enabled=False):
+        found: Any = LayerIntegratedGradients(logits, embedding).attribute(
+            batch["input_ids"],
+            baselines=baseline,
+            target=target,
+            additional_forward_args=tuple(batch[name] for name in others),
+            n_steps=INTEGRATION_STEPS,
+        )
+    weights: np.ndarray = found.detach().sum(dim=-1)[0].cpu().numpy()
+    return weights
+
+
+def _pieces(text: str, encoding: Any, weights: np.ndarray) -> list[Piece]:
+    """Add up the tokens of each word, and give each word the text up to the next one."""
+    starts: list[int] = []
+    sums: list[float] = []
+    previous, end = None, 0
+    for word, (start, stop), weight in zip(
+        encoding.word_ids, encoding.offsets, weights.tolist(), strict=True
+    ):
+        if word is None:
+            continue
+        if word != previous:
+            starts.append(start)
+            sums.append(0.0)
+        sums[-1] += weight
+        previous, end = word, stop
+    if not starts:
+        return []
+    largest = max(map(abs, sums)) or 1.0
+    ends = [*starts[1:], end]
+    return [
+        Piece(text[start:stop], round(total / largest, DIGITS) + 0.0)
+        for start, stop, total in zip(starts, ends, sums, strict=True)
+    ]
+
+
+def pixel_weights(
+    classifier: Classifier, image: bytes, target: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the image as the model sees it, and how much each pixel matters.
+
+    Args:
+        classifier: an image classifier.
+        image: an encoded image.
+        target: the class, as a position in the classifier's labels.
+
+    Returns:
+        Pixels, C H W, uint8; and weights from 0 to 1, H W, of which the largest is 1.
+    """
+    from captum.attr import Saliency
+
+    inputs = classifier._family.inputs([image], classifier._folder)
+    batch = inputs.batch(np.array([0]))
+    # captum asks for leaves that want gradients, and warns where it has to make them so.
+    pixels = batch["images"].to(classifier._device).requires_grad_()
+
+    def logits(images: Tensor) -> Tensor:
+        result: Tensor = classifier._family.logits(classifier._model, {"images": images}).float()
+        return result
+
+    gradient = Saliency(logits).attribute(pixels, target=target)
+    weights = gradient.detach()[0].amax(dim=0).cpu().numpy().astype(np.float64)
+    shown = np.round(pixels.detach()[0].cpu().numpy() * 255).astype(np.uint8)
+    return shown, weights / (weights.max() or 1.0)

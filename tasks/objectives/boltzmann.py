@@ -1,0 +1,195 @@
+"""Contrastive divergence: a restricted Boltzmann machine learns from images (Hinton, 2002).
+
+Every pixel's intensity is taken as the probability that its visible unit is on. From the data, the
+machine takes ``steps`` steps of Gibbs sampling (CD-k): hidden units are drawn, visible ones take
+their probabilities (Hinton, 2012, A practical guide to training restricted Boltzmann machines,
+sections 3.1 and 3.2). The gradient is that of the difference of the free energies of the data and
+of what came out, which is held fixed. Random numbers are drawn on the host, each example's by
+itself.
+
+Dimensions: N images, V visible units, F hidden units, K steps.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from tasks.contracts import settings as contract
+from tasks.models import image
+from tasks.objectives._pictures import read_pictures, require_part
+from tasks.objectives._task import Batch, ExampleRandom, Task
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+    from jaxtyping import Float
+    from torch import Tensor, nn
+
+    from tasks.models.pixels import PixelInputs
+
+VALIDATION_BATCH_SIZE = 256
+# Pixels whose pseudo-likelihood is taken, evenly spread: each costs as much as the whole machine.
+MOST_PIXELS = 64
+# Pixels that are never, or always, on get no infinite bias.
+RAREST = 0.01
+
+
+class Settings(contract.Settings):
+    """How long the machine dreams before it is told apart from the data."""
+
+    steps: int = Field(1, ge=1, description="steps of Gibbs sampling, the k of CD-k")
+
+
+class Boltzmann(Task):
+    """The task: images, random numbers, and the difference of free energies."""
+
+    def __init__(
+        self, model: Any, train: PixelInputs, validation: PixelInputs, settings: Settings
+    ) -> None:
+        self.model = model
+        self.lengths = train.lengths
+        self._train = train
+        self._validation = validation
+        self._steps = settings.steps
+        self._mean = _mean_image(train)
+        # The machine begins with the mean training image, and the weights learn the rest.
+        model["visible"]["bias"].data.copy_(self._mean.clamp(RAREST, 1 - RAREST).logit())
+
+    def batch(self, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
+        """Return ``images`` and ``uniform``, N K F, random numbers in 0 to 1."""
+        import torch
+
+        shape = (self._steps, self._weights.out_features)
+        uniform = [randoms[place].random(shape, dtype=np.float32) for place in range(len(indices))]
+        return {
+            **self._train.batch(indices),
+            "uniform": torch.from_numpy(np.stack(uniform)),
+            "counts": torch.tensor([float(len(indices))]),
+        }
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        """Return how much higher the free energy of the data is than that of the samples."""
+        data = batch["images"].flatten(1)
+        samples = self._sampled(data, batch["uniform"])
+        difference = self.free_energy(data) - self.free_energy(samples)
+        return difference.sum() / batch["counts"][0]
+
+    def free_energy(self, visible: Float[Tensor, "N V"]) -> Float[Tensor, " N"]:
+        """Return the free energy of states of the visible units: low where they are likely."""
+        from torch.nn.functional import softplus
+
+        inputs = self._weights(visible).float()
+        bias: Tensor = self.model["visible"]["bias"]
+        return -(visible * bias).sum(dim=1) - softplus(inputs).sum(dim=1)
+
+    def validate(self) -> dict[str, float]:
+        """Return figures on the validation images.
+
+        ``reconstruction_error`` is the squared error a pixel after one step up and down, without
+        chance, beside that of always answering the mean training image.
+        ``pseudo_log_likelihood`` is, in nats a pixel, how likely a pixel is given all others, where
+        pixels are on from one half; beside it, how likely it is by its frequency in the training
+        images.
+        """
+        import torch
+
+        num_images = len(self._validation.pixels)
+        sums: dict[str, float] = {}
+        self.model.eval()
+        with torch.inference_mode():
+            for start in range(0, num_images, VALIDATION_BATCH_SIZE):
+                chosen = np.arange(start, min(start + VALIDATION_BATCH_SIZE, num_images))
+                images = self._validation.batch(chosen)["images"].flatten(1)
+                for name, values in self._figures(images).items():
+                    sums[name] = sums.get(name, 0.0) + float(values.sum())
+        self.model.train()
+        return {name: value / num_images for name, value in sums.items()}
+
+    def save(self, folder: Path) -> None:
+        """Write weights and biases."""
+        image.save(self.model, folder)
+
+    def _figures(self, images: Float[Tensor, "N V"]) -> dict[str, Float[Tensor, " N"]]:
+        device = self._weights.weight.device
+        restored = self._down(self._up(images.to(device))).cpu()
+        is_on = (images >= 0.5).float()
+        return {
+            "reconstruction_error": ((restored - images) ** 2).mean(dim=1),
+            "mean_image_error": ((images - self._mean) ** 2).mean(dim=1),
+            "pseudo_log_likelihood": self._pseudo_log_likelihood(is_on.to(device)),
+            "frequency_log_likelihood": self._by_frequency(is_on),
+        }
+
+    @property
+    def _weights(self) -> nn.Linear:
+        linear: nn.Linear = self.model["encoder"][1]
+        return linear
+
+    def _up(self, visible: Float[Tensor, "N V"]) -> Float[Tensor, "N F"]:
+        return self._weights(visible).float().sigmoid()
+
+    def _down(self, hidden: Float[Tensor, "N F"]) -> Float[Tensor, "N V"]:
+        return (hidden @ self._weights.weight + self.model["visible"]["bias"]).float().sigmoid()
+
+    def _sampled(
+        self, visible: Float[Tensor, "N V"], uniform: Float[Tensor, "N K F"]
+    ) -> Float[Tensor, "N V"]:
+        import torch
+
+        with torch.no_grad():
+            for step in range(self._steps):
+                visible = self._down((uniform[:, step] < self._up(visible)).float())
+        return visible
+
+    def _pixels(self) -> np.ndarray:
+        num_pixels = self._weights.in_features
+        return np.linspace(0, num_pixels - 1, min(num_pixels, MOST_PIXELS)).round().astype(int)
+
+    def _pseudo_log_likelihood(self, is_on: Float[Tensor, "N V"]) -> Float[Tensor, " N"]:
+        import torch
+        from torch.nn.functional import logsigmoid
+
+        energy = self.free_energy(is_on)
+        values = []
+        for pixel in self._pixels():
+            other = is_on.clone()
+            other[:, pixel] = 1 - other[:, pixel]
+            values.append(logsigmoid(self.free_energy(other) - energy))
+        return torch.stack(values).mean(dim=0)
+
+    def _by_frequency(self, is_on: Float[Tensor, "N V"]) -> Float[Tensor, " N"]:
+        import torch
+
+        some = self._pixels()
+        frequency = torch.from_numpy((self._train.pixels >= 128).mean(axis=0).ravel()[some])
+        frequency = frequency.clamp(RAREST, 1 - RAREST)
+        return torch.where(is_on[:, some] > 0, frequency, 1 - frequency).log().mean(dim=1)
+
+
+def _mean_image(inputs: PixelInputs) -> Float[Tensor, " V"]:
+    import torch
+
+    return torch.from_numpy(inputs.mean_image().ravel()).float()
+
+
+def prepare(
+    architecture: ModuleType,
+    architecture_settings: Any,
+    settings: Settings,
+    train: Path,
+    validation: Path,
+) -> Boltzmann:
+    """Read both splits and build the model.
+
+    Raises:
+        BadInput: the corpus holds text.
+        BadSettings: the architecture has no visible units.
+    """
+    require_part(architecture, "visible", "boltzmann")
+    pictures, held_out = (read_pictures(path, "boltzmann") for path in (train, validation))
+    model = architecture.build(architecture_settings, pictures.traits)
+    return Boltzmann(model, pictures.inputs, held_out.inputs, settings)

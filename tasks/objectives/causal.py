@@ -1,0 +1,223 @@
+"""Causal language modelling: each token from those before it (Radford et al., 2018, 2019).
+
+The training texts stand end to end, a separator before, between and behind them::
+
+    | text 0 | text 1 | ... | text n |
+    [ window 0   ][ window 1   ][ ...
+
+An example is a window of this stream; its targets are the same tokens, moved on by one. In an epoch
+every token but the first is a target once.
+
+Dimensions: N examples, T tokens, V tokens of the vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from tasks.contracts import records
+from tasks.contracts import settings as contract
+from tasks.errors import BadInput
+from tasks.models import text
+from tasks.models.tokenizer import PADDING, SEPARATOR, id_in, save_tokenizer
+from tasks.models.traits import TextTraits
+from tasks.objectives._documents import (
+    Documents,
+    corpus_tokenizer,
+    read_documents,
+    read_texts,
+)
+from tasks.objectives._stream import Stream
+from tasks.objectives._task import Batch, ExampleRandom, Task
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+    from jaxtyping import Float
+    from tokenizers import Tokenizer
+    from torch import Tensor
+
+    from tasks.models.checkpoint import Checkpoint
+
+READS = text.LEFT_SIDE
+VALIDATION_BATCH_SIZE = 16
+NO_TARGET = -100
+"""What torch's cross entropy passes over."""
+END_OF_TEXT = "<|endoftext|>"
+UNLIMITED = 1_000_000
+"""Positions of a model that has no limit."""
+
+
+class Settings(contract.Settings):
+    """What a language model is shown at once."""
+
+    vocabulary_size: int = Field(8000, ge=32, description="most tokens of the tokenizer")
+    tokens: int = Field(128, ge=2, description="tokens of a window")
+
+
+class Causal(Task):
+    """The task: windows of a stream of tokens, and the cross entropy of each next token."""
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Tokenizer,
+        train: Documents,
+        validation: tuple[Documents, int],
+        settings: Settings,
+        positions: int,
+    ) -> None:
+        """Take a model and its texts.
+
+        Args:
+            model: gives ``logits``, N T V, of ``input_ids``, N T.
+            tokenizer: of both splits.
+            train: the training texts.
+            validation: the validation texts, and the bytes of their UTF-8.
+            settings: the row's.
+            positions: the longest sequence that the model can take.
+        """
+        self.model = model
+        self._tokenizer = tokenizer
+        self._separator = separator_of(tokenizer)
+        separator = id_in(tokenizer, self._separator)
+        self._train = Stream(train, separator)
+        self._validation = Stream(validation[0], separator)
+        self._validation_bytes = validation[1]
+        self._window = settings.tokens
+        self._positions = positions
+        self.lengths = np.full(self._num_windows(self._train), self._window)
+        self.lengths[-1] = len(self._train) - 1 - self._window * (len(self.lengths) - 1)
+
+    def batch(self, indices: np.ndarray, randoms: ExampleRandom) -> Batch:  # noqa: ARG002
+        """Return some windows of the training texts; nothing about them is random."""
+        return self._windows(self._train, indices)
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        """Return the mean cross entropy of the next tokens."""
+        return self._cross_entropy(batch) / batch["counts"][0]
+
+    def validate(self) -> dict[str, float]:
+        """Return loss, perplexity and bits per byte on the validation texts.
+
+        Bits per byte are those of all tokens, separators included, over the bytes of the texts'
+        UTF-8, so that models with other tokenizers compare. ``unigram_…`` is the figure of always
+        guessing by the training texts' token frequencies.
+        """
+        import torch
+
+        device = next(self.model.parameters()).device
+        unigram = self._train.unigram_log_probabilities(self._tokenizer.get_vocab_size())
+        nats, unigram_nats = 0.0, 0.0
+        windows = np.arange(self._num_windows(self._validation))
+        self.model.eval()
+        with torch.inference_mode():
+            for start in range(0, len(windows), VALIDATION_BATCH_SIZE):
+                chosen = windows[start : start + VALIDATION_BATCH_SIZE]
+                batch = self._windows(self._validation, chosen)
+                targets = batch["targets"].numpy()
+                unigram_nats -= float(unigram[targets[targets != NO_TARGET]].sum())
+                batch = {name: value.to(device) for name, value in batch.items()}
+                nats += float(self._cross_entropy(batch))
+        self.model.train()
+        return self._figures(nats, unigram_nats)
+
+    def _figures(self, nats: float, unigram_nats: float) -> dict[str, float]:
+        tokens, num_bytes = max(len(self._validation) - 1, 1), max(self._validation_bytes, 1)
+        return {
+            "loss": nats / tokens,
+            "perplexity": float(np.exp(nats / tokens)),
+            "unigram_perplexity": float(np.exp(unigram_nats / tokens)),
+            "bits_per_byte": nats / float(np.log(2)) / num_bytes,
+            "unigram_bits_per_byte": unigram_nats / float(np.log(2)) / num_bytes,
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write the model and its tokenizer, which sets a separator before a text, as here.
+
+        None behind: at it a language model forgets the text, and a classifier is to see its end.
+        """
+        from tokenizers import processors
+
+        special = [(self._separator, id_in(self._tokenizer, self._separator))]
+        self._tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{self._separator} $A",
+            pair=f"{self._separator} $A {self._separator} $B:1",
+            special_tokens=special,
+        )
+        text.save(self.model, folder)
+        save_tokenizer(self._tokenizer, folder, self._positions)
+
+    def _cross_entropy(self, batch: Batch) -> Float[Tensor, ""]:
+        """Return the summed cross entropy of a batch."""
+        from torch.nn.functional import cross_entropy
+
+        logits = self.model(input_ids=batch["input_ids"]).logits.flatten(0, 1)
+        return cross_entropy(
+            logits.float(), batch["targets"].flatten(), reduction="sum", ignore_index=NO_TARGET
+        )
+
+    def _num_windows(self, stream: Stream) -> int:
+        return -(-(len(stream) - 1) // self._window)
+
+    def _windows(self, stream: Stream, indices: np.ndarray) -> Batch:
+        """Return windows of a stream; the last one is filled up behind, where no token sees it."""
+        import torch
+
+        starts = indices * self._window
+        end = len(stream) - 1
+        longest = min(self._window, end - int(starts.min()))
+        places = starts[:, None] + np.arange(longest + 1)
+        tokens = stream.tokens(np.minimum(places, end))
+        is_target = places[:, 1:] <= end
+        arrays = {
+            "input_ids": tokens[:, :-1],
+            "targets": np.where(is_target, tokens[:, 1:], NO_TARGET),
+        }
+        batch = {name: torch.from_numpy(value) for name, value in arrays.items()}
+        return {**batch, "counts": torch.tensor([float(is_target.sum())])}
+
+
+def separator_of(tokenizer: Tokenizer) -> str:
+    """Return the token that stands between texts: ours, or that of a published GPT-2."""
+    return END_OF_TEXT if tokenizer.token_to_id(END_OF_TEXT) is not None else SEPARATOR
+
+
+def prepare(
+    architecture: ModuleType,
+    architecture_settings: Any,
+    settings: Settings,
+    train: Path,
+    validation: Path,
+    initial: Checkpoint | None = None,
+) -> Causal:
+    """Train the tokenizer, tokenise both splits and build the model; or take those of ``initial``.
+
+    Raises:
+        BadSettings: the architecture does not read from left to right.
+        BadInput: the corpus holds images, or does not support the vocabulary that is asked for; or
+            the model has fewer positions than a window.
+    """
+    text.require_reading(architecture, READS, "causal")
+    if records.modality_of(records.read_schema(train)) != "text":
+        raise BadInput(f"{train} holds images; the objective 'causal' needs text: choose another")
+    own = getattr(architecture_settings, "positions", UNLIMITED)
+    positions = initial.positions if initial else own
+    if settings.tokens > positions:
+        raise BadInput(
+            f"causal.tokens is {settings.tokens}, but the model has {positions} positions: "
+            "lower causal.tokens or raise positions"
+        )
+    if initial:
+        tokenizer, model = initial.tokenizer(), initial.pretraining_model()
+    else:
+        tokenizer = corpus_tokenizer(train, settings, "causal")
+        traits = TextTraits(tokenizer.get_vocab_size(), id_in(tokenizer, PADDING))
+        model = architecture.build(architecture_settings, traits)
+    num_bytes = sum(len(one.encode()) for one in read_texts(validation))
+    held_out = read_documents(validation, tokenizer), num_bytes
+    return Causal(model, tokenizer, read_documents(train, tokenizer), held_out, settings, positions)

@@ -1,0 +1,175 @@
+"""Masked images: a transformer sees some patches and draws the others (He et al., 2022).
+
+https://arxiv.org/abs/2111.06377. Which patches it sees is drawn on the host, for each example by
+itself. The loss is the squared error on the patches that were hidden.
+
+Dimensions: N images, C channels, H rows, W columns, P patches, V values a patch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from tasks.contracts import settings as contract
+from tasks.errors import BadSettings
+from tasks.models import image
+from tasks.objectives._pictures import read_pictures, require_part
+from tasks.objectives._task import Batch, ExampleRandom, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from types import ModuleType
+
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from tasks.models.pixels import PixelInputs
+
+VALIDATION_BATCH_SIZE = 256
+# As transformers has it, and the authors: a patch of one colour is not divided by zero.
+SMALLEST_VARIANCE = 1e-6
+
+
+class Settings(contract.Settings):
+    """How much is hidden, and what is drawn in its place."""
+
+    mask_ratio: float = Field(0.75, gt=0, lt=1, description="share of an image's patches to hide")
+    normalized: bool = Field(
+        False, description="draw patches less their mean, over their deviation, instead of pixels"
+    )
+
+
+class MaskedImage(Task):
+    """The task: images with patches hidden, and the squared error of drawing them."""
+
+    def __init__(
+        self, model: Any, train: PixelInputs, validation: PixelInputs, settings: Settings
+    ) -> None:
+        self.model = model
+        self.lengths = train.lengths
+        self._train = train
+        self._validation = validation
+        self._normalized = settings.normalized
+        self._patch_size: int = model.config["patch_size"]
+        self._num_patches, self._num_hidden = _num_patches(model, settings.mask_ratio)
+        model["encoder"].vit.config.mask_ratio = settings.mask_ratio
+
+    def batch(self, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
+        """Return ``images`` and ``order``, N P: the patches that come first in it are seen."""
+        return self._examples(self._train, indices, randoms)
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        """Return the mean squared error of the hidden patches."""
+        return self._errors(batch)[0] / batch["counts"][0]
+
+    def validate(self) -> dict[str, float]:
+        """Return the squared error on the hidden patches of the validation images.
+
+        They are hidden once and for all. ``mean_image_error`` is that of always drawing the mean
+        of what stands there in the training images.
+        """
+        import torch
+
+        device = next(self.model.parameters()).device
+        mean = self._mean_patches().to(device)
+        error, reference, count = 0.0, 0.0, 0.0
+        self.model.eval()
+        with torch.inference_mode():
+            for chosen in _stretches(self._validation):
+                batch = self._examples(self._validation, chosen, ExampleRandom(0, 0, chosen))
+                batch = {name: value.to(device) for name, value in batch.items()}
+                ours, trivial = self._errors(batch, mean)
+                error += float(ours)
+                reference += float(trivial)
+                count += float(batch["counts"][0])
+        self.model.train()
+        return {"loss": error / count, "mean_image_error": reference / count}
+
+    def save(self, folder: Path) -> None:
+        """Write encoder and decoder."""
+        image.save(self.model, folder)
+
+    def _examples(self, inputs: PixelInputs, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
+        import torch
+
+        orders = [randoms[place].permutation(self._num_patches) for place in range(len(indices))]
+        counts = torch.tensor([float(len(indices) * self._num_hidden)])
+        order = torch.from_numpy(np.stack(orders))
+        return {**inputs.batch(indices), "order": order, "counts": counts}
+
+    def _errors(self, batch: Batch, mean: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
+        """Return the sums of the hidden patches' squared errors: ours, and those of ``mean``."""
+        seen = self.model["encoder"].vit(batch["images"], noise=batch["order"])
+        drawn = self.model["patch_decoder"](seen.last_hidden_state, seen.ids_restore).logits
+        targets = self._targets(batch["images"])
+        ours = ((drawn.float() - targets) ** 2).mean(dim=-1)
+        trivial = ((targets - mean) ** 2).mean(dim=-1)
+        return (ours * seen.mask).sum(), (trivial * seen.mask).sum()
+
+    def _targets(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N P V"]:
+        targets = patches(images, self._patch_size)
+        if not self._normalized:
+            return targets
+        mean = targets.mean(dim=-1, keepdim=True)
+        variance = targets.var(dim=-1, keepdim=True, correction=0)
+        return (targets - mean) / (variance + SMALLEST_VARIANCE) ** 0.5
+
+    def _mean_patches(self) -> Float[Tensor, "P V"]:
+        total: Any = 0.0
+        for chosen in _stretches(self._train):
+            images = self._train.batch(chosen)["images"]
+            total = total + self._targets(images).double().sum(dim=0)
+        mean: Tensor = (total / len(self._train.pixels)).float()
+        return mean
+
+
+def patches(images: Float[Tensor, "N C H W"], size: int) -> Float[Tensor, "N P V"]:
+    """Cut images into patches, row by row; a patch's values are in the order row, column, channel.
+
+    That is the order in which transformers' decoder draws them.
+    """
+    rows_and_columns = images.unfold(2, size, size).unfold(3, size, size)
+    return rows_and_columns.permute(0, 2, 3, 4, 5, 1).flatten(3).flatten(1, 2)
+
+
+def _stretches(inputs: PixelInputs) -> Iterator[np.ndarray]:
+    everything = np.arange(len(inputs.pixels))
+    for start in range(0, len(everything), VALIDATION_BATCH_SIZE):
+        yield everything[start : start + VALIDATION_BATCH_SIZE]
+
+
+def _num_patches(model: Any, mask_ratio: float) -> tuple[int, int]:
+    """Return how many patches an image has, and how many of them are hidden."""
+    config = model.config
+    total = (config["image_size"] // config["patch_size"]) ** 2
+    seen = int(total * (1 - mask_ratio))  # as transformers rounds it
+    if not 0 < seen < total:
+        raise BadSettings(
+            f"masked_image.mask_ratio is {mask_ratio}: of an image's {total} patches, {seen} are "
+            "seen: change it so that some are seen and some hidden, or lower vit.patch_size"
+        )
+    return total, total - seen
+
+
+def prepare(
+    architecture: ModuleType,
+    architecture_settings: Any,
+    settings: Settings,
+    train: Path,
+    validation: Path,
+) -> MaskedImage:
+    """Read both splits and build the model.
+
+    Raises:
+        BadInput: the corpus holds text.
+        BadSettings: the architecture draws no patches, its patches do not fit the images, or all
+            or none of them would be hidden.
+    """
+    require_part(architecture, "patch_decoder", "masked_image")
+    pictures, held_out = (read_pictures(path, "masked_image") for path in (train, validation))
+    model = architecture.build(architecture_settings, pictures.traits)
+    return MaskedImage(model, pictures.inputs, held_out.inputs, settings)

@@ -1,0 +1,15 @@
+"""The restricted Boltzmann machine."""
+
+import torch
+
+from tasks.models.architectures import rbm
+from tasks.models.traits import ImageTraits
+
+
+def test_features_are_the_probabilities_of_the_hidden_units() -> None:
+    model = rbm.build(rbm.Settings(hidden_units=5), ImageTraits(3, 7, 5))
+    images = torch.rand(2, 3, 7, 5)
+    weights = model["encoder"][1]
+    expected = torch.sigmoid(images.flatten(1) @ weights.weight.T + weights.bias)
+    torch.testing.assert_close(model["encoder"](images), expected)
+    assert model["visible"]["bias"].shape == (105,)

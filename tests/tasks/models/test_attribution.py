@@ -1,0 +1,82 @@
+"""Attributions add up to what they explain, for every kind of encoder."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tasks.models.attribution import _embedding, _integrated_gradients, pixel_weights, word_weights
+from tasks.models.classifier import Classifier, load_classifier
+from tests.classifiers import sample_texts, save_text_classifier
+
+KINDS: dict[str, dict[str, Any]] = {
+    "bert": {"layers": 1, "hidden_size": 16, "heads": 2, "positions": 64},
+    "gpt2": {"layers": 1, "hidden_size": 16, "heads": 2, "positions": 64},
+    "lstm": {"hidden_size": 16},
+    "wordvectors": {"hidden_size": 16, "reader": "lstm", "reader_size": 8},
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def classifier(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp(request.param)
+    save_text_classifier(folder, request.param, KINDS[request.param], num_steps=4)
+    return load_classifier(folder)
+
+
+def test_the_weights_of_the_tokens_add_up_to_the_change_of_the_logit(
+    classifier: Classifier,
+) -> None:
+    batch = classifier._family.inputs(sample_texts()[0][:1], classifier._folder).batch([0])
+    baseline = torch.zeros_like(batch["input_ids"])
+    embedding = _embedding(classifier._model)
+    assert embedding is not None
+    weights = _integrated_gradients(classifier, embedding, batch, baseline, 1)
+    with torch.no_grad():
+        logits = [
+            classifier._family.logits(classifier._model, {**batch, "input_ids": ids})[0, 1]
+            for ids in (batch["input_ids"], baseline)
+        ]
+    assert weights.shape == batch["input_ids"].shape[1:]
+    assert weights.sum() == pytest.approx(float(logits[0] - logits[1]), abs=2e-3)
+
+
+def test_the_words_together_are_the_beginning_of_the_text(classifier: Classifier) -> None:
+    text = f"Über {sample_texts()[0][1]}, twice — 東京!"
+    pieces = word_weights(classifier, text, 0)
+    assert text.startswith("".join(piece.text for piece in pieces))
+    assert len(pieces) > 10
+    assert max(abs(piece.weight) for piece in pieces) == 1.0
+    assert word_weights(classifier, text, 0) == pieces
+
+
+def test_a_text_without_a_word_is_not_explained(classifier: Classifier) -> None:
+    assert word_weights(classifier, "", 0) == []
+
+
+def test_pixels_that_do_not_reach_the_logit_have_no_weight(tmp_path: Path) -> None:
+    from tasks.models import image as family
+    from tasks.models.architectures import convnet
+    from tasks.models.folder import describe
+    from tasks.models.traits import ImageTraits
+
+    torch.manual_seed(0)
+    settings = convnet.Settings(channels=8, hidden_size=8)
+    model = family.add_head(convnet.build(settings, ImageTraits(1, 6, 8)), 2)
+    family.save(model, tmp_path)
+    describe(tmp_path, architecture="convnet", modality="image", labels=["a", "b"])
+    file = io.BytesIO()
+    drawn = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    Image.fromarray(drawn).save(file, "PNG")
+    classifier = load_classifier(tmp_path)
+    pixels, weights = pixel_weights(classifier, file.getvalue(), 1)
+    assert pixels.tolist() == [drawn.tolist()]
+    assert weights.shape == (6, 8)
+    assert (weights.min() >= 0, weights.max()) == (True, 1.0)
+    with torch.no_grad():
+        classifier._model["head"][1].weight.zero_()
+    assert not pixel_weights(classifier, file.getvalue(), 1)[1].any()

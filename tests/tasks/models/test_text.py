@@ -1,0 +1,172 @@
+"""Text models: classifiers of every architecture, saved, loaded and trained."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tasks.contracts import files, records
+from tasks.contracts.paths import Part
+from tasks.errors import BadSettings
+from tasks.finetune import stage as finetune
+from tasks.finetune.settings import Settings
+from tasks.models import text
+from tasks.models.architectures import bert, convnet, gpt2, lstm
+from tasks.models.classifier import load_classifier
+from tasks.pretrain import stage as pretrain
+from tasks.pretrain.settings import Settings as PretrainSettings
+
+SMALL = {"layers": 1, "hidden_size": 32, "heads": 2, "positions": 64}
+ROWS: dict[str, dict[str, Any]] = {
+    "bert": {"objective": "masked", "bert": SMALL, "masked": {"tokens": 48}},
+    "gpt2": {"objective": "causal", "gpt2": SMALL, "causal": {"tokens": 48}},
+    "lstm": {"objective": "causal", "lstm": {"hidden_size": 32}, "causal": {"tokens": 48}},
+    "wordvectors": {"objective": "skipgram", "wordvectors": {"hidden_size": 32}},
+    "wordvectors-lstm": {
+        "objective": "skipgram",
+        "wordvectors": {"hidden_size": 32, "reader": "lstm", "reader_size": 24},
+    },
+}
+OWN = {"bert": "cls", "gpt2": "last", "lstm": "last", "wordvectors": "mean"} | {
+    "wordvectors-lstm": "last"
+}
+
+
+@pytest.fixture(scope="session", params=ROWS)
+def backbone(
+    request: pytest.FixtureRequest,
+    texts: tuple[Path, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[str, Path]:
+    """A backbone of every architecture, pretrained for one epoch."""
+    name = request.param
+    folder = tmp_path_factory.mktemp(name)
+    row = {"architecture": name.split("-")[0], "training": {"epochs": 1}, **ROWS[name]}
+    objective = {"vocabulary_size": 600, **row.get(row["objective"], {})}
+    settings = PretrainSettings.parse({**row, row["objective"]: objective}, "pretrain")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        pretrain.run(name, *texts, folder / "out", settings, 0, folder / "checkpoints")
+    return name, folder / "out" / "model"
+
+
+def contents(texts: tuple[Path, Path]) -> list[str]:
+    found: list[str] = records.read_table(texts[1])["text"].to_pylist()
+    return found[:12]
+
+
+@pytest.mark.parametrize("pooling", ["auto", "mean", "max"])
+def test_a_classifier_comes_back_as_saved_without_settings(
+    backbone: tuple[str, Path], texts: tuple[Path, Path], tmp_path: Path, pooling: str
+) -> None:
+    name, folder = backbone
+    classifier = text.new_classifier(folder, 5, pretrained=True, pooling=pooling).eval()
+    text.copy_inputs(folder, tmp_path, 32)
+    text.save_classifier(classifier, tmp_path)
+    loaded = text.load_classifier(tmp_path).eval()
+    assert loaded.pooling == (OWN[name] if pooling == "auto" else pooling)
+    inputs = text.inputs(contents(texts), tmp_path)
+    assert inputs.lengths.max() <= 32
+    with torch.inference_mode():
+        for chosen in (np.arange(12), np.array([3])):
+            batch = inputs.batch(chosen)
+            logits = text.logits(loaded, batch)
+            assert logits.shape == (len(chosen), 5)
+            assert logits.equal(text.logits(classifier, batch))
+
+
+@pytest.mark.parametrize("pooling", ["auto", "mean", "max"])
+def test_the_logits_of_a_text_do_not_depend_on_its_batch(
+    backbone: tuple[str, Path], texts: tuple[Path, Path], pooling: str
+) -> None:
+    _, folder = backbone
+    classifier = text.new_classifier(folder, 5, pretrained=True, pooling=pooling).eval()
+    inputs = text.inputs(contents(texts), folder)
+    with torch.inference_mode():
+        together = text.logits(classifier, inputs.batch(np.arange(12)))
+        alone = [text.logits(classifier, inputs.batch(np.array([i]))) for i in range(12)]
+    assert torch.allclose(together, torch.cat(alone), atol=1e-5)
+
+
+def test_a_mask_that_hides_nothing_changes_nothing(
+    backbone: tuple[str, Path], texts: tuple[Path, Path]
+) -> None:
+    _, folder = backbone
+    classifier = text.new_classifier(folder, 5, pretrained=True).eval()
+    batch = text.inputs([contents(texts)[0]] * 3, folder).batch(np.arange(3))
+    assert set(batch) == {"input_ids"}
+    with torch.inference_mode():
+        without = text.logits(classifier, batch)
+        mask = torch.ones_like(batch["input_ids"])
+        assert text.logits(classifier, {**batch, "attention_mask": mask}).equal(without)
+
+
+def test_the_twin_has_the_shape_but_not_the_weights(backbone: tuple[str, Path]) -> None:
+    _, folder = backbone
+    first, again, twin = (
+        list(text.backbone(text.new_classifier(folder, 3, pretrained=p)).parameters())
+        for p in (True, True, False)
+    )
+    assert [value.shape for value in first] == [value.shape for value in twin]
+    assert all(one.equal(other) for one, other in zip(first, again, strict=True))
+    assert not first[0].equal(twin[0])
+
+
+def test_finetuning_and_its_twin_run_and_are_evaluated(
+    backbone: tuple[str, Path], texts: tuple[Path, Path], tmp_path: Path
+) -> None:
+    _, folder = backbone
+    settings = Settings(epochs=1, learning_rate=3e-3, batch_size=16, tokens=32, pooling="max")
+    parts: dict[Part, Path] = {"train": texts[0], "validation": texts[1]}
+    output = tmp_path / "out"
+    history = finetune.run("small", folder, parts, output, settings, 0, tmp_path / "checkpoints")
+    for name in ("model", "twin"):
+        assert files.read_json(output / name / text.HEAD_CONFIG)["pooling"] == "max"
+        table = records.read_table(texts[1])
+        classifier = load_classifier(output / name)
+        scores = classifier.scores(table["text"].to_pylist())
+        right = np.array(classifier.labels)[scores.argmax(1)] == table["label"].to_pylist()
+        epoch = history[name]["epochs"][history[name]["best_epoch"] - 1]
+        assert right.mean() == pytest.approx(epoch["accuracy"])
+
+
+def test_an_empty_text_has_scores_too(backbone: tuple[str, Path]) -> None:
+    _, folder = backbone
+    classifier = text.new_classifier(folder, 3, pretrained=True).eval()
+    with torch.inference_mode():
+        logits = text.logits(classifier, text.inputs(["", "oil"], folder).batch(np.arange(2)))
+    assert bool(logits.isfinite().all())
+
+
+def test_a_pooling_that_does_not_exist_is_refused(backbone: tuple[str, Path]) -> None:
+    name, folder = backbone
+    pooling = "last" if name in ("bert", "wordvectors") else "cls"
+    message = rf"finetune\.pooling: '{pooling}' does not exist for .*; allowed: auto, .*mean"
+    with pytest.raises(BadSettings, match=message):
+        text.new_classifier(folder, 3, pretrained=True, pooling=pooling)
+
+
+@pytest.mark.parametrize("architecture", [gpt2, lstm, convnet])
+def test_objectives_for_bert_refuse_others(architecture: Any) -> None:
+    with pytest.raises(BadSettings, match=r"reads tokens on both sides, .*set architecture: bert"):
+        text.require_reading(architecture, text.BOTH_SIDES, "masked")
+    text.require_reading(bert, text.BOTH_SIDES, "masked")
+
+
+def test_settings_are_checked_without_torch() -> None:
+    import subprocess
+
+    code = (
+        "import sys\n"
+        "from tasks.contracts import registry\n"
+        "for name in registry.entries('tasks.models.architectures'):\n"
+        "    registry.load('tasks.models.architectures', name, '').Settings()\n"
+        "for name in ('causal', 'skipgram', 'masked'):\n"
+        "    registry.load('tasks.objectives', name, '').Settings()\n"
+        "print([name for name in ('torch', 'transformers') if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,173 @@
+"""Causal language modelling, by a GPT-2 and by an LSTM."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tasks.contracts import records
+from tasks.errors import BadInput, BadSettings
+from tasks.models.architectures import bert, gpt2, lstm
+from tasks.models.tokenizer import SEPARATOR, load_tokenizer, token_id
+from tasks.objectives import causal
+from tasks.objectives._task import ExampleRandom
+from tasks.training.determinism import make_deterministic
+from tasks.training.loop import train
+from tasks.training.settings import TrainingSettings
+
+SIZES: dict[Any, dict[str, int]] = {
+    gpt2: {"layers": 1, "hidden_size": 64, "heads": 4, "positions": 64},
+    lstm: {"layers": 1, "hidden_size": 64},
+}
+BOTH = pytest.mark.parametrize("architecture", [gpt2, lstm], ids=["gpt2", "lstm"])
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # tokens are cached in the current folder
+
+
+def prepared(architecture: Any, texts: tuple[Path, Path], **settings: object) -> causal.Causal:
+    make_deterministic(0)
+    chosen = causal.Settings(**{"tokens": 48, "vocabulary_size": 500, **settings})
+    return causal.prepare(
+        architecture, architecture.Settings(**SIZES.get(architecture, {})), chosen, *texts
+    )
+
+
+def test_targets_are_the_next_tokens_and_each_stands_once(texts: tuple[Path, Path]) -> None:
+    task = prepared(lstm, texts)
+    everything = np.arange(len(task.lengths))
+    batch = task.batch(everything, ExampleRandom(0, 0, everything))
+    assert batch["input_ids"][:, 1:].equal(batch["targets"][:, :-1]) or int(task.lengths[-1]) < 48
+    targets = batch["targets"][batch["targets"] != causal.NO_TARGET]
+    stream = task._train.tokens(np.arange(len(task._train)))
+    assert targets.tolist() == stream[1:].tolist()
+    assert float(batch["counts"][0]) == task.lengths.sum() == len(stream) - 1
+    assert batch["input_ids"].flatten()[: len(stream) - 1].tolist() == stream[:-1].tolist()
+
+
+def test_a_window_does_not_depend_on_what_else_is_in_its_batch(texts: tuple[Path, Path]) -> None:
+    task = prepared(lstm, texts)
+    last = len(task.lengths) - 1
+    whole = task.batch(np.array([3, last]), ExampleRandom(3, 5, range(2)))
+    again = task.batch(np.array([3, last]), ExampleRandom(3, 5, range(2)))
+    alone = task.batch(np.array([last]), ExampleRandom(3, 5, range(1)))
+    length = int(task.lengths[last])
+    assert all(whole[name].equal(again[name]) for name in whole)
+    assert alone["input_ids"].shape == (1, length)
+    assert whole["input_ids"][1, :length].equal(alone["input_ids"][0])
+    assert whole["targets"][1, :length].equal(alone["targets"][0])
+    third = task.batch(np.array([3]), ExampleRandom(3, 5, range(1)))
+    task.model.eval()
+    with torch.inference_mode():
+        both, *each = (float(task._cross_entropy(one)) for one in (whole, alone, third))
+    assert both == pytest.approx(sum(each), rel=1e-5)
+
+
+@BOTH
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_no_token_sees_those_after_it(
+    architecture: Any, attention: str, texts: tuple[Path, Path]
+) -> None:
+    model = prepared(architecture, texts).model.eval()
+    if architecture is gpt2:
+        model.set_attn_implementation(attention)
+    ids = torch.randint(5, 400, (2, 20))
+    other = torch.cat([ids[:, :12], torch.randint(5, 400, (2, 8))], dim=1)
+    with torch.inference_mode():
+        first, second = (model(input_ids=one).logits for one in (ids, other))
+    assert torch.allclose(first[:, :12], second[:, :12], atol=1e-6)
+    assert not torch.allclose(first[:, 12:], second[:, 12:], atol=1e-2)
+
+
+@BOTH
+def test_it_learns_more_than_how_frequent_tokens_are(
+    architecture: Any, texts: tuple[Path, Path]
+) -> None:
+    task = prepared(architecture, texts)
+    train(task, TrainingSettings(epochs=9, learning_rate=1e-2, batch_size=8), 0, "causal")
+    after = task.validate()
+    assert after["perplexity"] < 0.75 * after["unigram_perplexity"]
+    assert after["bits_per_byte"] < after["unigram_bits_per_byte"]
+    assert after["perplexity"] == pytest.approx(np.exp(after["loss"]))
+
+
+def test_parts_of_a_batch_add_up_to_the_whole(texts: tuple[Path, Path]) -> None:
+    losses = []
+    for accumulation in (1, 3):
+        task = prepared(lstm, texts)
+        task.model.encoder._dropout = 0.0
+        settings = TrainingSettings(
+            epochs=1, batch_size=40, accumulation=accumulation, precision="fp32"
+        )
+        losses.append(train(task, settings, 0, "causal") + list(task.validate().values()))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_bits_per_byte_are_those_of_all_tokens_over_the_bytes_of_the_texts(
+    texts: tuple[Path, Path],
+) -> None:
+    task = prepared(lstm, texts)
+    figures = task.validate()
+    num_bytes = sum(len(t.encode()) for t in records.read_table(texts[1])["text"].to_pylist())
+    bits = figures["loss"] / np.log(2) * (len(task._validation) - 1)
+    assert figures["bits_per_byte"] == pytest.approx(bits / num_bytes)
+
+
+@BOTH
+def test_what_is_saved_gives_the_same_logits(
+    architecture: Any, texts: tuple[Path, Path], tmp_path: Path
+) -> None:
+    task = prepared(architecture, texts)
+    task.save(tmp_path / "model")
+    parts = architecture.load_parts(tmp_path / "model", pretrained=True, dropout=0.0)
+    ids = task.batch(np.arange(2), ExampleRandom(0, 0, range(2)))["input_ids"]
+    model = task.model.eval()
+    own = model.transformer if architecture is gpt2 else model.encoder
+    with torch.inference_mode():
+        expected = own(input_ids=ids).last_hidden_state
+        assert parts.encoder.eval()(input_ids=ids).last_hidden_state.equal(expected)
+    tokens = load_tokenizer(tmp_path / "model").encode("oil prices rose").ids
+    assert tokens.count(token_id(SEPARATOR)) == 1
+    assert tokens[0] == token_id(SEPARATOR)
+
+
+def test_transformers_loads_a_gpt2_with_its_head(texts: tuple[Path, Path], tmp_path: Path) -> None:
+    from transformers import AutoModel, AutoModelForCausalLM
+
+    task = prepared(gpt2, texts)
+    task.save(tmp_path / "model")
+    ids = task.batch(np.arange(2), ExampleRandom(0, 0, range(2)))["input_ids"]
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "model", attn_implementation="eager")
+    with torch.inference_mode():
+        assert loaded.eval()(ids).logits.equal(task.model.eval()(ids).logits)
+    assert type(AutoModel.from_pretrained(tmp_path / "model")).__name__ == "GPT2Model"
+
+
+def test_an_architecture_that_sees_what_comes_is_refused(texts: tuple[Path, Path]) -> None:
+    message = (
+        r"the objective 'causal' needs an architecture that reads tokens to the left, which "
+        r"'bert' does not: set architecture: gpt2 or lstm"
+    )
+    with pytest.raises(BadSettings, match=message):
+        prepared(bert, texts)
+
+
+def test_windows_longer_than_the_models_positions_are_refused(texts: tuple[Path, Path]) -> None:
+    with pytest.raises(BadInput, match=r"causal\.tokens is 100, but the model has 64 positions"):
+        prepared(gpt2, texts, tokens=100)
+
+
+def test_images_are_refused(images: tuple[Path, Path]) -> None:
+    with pytest.raises(BadInput, match="holds images; the objective 'causal' needs text"):
+        prepared(lstm, images)
+
+
+def test_a_vocabulary_that_the_corpus_does_not_support_is_refused(
+    texts: tuple[Path, Path],
+) -> None:
+    with pytest.raises(BadInput, match=r"causal\.vocabulary_size is 90000, but .* supports"):
+        prepared(lstm, texts, vocabulary_size=90000)

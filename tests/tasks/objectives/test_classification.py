@@ -1,0 +1,91 @@
+"""Classification: its loss is torch's, weighted and smoothed as asked."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from tasks.models import image
+from tasks.objectives._task import ExampleRandom
+from tasks.objectives.classification import Classification, Examples
+
+NUM_CLASSES = 3
+WEIGHTS = np.array([0.5, 2.0, 3.5])
+
+
+def examples(count: int = 10) -> Examples:
+    generator = np.random.default_rng(0)
+    pixels = generator.integers(0, 256, (count, 1, 4, 4), dtype=np.uint8)
+    return Examples.of(image.PixelInputs(pixels), np.arange(count) % NUM_CLASSES)
+
+
+def classifier() -> nn.ModuleDict:
+    torch.manual_seed(0)
+    head = nn.Linear(16, NUM_CLASSES)
+    return nn.ModuleDict({"encoder": nn.Flatten(), "head": head})
+
+
+def task(**options: Any) -> Classification:
+    return Classification(image, classifier(), examples(), examples(), **options)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_loss_is_the_mean_that_torch_takes(
+    weights: np.ndarray | None, smoothing: float
+) -> None:
+    found = task(class_weights=weights, label_smoothing=smoothing)
+    indices = np.array([0, 3, 4, 8, 9])
+    batch = found.batch(indices, ExampleRandom(0, 0, range(len(indices))))
+    expected = cross_entropy(
+        image.logits(found.model, {"images": batch["images"]}),
+        torch.from_numpy(indices % NUM_CLASSES),
+        weight=None if weights is None else torch.from_numpy(weights).float(),
+        label_smoothing=smoothing,
+    )
+    assert torch.allclose(found.loss(batch), expected, atol=1e-6)
+
+
+def test_a_batch_in_parts_has_the_loss_of_the_whole() -> None:
+    found = task(class_weights=WEIGHTS, label_smoothing=0.1)
+
+    def batch(indices: list[int]) -> dict[str, torch.Tensor]:
+        return found.batch(np.array(indices), ExampleRandom(0, 0, range(len(indices))))
+
+    whole, parts = batch([0, 1, 2, 5, 7]), [batch([0, 1]), batch([2, 5, 7])]
+    counts = torch.stack([part["counts"] for part in parts]).sum(0)
+    assert torch.allclose(counts, whole["counts"])
+    summed = torch.stack([found.loss({**part, "counts": counts}) for part in parts]).sum()
+    assert torch.allclose(summed, found.loss(whole), atol=1e-6)
+
+
+def test_validation_is_plain_whatever_the_loss_is() -> None:
+    plain, weighted = task(), task(class_weights=WEIGHTS, label_smoothing=0.2)
+    assert plain.validate() == weighted.validate()
+    labels = torch.from_numpy(examples().labels)
+    logits = torch.from_numpy(plain.logits())
+    assert plain.validate() == {
+        "loss": pytest.approx(float(cross_entropy(logits, labels))),
+        "accuracy": pytest.approx(float((logits.argmax(-1) == labels).float().mean())),
+        "majority_accuracy": 0.4,
+    }
+
+
+def test_logits_stand_in_the_order_of_the_examples() -> None:
+    found = task()
+    everything = examples().batch(np.arange(10))
+    expected = image.logits(found.model, {"images": everything["images"]})
+    assert np.allclose(found.logits(), expected.detach().numpy(), atol=1e-6)
+
+
+def test_some_examples_of_some_examples_are_the_right_ones() -> None:
+    everything = examples()
+    some = everything.take(np.array([7, 2, 9])).take(np.array([2, 0]))
+    assert len(some) == 2
+    assert some.lengths.tolist() == [1, 1]
+    batch, expected = some.batch(np.arange(2)), everything.batch(np.array([9, 7]))
+    assert batch["images"].equal(expected["images"])
+    assert batch["labels"].tolist() == [0, 1]
