@@ -34,9 +34,19 @@ class EarlyStopping:
         if not self.best_epoch or _rank(figures) > _rank(self.epochs[self.best_epoch - 1]):
             self.best_epoch = epoch
             self._best_weights = {
-                name: value.detach().clone() for name, value in self._task.model.named_parameters()
+                name: value.detach().clone() for name, value in self._trained().items()
             }
         return epoch - self.best_epoch >= self._patience
+
+    def agreed_best_epoch(self) -> int:
+        """Return the best epoch on every rank: rank 0 alone has looked."""
+        import torch
+
+        from tasks.training.ranks import rank, sum_over_ranks
+
+        device = next(self._task.model.parameters()).device
+        known = self.best_epoch if rank() == 0 else 0
+        return int(sum_over_ranks(torch.tensor(known, device=device)))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint has to keep: the best weights among it."""
@@ -56,8 +66,12 @@ class EarlyStopping:
         import torch
 
         with torch.no_grad():
-            for name, value in self._task.model.named_parameters():
+            for name, value in self._trained().items():
                 value.copy_(self._best_weights[name])
+
+    def _trained(self) -> dict[str, Any]:
+        weights = self._task.model.named_parameters()
+        return {name: value for name, value in weights if value.requires_grad}
 
 
 def _rank(figures: dict[str, float]) -> tuple[float, float]:

@@ -1,20 +1,80 @@
 """The settings of ``finetune``."""
 
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
+from tasks.contracts import settings as contract
 from tasks.training.settings import TrainingSettings
+
+
+class LoraSettings(contract.Settings):
+    """Low-rank adapters (Hu et al., 2021, https://arxiv.org/abs/2106.09685)."""
+
+    rank: int = Field(8, ge=1, description="of the two matrices whose product is learnt")
+    alpha: float = Field(16.0, gt=0, description="the product is scaled by alpha / rank")
+    dropout: float = Field(0.05, ge=0, lt=1, description="share of an adapter's inputs dropped")
+    targets: list[str] = Field(
+        [],
+        description="last names of the linear layers that get one; without any, attention's "
+        "queries and values, or all linear layers of a backbone that has no attention",
+    )
 
 
 class Settings(TrainingSettings):
     """How a head, and perhaps the backbone below it, learn the labels."""
 
-    mode: Literal["full", "frozen"] = Field(
-        "full", description="full: all weights are trained; frozen: the head alone"
+    mode: Literal["full", "frozen", "lora"] = Field(
+        "full",
+        description="full: all weights are trained; frozen: the head alone; lora: the head and "
+        "low-rank adapters, which are merged into the weights at the end",
     )
+    lora: LoraSettings = Field(LoraSettings(), description="the adapters of mode: lora")
     tokens: int = Field(128, ge=8, description="texts are cut to so many tokens")
+    pooling: Literal["auto", "cls", "mean", "max", "last"] = Field(
+        "auto", description="what the head sees of a text's tokens; auto: the architecture's own"
+    )
     dropout: float = Field(0.1, ge=0, lt=1, description="share of activations dropped")
     twin: bool = Field(True, description="also train the same model from random weights")
     patience: int = Field(3, ge=1, description="epochs without a better validation accuracy")
     learning_rate: float = Field(3e-4, gt=0, description="AdamW's, at its highest")
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="each layer's rate is so much of that of the layer above it"
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="balanced: each class counts alike, however many records it has"
+    )
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of the target that is spread over all classes"
+    )
+    labels: int | float = Field(
+        0, description="train on so many records of each class, or such a share; 0: all"
+    )
+    folds: int = Field(
+        0, ge=0, description="cross-validate over so many parts of train and validation; 0: do not"
+    )
+
+    @field_validator("labels", mode="plain")
+    @classmethod
+    def _a_number_or_a_share(cls, value: Any) -> int | float:
+        is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        if is_number or (isinstance(value, float) and 0 < value < 1):
+            return value
+        raise ValueError("expected a whole number from 0 (all), or a share between 0 and 1")
+
+    @field_validator("folds")
+    @classmethod
+    def _something_is_left_to_train_on(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("one fold leaves nothing to train on: expected 0 (none), or 2 or more")
+        return value
+
+    @model_validator(mode="after")
+    def _options_fit_together(self) -> Self:
+        if self.mode == "frozen" and self.layer_decay < 1:
+            raise ValueError("layer_decay changes nothing in mode: frozen: drop one of the two")
+        if self.mode != "lora" and self.lora != LoraSettings():
+            raise ValueError(
+                f"lora changes nothing in mode: {self.mode}: set mode: lora, or drop it"
+            )
+        return self

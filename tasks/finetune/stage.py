@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import files, records
-from tasks.errors import BadInput
-from tasks.models.folder import DESCRIPTION, architecture_of, describe, description
+from tasks.models.folder import DESCRIPTION
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
+    import pyarrow as pa
 
     from tasks.contracts.paths import Part
+    from tasks.finetune.corpus import Corpus
     from tasks.finetune.settings import Settings
-
-
-@dataclass(frozen=True)
-class _Split:
-    contents: list[Any]
-    labels: np.ndarray
+    from tasks.finetune.task import Recipe
 
 
 def run(
@@ -33,13 +28,13 @@ def run(
     seed: int,
     checkpoints: Path,
 ) -> dict[str, Any]:
-    """Finetune, and write ``model/``, ``twin/`` and ``history.json``.
+    """Finetune, and write what ``tasks.finetune`` lists.
 
     Args:
         model: the row's name; a part of the seed.
         backbone: the pretrained ``model/``.
-        splits: ``train``, in which every record has a label, and ``validation``, which chooses the
-            epoch that is kept.
+        splits: ``train`` and ``validation``, which chooses the epoch that is kept; every record
+            has a label.
         output: the folder to write into.
         settings: the row's settings.
         seed: the ``seed`` of ``params.yaml``.
@@ -49,7 +44,8 @@ def run(
         The history of both trainings.
 
     Raises:
-        BadInput: backbone and corpus do not fit, or a label is missing.
+        BadInput: backbone and corpus do not fit, a label is missing, a class has fewer records
+            than there are folds, or LoRA finds nothing to adapt.
         Diverged: a loss was NaN or infinite.
         Preempted: SIGTERM came; running again goes on from the checkpoint.
     """
@@ -69,89 +65,51 @@ def _finetune(
     seed: int,
     checkpoints: Path,
 ) -> dict[str, Any]:
-    from tasks.training.determinism import derive_seed
+    from tasks.finetune import few_labels, folds
+    from tasks.finetune.corpus import read_corpus
+    from tasks.finetune.task import Recipe
     from tasks.training.ranks import rank
 
-    row_seed = derive_seed(seed, "finetune", model)
-    read, labels = _read_splits(backbone, splits["train"], splits["validation"])
-    history = {}
-    for name in ("model", "twin"):
-        if name == "twin" and not settings.twin:
-            files.write_json(output / name / DESCRIPTION, {"trained": False})
-            continue
-        what = f"finetune {model}" if name == "model" else f"finetune {model} (twin)"
-        history[name] = _train_one(
-            what, backbone, read, labels, output / name, settings, row_seed, checkpoints / name
-        )
+    corpus = read_corpus(backbone, splits, output / "model", settings.tokens)
+    recipe = Recipe(model, backbone, len(corpus.classes), settings, seed, checkpoints)
+    fold_of = folds.assign(corpus.ids, corpus.labels, settings.folds, seed)
+    labels = corpus.labels[: corpus.num_train]
+    chosen = few_labels.choose(corpus.ids[: corpus.num_train], labels, settings.labels, seed)
     if rank() == 0:
+        few_labels.say_what_lacks(labels, settings.labels)
+    history = {"model": _train_and_save(recipe, corpus, chosen, output / "model")}
+    if settings.twin:
+        history["twin"] = _train_and_save(recipe.for_twin(), corpus, chosen, output / "twin")
+    best_epoch = history["model"]["best_epoch"]
+    held_out = folds.cross_validate(recipe, corpus, fold_of, best_epoch)
+    if rank() == 0:
+        if not settings.twin:
+            files.write_json(output / "twin" / DESCRIPTION, {"trained": False})
+        _write_table(output / "labels.parquet", corpus.named(chosen))
+        _write_table(output / "folds.parquet", held_out)
         files.write_json(output / "history.json", files.rounded(history))
     return history
 
 
-def _train_one(
-    what: str,
-    backbone: Path,
-    splits: tuple[_Split, _Split],
-    labels: list[str],
-    output: Path,
-    settings: Settings,
-    seed: int,
-    checkpoints: Path,
+def _train_and_save(
+    recipe: Recipe, corpus: Corpus, chosen: np.ndarray, output: Path
 ) -> dict[str, Any]:
+    """Train the model or its twin, write it, and return how that went."""
     from tasks.finetune.early_stopping import EarlyStopping
-    from tasks.objectives.classification import Classification
-    from tasks.training.checkpoints import Checkpoints
-    from tasks.training.determinism import make_deterministic
-    from tasks.training.loop import train as train_model
+    from tasks.finetune.task import new_task, save_classifier, train_task
     from tasks.training.ranks import rank
 
-    make_deterministic(seed, settings.devices)
-    family = architecture_of(backbone).family
-    classifier = family.new_classifier(
-        backbone, len(labels), pretrained=output.name == "model", dropout=settings.dropout
-    )
-    if settings.mode == "frozen":
-        family.backbone(classifier).requires_grad_(False)
-    family.copy_inputs(backbone, output, settings.tokens)
-    inputs = [family.inputs(split.contents, output) for split in splits]
-    task = Classification(
-        family, classifier, inputs[0], splits[0].labels, inputs[1], splits[1].labels
-    )
-    stopping = EarlyStopping(task, settings.patience)
-    losses = train_model(task, settings, seed, what, stopping, Checkpoints(checkpoints))
+    train, validation = (corpus.examples.take(part) for part in (chosen, corpus.validation))
+    task = new_task(recipe, train, validation, recipe.row_seed)
+    stopping = EarlyStopping(task, recipe.settings.patience)
+    losses = train_task(recipe, task, output.name, stopping, recipe.row_seed)
+    best_epoch = stopping.agreed_best_epoch()
     if rank() == 0:
         stopping.restore_best()
-        _save(family, classifier, backbone, output, labels)
-    return {"best_epoch": stopping.best_epoch, "training_loss": losses, "epochs": stopping.epochs}
+        recipe.family.copy_inputs(recipe.backbone, output, recipe.settings.tokens)
+        save_classifier(recipe, task, output, corpus.classes)
+    return {"best_epoch": best_epoch, "training_loss": losses, "epochs": stopping.epochs}
 
 
-def _save(family: Any, classifier: Any, backbone: Path, output: Path, labels: list[str]) -> None:
-    family.save_classifier(classifier, output)
-    about = description(backbone)
-    describe(
-        output,
-        architecture=about["architecture"],
-        modality=about["modality"],
-        labels=labels,
-    )
-
-
-def _read_splits(
-    backbone: Path, train: Path, validation: Path
-) -> tuple[tuple[_Split, _Split], list[str]]:
-    from tasks.objectives.classification import known_labels, label_indexes
-
-    modality = description(backbone)["modality"]
-    found = records.modality_of(records.read_schema(train))
-    if found != modality:
-        raise BadInput(f"{train} holds {found}s, but the backbone {backbone} takes {modality}s")
-    tables = [records.read_table(path) for path in (train, validation)]
-    labels = known_labels(tables[0]["label"].to_pylist(), train)
-    splits = [
-        _Split(
-            table[modality].to_pylist(),
-            label_indexes(table["label"].to_pylist(), labels, path),
-        )
-        for table, path in zip(tables, (train, validation), strict=True)
-    ]
-    return (splits[0], splits[1]), labels
+def _write_table(path: Path, table: pa.Table) -> None:
+    records.write_records(path, table.schema, table.to_batches())

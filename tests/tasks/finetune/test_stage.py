@@ -1,9 +1,11 @@
 """Finetuning: a classifier on a backbone, and its twin."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from tasks.contracts import files, records
@@ -12,40 +14,8 @@ from tasks.errors import BadInput, Diverged
 from tasks.finetune import stage
 from tasks.finetune.settings import Settings
 from tasks.models.classifier import load_classifier
-from tasks.pretrain import stage as pretrain
-from tasks.pretrain.settings import Settings as PretrainSettings
 
-BERT = PretrainSettings.parse(
-    {
-        "objective": "masked",
-        "architecture": "bert",
-        "bert": {"layers": 1, "hidden_size": 32, "heads": 2, "positions": 64},
-        "masked": {"tokens": 48, "vocabulary_size": 600},
-        "training": {"epochs": 1},
-    },
-    "pretrain",
-)
-CONVNET = PretrainSettings.parse(
-    {"objective": "classification", "architecture": "convnet", "training": {"epochs": 3}},
-    "pretrain",
-)
 QUICK = Settings(epochs=3, learning_rate=3e-3, batch_size=16)
-
-
-@pytest.fixture(scope="session")
-def bert(texts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT pretrained for one epoch."""
-    folder = tmp_path_factory.mktemp("bert")
-    pretrain.run("small-bert", *texts, folder / "out", BERT, 0, folder / "checkpoints")
-    return folder / "out"
-
-
-@pytest.fixture(scope="session")
-def convnet(images: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A convnet pretrained for three epochs."""
-    folder = tmp_path_factory.mktemp("convnet")
-    pretrain.run("small-convnet", *images, folder / "out", CONVNET, 0, folder / "checkpoints")
-    return folder / "out"
 
 
 def finetuned(
@@ -53,7 +23,7 @@ def finetuned(
 ) -> dict[str, Any]:
     parts: dict[Part, Path] = {"train": splits[0], "validation": splits[1]}
     checkpoints = output.parent / f"{output.name}-checkpoints"
-    return stage.run("small", backbone / "model", parts, output, settings, 0, checkpoints)
+    return stage.run("small", backbone, parts, output, settings, 0, checkpoints)
 
 
 def accuracy(folder: Path, split: Path) -> float:
@@ -63,22 +33,6 @@ def accuracy(folder: Path, split: Path) -> float:
     assert np.allclose(scores.sum(axis=1), 1, atol=1e-5)
     predicted = np.array(classifier.labels)[scores.argmax(axis=1)]
     return float((predicted == np.array(table["label"].to_pylist())).mean())
-
-
-def test_pretraining_reports_metrics_and_repeats_to_the_byte(
-    bert: Path, texts: tuple[Path, Path], tmp_path: Path
-) -> None:
-    pretrain.run("small-bert", *texts, tmp_path / "out", BERT, 0, tmp_path / "checkpoints")
-    assert files.sha256_of_folder(tmp_path / "out") == files.sha256_of_folder(bert)
-    assert files.read_json(bert / "metrics.json")["validation"]["perplexity"] > 1
-
-
-def test_another_seed_gives_other_weights(
-    bert: Path, texts: tuple[Path, Path], tmp_path: Path
-) -> None:
-    pretrain.run("small-bert", *texts, tmp_path / "out", BERT, 1, tmp_path / "checkpoints")
-    weights = "model/model.safetensors"
-    assert files.sha256(tmp_path / "out" / weights) != files.sha256(bert / weights)
 
 
 def test_text_is_classified_and_the_choice_of_the_epoch_is_kept(
@@ -118,7 +72,7 @@ def test_frozen_leaves_the_backbone_as_it_was_and_full_does_not(
 
     settings = Settings(epochs=1, mode=mode, twin=False)
     finetuned(bert, texts, tmp_path, settings)
-    before = load_file(bert / "model" / "model.safetensors")
+    before = load_file(bert / "model.safetensors")
     after = load_file(tmp_path / "model" / "model.safetensors")
     same = [value.equal(before[f"bert.{name}"]) for name, value in after.items()]
     assert all(same) == (mode == "frozen")
@@ -154,3 +108,75 @@ def test_a_rate_far_too_high_names_the_step(
     settings = Settings(epochs=3, learning_rate=1e30)
     with pytest.raises(Diverged, match=r"finetune small: the loss is NaN or infinite at step \d+"):
         finetuned(bert, texts, tmp_path, settings)
+
+
+@pytest.mark.parametrize("mode", ["full", "frozen", "lora"])
+def test_every_mode_writes_the_same_files_and_repeats_to_the_byte(
+    bert: Path, texts: tuple[Path, Path], tmp_path: Path, mode: str
+) -> None:
+    settings = Settings(epochs=1, mode=mode, batch_size=16, labels=3, learning_rate=3e-3)
+    for name in ("one", "two"):
+        finetuned(bert, texts, tmp_path / name, settings)
+    assert files.sha256_of_folder(tmp_path / "one") == files.sha256_of_folder(tmp_path / "two")
+    found = {
+        path.relative_to(tmp_path / "one").as_posix() for path in (tmp_path / "one").rglob("*")
+    }
+    model = {path.name for path in (tmp_path / "one" / "model").iterdir()}
+    assert model == {path.name for path in (tmp_path / "one" / "twin").iterdir()}
+    assert found - {f"{part}/{name}" for part in ("model", "twin") for name in model} == {
+        "model", "twin", "labels.parquet", "folds.parquet", "history.json"
+    }  # fmt: skip
+    assert pq.read_table(tmp_path / "one" / "folds.parquet").num_rows == 0
+
+
+def test_a_merged_model_holds_the_names_of_an_ordinary_one_and_other_weights(
+    bert: Path, texts: tuple[Path, Path], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    settings = Settings(epochs=2, mode="lora", batch_size=16, learning_rate=3e-2, twin=False)
+    history = finetuned(bert, texts, tmp_path, settings)["model"]
+    before = load_file(bert / "model.safetensors")
+    after = load_file(tmp_path / "model" / "model.safetensors")
+    changed = {name for name, value in after.items() if not value.equal(before[f"bert.{name}"])}
+    layers = [f"encoder.layer.{number}.attention.self" for number in (0, 1)]
+    parts = ("query", "value")
+    assert changed == {f"{layer}.{part}.weight" for layer in layers for part in parts}
+    best = history["epochs"][history["best_epoch"] - 1]["accuracy"]
+    assert accuracy(tmp_path / "model", texts[1]) == pytest.approx(best)
+
+
+def test_model_and_twin_are_trained_on_the_same_few_labels(
+    convnet: Path, images: tuple[Path, Path], tmp_path: Path
+) -> None:
+    chosen = {}
+    for labels in (3, 5):
+        settings = Settings(epochs=1, batch_size=10, labels=labels)
+        finetuned(convnet, images, tmp_path / str(labels), settings)
+        table = pq.read_table(tmp_path / str(labels) / "labels.parquet")
+        chosen[labels] = set(zip(*table.to_pydict().values(), strict=True))
+        assert Counter(label for _, label in chosen[labels]) == {str(i): labels for i in range(10)}
+        for part in ("model", "twin"):
+            checkpoints = tmp_path / f"{labels}-checkpoints" / part
+            assert [path.name for path in checkpoints.glob("*.json")] == [f"step-{labels:012}.json"]
+    assert chosen[3] < chosen[5]
+    known = pq.read_table(images[0]).select(["id", "label"]).to_pydict()
+    assert chosen[5] < set(zip(*known.values(), strict=True))
+
+
+def test_a_class_with_fewer_records_than_asked_for_is_told(
+    convnet: Path, few_images: dict[Part, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(epochs=1, labels=500, twin=False)
+    finetuned(convnet, (few_images["train"], few_images["validation"]), tmp_path, settings)
+    assert pq.read_table(tmp_path / "labels.parquet").num_rows == 120
+    assert "labels: 500, but the class '0' has 12 records: all are used" in capsys.readouterr().err
+
+
+def test_more_folds_than_a_class_has_records_are_refused_before_anything_is_trained(
+    convnet: Path, few_images: dict[Part, Path], tmp_path: Path
+) -> None:
+    splits = (few_images["train"], few_images["validation"])
+    with pytest.raises(BadInput, match=r"folds: 50, but train and validation hold \d+ records of"):
+        finetuned(convnet, splits, tmp_path / "out", Settings(epochs=1, folds=50))
+    assert not (tmp_path / "out-checkpoints").exists()

@@ -1,0 +1,92 @@
+"""The labelled records of the train and validation splits, as the stage's trainings take them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.contracts import records
+from tasks.errors import BadInput
+from tasks.models.folder import architecture_of, description
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tasks.contracts.paths import Part
+    from tasks.objectives.classification import Examples
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Records of both splits, those of train first.
+
+    Attributes:
+        ids: of the records.
+        labels: their classes, by name.
+        classes: the names of the classes, sorted.
+        examples: inputs and labels of the records.
+        num_train: how many of them are of the train split.
+    """
+
+    ids: list[str]
+    labels: list[str]
+    classes: list[str]
+    examples: Examples
+    num_train: int
+
+    @property
+    def validation(self) -> np.ndarray:
+        """The places of the validation split's records."""
+        return np.arange(self.num_train, len(self.ids))
+
+    def named(self, places: np.ndarray) -> pa.Table:
+        """Return the ``id`` and ``label`` of some records."""
+        return pa.table(
+            {
+                "id": pa.array([self.ids[place] for place in places], pa.string()),
+                "label": pa.array([self.labels[place] for place in places], pa.string()),
+            }
+        )
+
+
+def read_corpus(backbone: Path, splits: dict[Part, Path], folder: Path, tokens: int) -> Corpus:
+    """Read both splits as the inputs of a classifier.
+
+    Args:
+        backbone: the pretrained model.
+        splits: ``train`` and ``validation``.
+        folder: of the classifier; gets what turns contents into inputs.
+        tokens: texts are cut to so many.
+
+    Raises:
+        BadInput: the backbone takes no such records, a label is missing, or stands in the
+            validation split alone.
+    """
+    from tasks.objectives.classification import Examples, known_labels, label_indexes
+
+    modality = description(backbone)["modality"]
+    found = records.modality_of(records.read_schema(splits["train"]))
+    if found != modality:
+        raise BadInput(
+            f"{splits['train']} holds {found}s, but the backbone {backbone} takes {modality}s"
+        )
+    tables = {part: records.read_table(path).to_pydict() for part, path in splits.items()}
+    classes = known_labels(tables["train"]["label"], splits["train"])
+    indexes = [label_indexes(tables[part]["label"], classes, path) for part, path in splits.items()]
+
+    def column(name: str) -> list[Any]:
+        return [value for part in splits for value in tables[part][name]]
+
+    family = architecture_of(backbone).family
+    family.copy_inputs(backbone, folder, tokens)
+    inputs = family.inputs(column(modality), folder)
+    return Corpus(
+        ids=column("id"),
+        labels=column("label"),
+        classes=classes,
+        examples=Examples.of(inputs, np.concatenate(indexes)),
+        num_train=len(indexes[0]),
+    )
