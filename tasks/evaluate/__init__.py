@@ -5,5 +5,5 @@ is the only stage that opens ``test.parquet``. Trains nothing but the linear bas
 ``train.parquet``, the records that the model was finetuned on.
 
 Writes ``data/evaluate/<model>/``: ``metrics.json``, ``predictions.parquet``, ``plots/`` and the
-model card, ``README.md``.
+model card, ``README.md`` and ``README.html``.
 """

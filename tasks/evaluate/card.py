@@ -2,20 +2,13 @@
 
 import numpy as np
 
-from tasks.evaluate.evaluation import Evaluation, Figures
+from tasks.evaluate.card_headline import FEW_RECORDS, UNDEFINED, headline, share
+from tasks.evaluate.evaluation import Evaluation, Figures, slice_results
+from tasks.evaluate.folds import folds_section
 from tasks.evaluate.markdown import escape, table
-from tasks.evaluate.scores import confusion
 from tasks.evaluate.settings import Settings
+from tasks.review.scores import confusion
 
-RIVALS = {
-    "model": "this model",
-    "twin": "its twin, from random weights",
-    "linear": "linear baseline",
-}
-LINEAR = {
-    "text": "TF-IDF and a linear support vector machine",
-    "image": "logistic regression on pixels",
-}
 METRICS = {
     "accuracy": "accuracy",
     "macro_precision": "macro precision",
@@ -24,57 +17,44 @@ METRICS = {
     "roc_auc": "ROC-AUC, one class against the rest",
     "ece": "expected calibration error",
 }
-FEW_RECORDS = 30
-UNDEFINED = "not defined"
 
 
-def model_card(evaluation: Evaluation, settings: Settings) -> str:
-    """Return the card as Markdown; equal results give equal text."""
-    sections = [
-        _headline(evaluation),
-        _figures(evaluation.figures["model"]),
-        _confusions(evaluation, settings.shown_confusions),
-        _classes(evaluation),
-        _calibration(evaluation, settings.calibration_bins),
-        "## ROC curves\n\n![ROC curve of each class](plots/roc.png)",
-        _data(evaluation),
-        _use(evaluation),
-        _limits(evaluation),
-    ]
-    return "\n\n".join(sections) + "\n"
+def model_card(evaluation: Evaluation, settings: Settings, examples: str = "") -> str:
+    """Return the card as Markdown; equal results give equal text.
+
+    Args:
+        evaluation: what is known about the model.
+        settings: how it was measured.
+        examples: the section of explained records, if there is one.
+    """
+    parts = [before_examples(evaluation, settings), examples, after_examples(evaluation, settings)]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _headline(evaluation: Evaluation) -> str:
-    figures = evaluation.figures
-    rows = [
-        [name, _percent(figures[key], "accuracy"), _percent(figures[key], "macro_f1")]
-        for key, name in RIVALS.items()
-        if key in figures
-    ]
+def before_examples(evaluation: Evaluation, settings: Settings) -> str:
+    """Return the sections on how good the model is, what decides first."""
     return "\n\n".join(
         [
-            f"# {escape(evaluation.name)}",
-            f"Sorts {evaluation.modality}s into {len(evaluation.labels)} classes. "
-            f"**Accuracy {_percent(figures['model'], 'accuracy')} %** on {evaluation.num_test:,} "
-            f"test records of the corpus `{evaluation.corpus}`. {_gain(figures['model'])}",
-            table(["", "accuracy, %", "macro F1, %"], rows),
-            "In brackets: 95 % intervals (Wilson for accuracy, bootstrap over the test records for "
-            "the rest). The twin has the same architecture, records, order and budget, and no "
-            f"pretraining. The linear baseline, {LINEAR[evaluation.modality]}, saw the same "
-            "records and labels.",
+            headline(evaluation, settings),
+            _figures(evaluation.figures["model"]),
+            _confusions(evaluation, settings.shown_confusions),
+            _classes(evaluation),
+            _slices(evaluation),
         ]
     )
 
 
-def _gain(figures: Figures) -> str:
-    gain, interval = figures.values.get("gain"), figures.intervals.get("gain")
-    if gain is None or interval is None:
-        return "No twin was trained, so what pretraining gains is not known."
-    low, high = interval
-    points = f"{100 * gain:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
-    if low <= 0 <= high:
-        return f"Pretraining makes no difference that these records can show: {points}."
-    return f"Pretraining {'gains' if gain > 0 else '**costs accuracy**:'} {points}."
+def after_examples(evaluation: Evaluation, settings: Settings) -> str:
+    """Return the sections on calibration, data and limits."""
+    return "\n\n".join(
+        [
+            _calibration(evaluation, settings.calibration_bins),
+            "## ROC curves\n\n![ROC curve of each class](plots/roc.png)",
+            folds_section(evaluation.folds),
+            _data(evaluation),
+            _limits(evaluation),
+        ]
+    )
 
 
 def _figures(figures: Figures) -> str:
@@ -115,14 +95,26 @@ def _classes(evaluation: Evaluation) -> str:
         labels=range(len(evaluation.labels)),
         zero_division=0,
     )
-    rows = [
-        [str(number), escape(label), *(f"{share:.3f}" for share in shares), f"{support:,}"]
-        for number, (label, *shares, support) in enumerate(
-            zip(evaluation.labels, *columns, strict=True), start=1
-        )
-    ]
-    header = ["#", "class", "precision", "recall", "F1", "test records"]
+    recalls = {one["name"]: one for one in slice_results(evaluation) if one["kind"] == "class"}
+    rows = []
+    for number, (label, precision, _, f1, support) in enumerate(
+        zip(evaluation.labels, *columns, strict=True), start=1
+    ):
+        recall = share(recalls[label]) if label in recalls else UNDEFINED
+        shares = [f"{100 * precision:.1f}", recall, f"{100 * f1:.1f}"]
+        rows.append([str(number), escape(label), *shares, f"{int(support):,}"])
+    header = ["#", "class", "precision, %", "recall, % (95 % interval)", "F1, %", "test records"]
     return "## By class\n\n" + table(header, rows)
+
+
+def _slices(evaluation: Evaluation) -> str:
+    rows = [
+        [escape(one["name"]), share(one), f"{one['records']:,}"]
+        for one in slice_results(evaluation)
+        if one["kind"] != "class"
+    ]
+    header = ["thirds of the test records", "accuracy, % (95 % interval)", "test records"]
+    return "## By content\n\n" + table(header, rows)
 
 
 def _calibration(evaluation: Evaluation, num_bins: int) -> str:
@@ -148,16 +140,9 @@ def _data(evaluation: Evaluation) -> str:
     )
     return (
         f"## Data\n\nCorpus `{evaluation.corpus}`:\n\n{table(['split', 'records'], rows)}\n\n"
-        f"{unlabelled}The weights were fitted on the train split and chosen on the validation "
-        "split; no stage before this one has used the test split for either."
-    )
-
-
-def _use(evaluation: Evaluation) -> str:
-    return (
-        f"## Intended use\n\nTo sort {evaluation.modality}s like those of the corpus "
-        f"`{evaluation.corpus}` into the classes above, where a share of errors as measured here "
-        "can be borne, or a person looks at the result."
+        f"{unlabelled}The weights were fitted on {evaluation.num_trained:,} records of the "
+        "train split, those of the twin and of the linear baseline on the same ones, and chosen on "
+        "the validation split; no stage before this one has used the test split for either."
     )
 
 
@@ -181,10 +166,3 @@ def _limits(evaluation: Evaluation) -> str:
             f"{', '.join(few)}."
         )
     return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)
-
-
-def _percent(figures: Figures, metric: str) -> str:
-    value, interval = figures.values[metric], figures.intervals[metric]
-    if value is None or interval is None:
-        return UNDEFINED
-    return f"{100 * value:.1f} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from tasks.contracts.records import Modality
-from tasks.evaluate import scores
-from tasks.evaluate.intervals import Interval, bootstrap, wilson
-from tasks.evaluate.scores import Answers, Floats, Scored
 from tasks.evaluate.settings import Settings
+from tasks.review import scores
+from tasks.review.intervals import Interval, bootstrap, wilson
+from tasks.review.scores import Answers, Floats, Scored
+from tasks.review.slices import Slice
 
 # What is told of a baseline.
 BASELINE_METRICS = ("accuracy", "macro_f1")
@@ -33,11 +34,17 @@ class Evaluation:
     modality: Modality
     labels: list[str]
     split_sizes: Mapping[str, int]
+    num_trained: int
+    """Records of the training split that the model, its twin and the baseline were trained on."""
     num_unlabelled: int
     """Test records without a label, which are left out."""
+    folds: dict[str, Any] | None
+    """Mean and deviation over the folds of a cross-validation, where there was one."""
     model: Scored
     baselines: dict[str, Answers]
     """``linear``, and ``twin`` where one was trained."""
+    slices: list[Slice]
+    """Groups of test records: the classes, and thirds by content."""
     figures: dict[str, Figures]
     """Of ``model`` (with ``gain`` where there is a twin) and of each baseline."""
 
@@ -107,6 +114,36 @@ def _rounded(value: float) -> float:
     return round(float(value), DIGITS) + 0.0
 
 
+class SliceResult(TypedDict):
+    """How the model does on a slice of the test records."""
+
+    kind: str
+    name: str
+    records: int
+    accuracy: float
+    """Of a class: its recall."""
+    interval: list[float]
+    """95 %, Wilson."""
+
+
+def slice_results(evaluation: Evaluation) -> list[SliceResult]:
+    """Return the accuracy within each slice."""
+    found: list[SliceResult] = []
+    for one in evaluation.slices:
+        correct = evaluation.model.correct[one.members]
+        num_right, num_records = int(correct.sum()), len(correct)
+        found.append(
+            {
+                "kind": one.kind,
+                "name": one.name,
+                "records": num_records,
+                "accuracy": _rounded(num_right / num_records),
+                "interval": [_rounded(end) for end in wilson(num_right, num_records)],
+            }
+        )
+    return found
+
+
 def metrics_json(evaluation: Evaluation) -> dict[str, Any]:
     """Return the content of ``metrics.json``."""
     figures = evaluation.figures
@@ -121,7 +158,10 @@ def metrics_json(evaluation: Evaluation) -> dict[str, Any]:
             for name in ("linear", "twin")
         },
         "intervals": figures["model"].intervals,
+        "slices": slice_results(evaluation),
     }
+    if evaluation.folds is not None:
+        found["folds"] = evaluation.folds
     if model["roc_auc"] is None:
         found["undefined"] = {"roc_auc": "all test records are of one class"}
     return {**model, "n_test": evaluation.num_test, **found}

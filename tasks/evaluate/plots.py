@@ -1,26 +1,20 @@
 """The plots of a model card: confusions, ROC curves and calibration.
 
-Equal results give equal bytes: matplotlib's own defaults and its bundled font are used whatever
-the user has configured, and nothing about the software is written into the files.
-
 Dimensions: N test records, K classes, B calibration bins.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tasks.evaluate.evaluation import Evaluation
-from tasks.evaluate.scores import Ints, Scored, calibration_bin, confusion
+from tasks.review.drawing import ACCENT, INK, PALE, figure, plain_names
+from tasks.review.scores import Ints, Scored, calibration_bin, confusion
 
 # Beyond these, numbers in the cells and one curve a class can no longer be told apart.
 MOST_WRITTEN_CELLS = 400
 MOST_CURVES = 10
-INK, ACCENT, PALE = "#333333", "#1f5fa8", "#c9d6e6"
 
 
 def write_plots(folder: Path, evaluation: Evaluation, num_bins: int) -> None:
@@ -29,46 +23,12 @@ def write_plots(folder: Path, evaluation: Evaluation, num_bins: int) -> None:
     model = evaluation.model
     names = plain_names(evaluation.labels)
     side = min(max(4.5, 1.8 + 0.62 * len(names)), 16)
-    with _figure(folder / "confusion.png", side + 0.8, side) as axes:
+    with figure(folder / "confusion.png", side + 0.8, side) as axes:
         _draw_confusion(axes, confusion(model, len(names)), names)
-    with _figure(folder / "roc.png", 6.4, 5.2) as axes:
+    with figure(folder / "roc.png", 6.4, 5.2) as axes:
         _draw_roc(axes, model, names)
-    with _figure(folder / "reliability.png", 5.6, 5.2) as axes:
+    with figure(folder / "reliability.png", 5.6, 5.2) as axes:
         _draw_reliability(axes, model, num_bins)
-
-
-@contextmanager
-def _figure(path: Path, width_inches: float, height_inches: float) -> Iterator[Any]:
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    # A "$" in a class name is a dollar sign, not the start of a formula.
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update({"font.family": "DejaVu Sans", "text.parse_math": False})
-        figure = Figure(figsize=(width_inches, height_inches), layout="constrained")
-        yield figure.add_subplot()
-        figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
-
-
-def plain_names(labels: Sequence[str]) -> list[str]:
-    """Shorten long class names, and number those that the bundled font cannot draw.
-
-    The numbers are those of the model card's table of classes, counted from 1.
-    """
-    return [
-        (label if len(label) <= 20 else f"{label[:19]}…")
-        if label.strip() and all(ord(letter) in _drawable() for letter in label)
-        else f"class {number}"
-        for number, label in enumerate(labels, start=1)
-    ]
-
-
-@lru_cache(maxsize=1)
-def _drawable() -> frozenset[int]:
-    from matplotlib.font_manager import findfont, get_font
-
-    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
 
 
 def _draw_confusion(axes: Any, counts: Ints, names: list[str]) -> None:

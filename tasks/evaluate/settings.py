@@ -26,3 +26,14 @@ class Settings(Base):
         le=1000,
         description="how many of the most frequent confusions the model card lists",
     )
+    shown_examples: int = Field(
+        default=3,
+        ge=0,
+        le=50,
+        description="explained records on the model card, so many wrong and so many right ones",
+    )
+    intended_use: str = Field(
+        default="",
+        max_length=2000,
+        description="what the model is for, on its card; without it, a general sentence",
+    )

@@ -10,4 +10,5 @@ if __name__ == "__main__":
 
         model, metrics = paths.finetuned(stage.row), paths.metrics(stage.row)
         card, plots = metrics.with_name("README.md"), metrics.with_name("plots")
-        run(stage.row, model, metrics, card, plots, stage.output, stage.settings)
+        gate = paths.gate(stage.corpus)
+        run(stage.row, model, metrics, gate, card, plots, stage.output, stage.settings)

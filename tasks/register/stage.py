@@ -1,12 +1,13 @@
 """Register: write ``version.json``, then publish the model."""
 
 from pathlib import Path
+from typing import Any
 
 from tasks.contracts import files
 from tasks.errors import BadInput
 from tasks.progress import say
-from tasks.register.gates import missed_gates
 from tasks.register.settings import Settings
+from tasks.review.gates import missed_gates
 from tasks.tracking.registry import publish
 
 
@@ -14,6 +15,7 @@ def run(
     model_name: str,
     model: Path,
     metrics: Path,
+    gate: Path,
     card: Path,
     plots: Path,
     output: Path,
@@ -25,19 +27,17 @@ def run(
         model_name: the row of ``params.yaml``.
         model: the finetuned model's folder.
         metrics: its test metrics.
+        gate: the verdict of ``validate`` on its corpus.
         card: its model card.
         plots: the folder of its plots.
         output: the folder that is written.
         settings: the gates.
 
     Raises:
-        BadInput: the metrics are no JSON.
+        BadInput: the metrics or the verdict are no JSON.
     """
-    try:
-        found = files.read_json(metrics)
-    except ValueError:
-        raise BadInput(f"{metrics} is not JSON: run evaluate@{model_name} again") from None
-    missed = missed_gates(found, settings.floors)
+    found = _read(metrics, f"evaluate@{model_name}")
+    missed = missed_gates(found, _read(gate, f"validate@{gate.parent.name}"), settings)
     version = {
         "model": model_name,
         "content_hash": files.sha256_of_folder(model),
@@ -49,3 +49,11 @@ def run(
         say(f"{model_name}: not a candidate: {reason}")
     if number is not None:
         say(f"{model_name}: version {number}{'' if missed else ', candidate'}")
+
+
+def _read(path: Path, stage: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = files.read_json(path)
+    except ValueError:
+        raise BadInput(f"{path} is not JSON: run {stage} again") from None
+    return found

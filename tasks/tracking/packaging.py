@@ -31,6 +31,8 @@ REQUIREMENTS = {
     "text": ("numpy", "pandas", "pydantic", "safetensors", "tokenizers", "torch", "transformers"),
     "image": ("numpy", "pandas", "pillow", "pydantic", "safetensors", "torch"),
 }
+FROM_TRANSFORMERS = ("vit",)
+"""Architectures of images that are transformers'."""
 
 
 def log_model(folder: Path, run_id: str) -> str:
@@ -57,7 +59,7 @@ def log_model(folder: Path, run_id: str) -> str:
                 model_config={"package": package.name, "modality": modality},
                 signature=_signature(about["labels"]) if modality == "text" else None,
                 input_example=_example(modality),
-                pip_requirements=requirements(modality),
+                pip_requirements=requirements(modality, about["architecture"]),
             )
     return str(logged.model_id)
 
@@ -76,12 +78,13 @@ def package_code(folder: Path) -> Path:
     return package
 
 
-def requirements(modality: str) -> list[str]:
+def requirements(modality: str, architecture: str) -> list[str]:
     """Return what a model must be installed with, at today's versions."""
+    names = {"mlflow", *REQUIREMENTS[modality]}
+    if architecture in FROM_TRANSFORMERS:
+        names.add("transformers")
     # A local version, such as torch's "+cpu", names a build that other machines may not have.
-    return [
-        f"{name}=={version(name).partition('+')[0]}" for name in ("mlflow", *REQUIREMENTS[modality])
-    ]
+    return [f"{name}=={version(name).partition('+')[0]}" for name in sorted(names)]
 
 
 @contextmanager

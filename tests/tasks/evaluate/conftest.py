@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 
 from tasks.contracts import records
 from tasks.contracts.paths import PARTS, Part
+from tests.classifiers import write_finetuned_on
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +30,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[P
     classes = sorted(set(names))
     save_convnet(root / "model", images[:500], names[:500], classes, num_steps=60)
     save_convnet(root / "twin", images[:500], names[:500], classes, num_steps=8)
+    write_finetuned_on(root, splits["train"])
     return root / "model", root / "twin", splits
 
 
@@ -58,13 +60,14 @@ def save_convnet(
     from tasks.models import image as family
     from tasks.models.architectures import convnet
     from tasks.models.folder import describe
+    from tasks.models.pixels import decode, traits_of
 
     torch.manual_seed(0)
-    traits = family.traits_of(images)
+    traits = traits_of(images)
     model = family.add_head(
         convnet.build(convnet.Settings(channels=8, hidden_size=32), traits), len(classes)
     )
-    inputs = torch.from_numpy(family.decode(images, traits)).float() / 255
+    inputs = torch.from_numpy(decode(images, traits)).float() / 255
     targets = torch.tensor([classes.index(label) for label in labels])
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     for _ in range(num_steps):

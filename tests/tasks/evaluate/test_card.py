@@ -7,8 +7,9 @@ import numpy as np
 
 from tasks.evaluate.card import model_card
 from tasks.evaluate.evaluation import Evaluation, measure
-from tasks.evaluate.scores import Answers, Scored
 from tasks.evaluate.settings import Settings
+from tasks.review.scores import Answers, Scored
+from tasks.review.slices import slices_of
 
 SETTINGS = Settings(bootstrap_samples=100)
 
@@ -34,8 +35,11 @@ def _evaluation(labels: list[str], *, twin: bool = True) -> Evaluation:
         modality="text",
         labels=labels,
         split_sizes={"train": 1000, "validation": 100, "test": 120},
+        num_trained=80,
         num_unlabelled=0,
+        folds=None,
         model=model,
+        slices=slices_of(true, labels, "text", [f"{n:04d}" * (1 + n % 3) for n in range(120)]),
         baselines=baselines,
         figures=measure(model, baselines, len(labels), SETTINGS, [0]),
     )
@@ -48,7 +52,40 @@ def test_the_first_screen_holds_what_decides() -> None:
     assert "| its twin, from random weights |" in first
     assert "| linear baseline | 100.0 (96.9 to 100.0) |" in first
     assert re.search(r"Pretraining gains \+\d+\.\d points \(\+\d+\.\d to \+\d+\.\d\)\.", first)
+    weakest = "Weakest slice of at least 30 records: class a, 85.0 (70.9 to 92.9) %."
+    assert weakest in first
+    assert "**Intended use.** To sort texts like those of the corpus `news`" in first
     assert len(first.splitlines()) < 20
+
+
+def test_the_intended_use_is_taken_from_the_settings_as_plain_text() -> None:
+    settings = Settings(bootstrap_samples=100, intended_use="Sort *wire* news, <b>not</b> law.")
+    card = model_card(_evaluation(["a", "b"]), settings)
+    assert "**Intended use.** Sort \\*wire\\* news, \\<b\\>not\\</b\\> law." in card
+
+
+def test_classes_and_thirds_have_intervals() -> None:
+    card = model_card(_evaluation(["a", "b", "c"]), SETTINGS)
+    assert "| 1 | a | 100.0 | 85.0 (70.9 to 92.9) | 91.9 | 40 |" in card
+    assert "| short texts (up to 4 characters) |" in card
+    assert "| long texts (over 8 characters) | 100.0 (91.2 to 100.0) | 40 |" in card
+
+
+def test_examples_stand_between_the_slices_and_the_calibration() -> None:
+    card = model_card(_evaluation(["a", "b"]), SETTINGS, "## Examples\n\nsome")
+    titles = re.findall(r"^## (.*)$", card, re.MULTILINE)
+    assert titles == [
+        "Figures",
+        "Where it is wrong",
+        "By class",
+        "By content",
+        "Examples",
+        "Calibration",
+        "ROC curves",
+        "Cross-validation",
+        "Data",
+        "Limits",
+    ]
 
 
 def test_confusions_are_listed_with_the_share_of_their_class() -> None:

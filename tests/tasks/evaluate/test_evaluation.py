@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.evaluate.evaluation import Evaluation, measure, metrics_json
-from tasks.evaluate.scores import Answers, Scored
 from tasks.evaluate.settings import Settings
+from tasks.review.scores import Answers, Scored
+from tasks.review.slices import slices_of
 
 SETTINGS = Settings(bootstrap_samples=100)
 
@@ -42,8 +43,11 @@ def test_what_is_undefined_is_null_with_a_reason() -> None:
         modality="text",
         labels=["a", "b"],
         split_sizes={"test": 1},
+        num_trained=80,
         num_unlabelled=0,
+        folds=None,
         model=model,
+        slices=slices_of(model.true, ["a", "b"], "text", ["a text"]),
         baselines={},
         figures=measure(model, {}, 2, SETTINGS, [0]),
     )
@@ -52,6 +56,11 @@ def test_what_is_undefined_is_null_with_a_reason() -> None:
     assert metrics["roc_auc"] is None
     assert metrics["intervals"]["roc_auc"] is None
     assert metrics["undefined"] == {"roc_auc": "all test records are of one class"}
+    recall = {"records": 1, "accuracy": 1.0, "interval": [0.206549, 1.0]}
+    assert metrics["slices"] == [
+        {"kind": "class", "name": "b", **recall},
+        {"kind": "length", "name": "short texts (up to 6 characters)", **recall},
+    ]
     assert metrics["baselines"]["linear"] == {"accuracy": None, "macro_f1": None}
 
 

@@ -8,8 +8,8 @@ from PIL import Image
 
 from tasks.contracts import files
 from tasks.evaluate.evaluation import Evaluation, Figures
-from tasks.evaluate.plots import plain_names, write_plots
-from tasks.evaluate.scores import Scored
+from tasks.evaluate.plots import write_plots
+from tasks.review.scores import Scored
 
 
 def _evaluation(labels: list[str], num_records: int) -> Evaluation:
@@ -23,8 +23,11 @@ def _evaluation(labels: list[str], num_records: int) -> Evaluation:
         modality="text",
         labels=labels,
         split_sizes={},
+        num_trained=80,
         num_unlabelled=0,
+        folds=None,
         model=model,
+        slices=[],
         baselines={},
         figures={"model": Figures({}, {})},
     )
@@ -61,8 +64,3 @@ def test_equal_results_give_equal_bytes_whatever_the_user_has_configured(tmp_pat
         write_plots(tmp_path / "two", evaluation, 15)
         assert matplotlib.rcParams["font.size"] == 30
     assert files.sha256_of_folder(tmp_path / "one") == files.sha256_of_folder(tmp_path / "two")
-
-
-def test_names_are_shortened_and_undrawable_ones_numbered() -> None:
-    names = plain_names(["earn", "体育", "a very long name of a class", " "])
-    assert names == ["earn", "class 2", "a very long name of…", "class 4"]

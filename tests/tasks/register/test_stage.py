@@ -31,6 +31,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     describe(folder, architecture="convnet", modality="image", labels=["a", "b"])
     files.write_json(paths.metrics("digits"), {"accuracy": 0.9, "gain": None})
     files.write_text(paths.metrics("digits").with_name("README.md"), "# digits\n")
+    files.write_json(paths.gate("numbers"), {"passed": True})
     return folder
 
 
@@ -40,6 +41,7 @@ def _run(model: Path, settings: Settings) -> bytes:
         "digits",
         model,
         evidence / "metrics.json",
+        paths.gate("numbers"),
         evidence / "README.md",
         evidence / "plots",
         paths.stage_output("register", "digits"),
@@ -70,10 +72,23 @@ def test_a_model_below_a_floor_is_recorded_and_is_no_candidate(
     _run(model, Settings(floors={"accuracy": 0.95, "gain": 0.0}))
     assert files.read_json(paths.version("digits"))["gates"] == {
         "passed": False,
-        "missed": ["accuracy is 0.9, below 0.95", "gain has no value; allowed: accuracy"],
+        "missed": [
+            "accuracy is 0.9, below the floor of 0.95",
+            "gain has no value; allowed: accuracy",
+        ],
     }
     assert reconcile(["digits"]) == {"digits": None}
-    assert "digits: not a candidate: accuracy is 0.9, below 0.95\n" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "digits: not a candidate: accuracy is 0.9, below the floor of 0.95\n" in told
+
+
+def test_a_corpus_that_has_not_passed_its_validation_gives_no_candidate(model: Path) -> None:
+    files.write_json(paths.gate("numbers"), {"passed": False})
+    _run(model, Settings())
+    assert files.read_json(paths.version("digits"))["gates"] == {
+        "passed": False,
+        "missed": ["the corpus has not passed its validation"],
+    }
 
 
 def test_broken_metrics_name_the_file_and_what_to_run(model: Path) -> None:
@@ -81,6 +96,12 @@ def test_broken_metrics_name_the_file_and_what_to_run(model: Path) -> None:
     with pytest.raises(BadInput, match=r"evaluate/digits/metrics\.json is not JSON: run evaluate@"):
         _run(model, Settings())
     assert not paths.version("digits").exists()
+
+
+def test_a_broken_verdict_names_the_file_and_what_to_run(model: Path) -> None:
+    paths.gate("numbers").write_text("{")
+    with pytest.raises(BadInput, match=r"gate\.json is not JSON: run validate@numbers again"):
+        _run(model, Settings())
 
 
 def test_a_floor_that_is_no_number_is_refused() -> None:

@@ -48,10 +48,17 @@ def test_the_packaged_code_gives_the_scores_of_our_own(
 
 
 def test_requirements_are_pinned_without_a_local_version() -> None:
-    for modality in ("text", "image"):
-        for line in requirements(modality):
+    for modality, architecture in (("text", "bert"), ("image", "convnet"), ("image", "vit")):
+        for line in requirements(modality, architecture):
             name, _, pinned = line.partition("==")
             assert name
             assert pinned
             assert "+" not in pinned
-    assert not any(line.startswith("transformers") for line in requirements("image"))
+
+
+@pytest.mark.parametrize(("architecture", "needed"), [("convnet", False), ("vit", True)])
+def test_an_image_model_needs_transformers_if_its_architecture_is_theirs(
+    architecture: str, needed: bool
+) -> None:
+    lines = requirements("image", architecture)
+    assert any(line.startswith("transformers==") for line in lines) == needed

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
-from tasks.evaluate import scores
-from tasks.evaluate.scores import Answers, Floats, Scored
+from tasks.review import scores
+from tasks.review.scores import Answers, Floats, Scored
 
 
 def _answers(true: list[int], predicted: list[int]) -> Answers:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tasks.evaluate.scores import Floats
+from tasks.review.scores import Floats
 
 Interval = tuple[float, float] | None
 Metrics = dict[str, Floats]

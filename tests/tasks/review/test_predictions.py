@@ -9,8 +9,16 @@ import pytest
 
 from tasks.contracts import records
 from tasks.errors import BadInput
-from tasks.evaluate.predictions import classify, positions, read_labelled, write_predictions
-from tasks.evaluate.scores import Answers
+from tasks.review.predictions import (
+    classify,
+    positions,
+    predict,
+    read_labelled,
+    read_predictions,
+    write_predictions,
+)
+from tasks.review.scores import Answers
+from tests.classifiers import save_text_classifier
 
 
 class LengthClassifier:
@@ -78,3 +86,37 @@ def test_an_unknown_label_names_the_file_and_what_is_known() -> None:
         BadInput, match=r"^test: m does not know the label 'c' \(1 such\), only a, b"
     ):
         positions(["a", "c"], ["a", "b"], Path("test"), Path("m"))
+
+
+def test_what_was_written_is_read_again(tmp_path: Path) -> None:
+    texts = ["x", "long text", "four"]
+    test = read_labelled(_split(tmp_path / "test.parquet", texts, ["short", "long", "long"]))
+    true = positions(test.labels, ["long", "short"], tmp_path, tmp_path)
+    scored = classify("model", LengthClassifier(), test, true)
+    path = tmp_path / "predictions.parquet"
+    write_predictions(path, test, ["long", "short"], scored, {})
+    found = read_predictions(path)
+    assert (found.ids, found.labels) == (test.ids, ["long", "short"])
+    assert found.scored.true.tolist() == [1, 0, 0]
+    assert found.scored.predicted.tolist() == scored.predicted.tolist() == [1, 0, 1]
+    assert found.scored.scores.tolist() == scored.scores.tolist()
+
+
+def test_a_table_without_scores_holds_no_predictions(tmp_path: Path) -> None:
+    path = _split(tmp_path / "test.parquet", ["x"], ["short"])
+    with pytest.raises(
+        BadInput,
+        match=r"test\.parquet holds no predictions \(no column predicted\): run evaluate again",
+    ):
+        read_predictions(path)
+
+
+def test_an_older_model_is_wrong_on_a_class_that_it_does_not_know(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    save_text_classifier(folder, "lstm", {"hidden_size": 8})
+    test = read_labelled(_split(tmp_path / "test.parquet", ["oil price", "x"], ["crude", "zinc"]))
+    found = predict(folder, test)
+    assert found.labels == ["acq", "crude", "earn", "trade", "zinc"]
+    assert found.scored.true.tolist() == [1, 4]
+    assert found.scored.scores[:, 4].tolist() == [0.0, 0.0]
+    assert not found.scored.correct[1]

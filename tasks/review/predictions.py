@@ -1,4 +1,4 @@
-"""The test records and what each classifier says about them."""
+"""The test records, and what a classifier says about them; ``predictions.parquet`` holds both."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +12,12 @@ import pyarrow.compute as pc
 from tasks.contracts import records
 from tasks.contracts.records import Modality
 from tasks.errors import BadInput
-from tasks.evaluate.scores import Answers, Floats, Ints, Scored
 from tasks.progress import progress
+from tasks.review.scores import Answers, Floats, Ints, Scored
 
 RECORDS_AT_ONCE = 1024
+# A column of predictions.parquet is named so, and then by a class.
+SCORE = "score_"
 
 
 class Classifier(Protocol):
@@ -38,6 +40,16 @@ class Labelled:
     contents: list[Any]
     labels: list[str]
     num_unlabelled: int
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says about test records, and what is true."""
+
+    ids: list[str]
+    labels: list[str]
+    """The classes, in the order of the scores."""
+    scored: Scored
 
 
 def read_labelled(path: Path) -> Labelled:
@@ -118,7 +130,7 @@ def write_predictions(
         "id": pa.array(test.ids, pa.string()),
         "label": pa.array(test.labels, pa.string()),
         "predicted": _strings(names[model.predicted]),
-        **{f"score_{label}": model.scores[:, index] for index, label in enumerate(known)},
+        **{f"{SCORE}{label}": model.scores[:, index] for index, label in enumerate(known)},
     }
     for who in ("twin", "linear"):
         found = baselines.get(who)
@@ -131,3 +143,47 @@ def write_predictions(
 
 def _strings(names: Any) -> pa.Array:
     return pa.array(list(names), pa.string())
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read what ``write_predictions`` wrote, without the baselines.
+
+    Raises:
+        BadInput: the file is not such a table.
+    """
+    table = records.read_table(path)
+    missing = {"id", "label", "predicted"} - set(table.column_names)
+    known = [name.removeprefix(SCORE) for name in table.column_names if name.startswith(SCORE)]
+    if missing or not known:
+        raise BadInput(
+            f"{path} holds no predictions (no column {', '.join(sorted(missing) or [SCORE + '…'])})"
+            ": run evaluate again"
+        )
+    true = table["label"].to_pylist()
+    labels = [*known, *sorted(set(true) - set(known))]
+    scores = np.zeros((table.num_rows, len(labels)))
+    for number, label in enumerate(known):
+        scores[:, number] = table[f"{SCORE}{label}"].to_numpy()
+    predicted = positions(table["predicted"].to_pylist(), labels, path, path)
+    return Predictions(
+        table["id"].to_pylist(),
+        labels,
+        Scored(positions(true, labels, path, path), predicted, scores),
+    )
+
+
+def predict(folder: Path, test: Labelled) -> Predictions:
+    """Score test records with the model in a folder, as ``evaluate`` does.
+
+    A class that the model does not know is one that it never gives: a champion may be older than a
+    class of today's test split.
+    """
+    from tasks.models.classifier import load_classifier
+
+    classifier = load_classifier(folder)
+    labels = [*classifier.labels, *sorted(set(test.labels) - set(classifier.labels))]
+    true = positions(test.labels, labels, folder, folder)
+    scored = classify("champion", classifier, test, true)
+    unknown = np.zeros((len(true), len(labels) - len(classifier.labels)))
+    scores = np.concatenate([scored.scores, unknown], axis=1)
+    return Predictions(test.ids, labels, Scored(true, scored.predicted, scores))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.evaluate.intervals import bootstrap, resamples, wilson
+from tasks.review.intervals import bootstrap, resamples, wilson
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,64 @@
+"""Small text classifiers, trained while the tests run, and what finetune leaves beside them."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from tasks.contracts import records
+
+SAMPLE = Path(__file__).parent / "data" / "reuters-sample.csv"
+
+
+def sample_texts() -> tuple[list[str], list[str]]:
+    """Return real texts and their labels."""
+    with SAMPLE.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [row["text"] for row in rows], [row["label"] for row in rows]
+
+
+def save_text_classifier(
+    folder: Path, architecture: str, sizes: dict[str, Any], num_steps: int = 0
+) -> None:
+    """Save a classifier of the sample's texts, trained for a few steps or not at all."""
+    import torch
+
+    from tasks.contracts import registry
+    from tasks.models import text as family
+    from tasks.models.folder import describe
+    from tasks.models.tokenizer import PADDING, save_tokenizer, token_id, train_tokenizer
+    from tasks.models.traits import TextTraits
+
+    texts, labels = sample_texts()
+    classes = sorted(set(labels))
+    torch.manual_seed(0)
+    module: Any = registry.load("tasks.models.architectures", architecture, "architecture")
+    tokenizer = train_tokenizer(lambda: texts, 400)
+    backbone = folder.with_name(f"{folder.name}-backbone")
+    traits = TextTraits(tokenizer.get_vocab_size(), token_id(PADDING))
+    family.save(module.build(module.Settings(**sizes), traits), backbone)
+    save_tokenizer(tokenizer, backbone, 64)
+    model = family.new_classifier(backbone, len(classes), pretrained=True)
+    family.copy_inputs(backbone, folder, 64)
+    inputs = family.inputs(texts, folder)
+    targets = torch.tensor([classes.index(label) for label in labels])
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for step in range(num_steps):
+        chosen = (7 * torch.arange(32) + 5 * step) % len(texts)  # of all classes
+        loss = torch.nn.functional.cross_entropy(
+            family.logits(model, inputs.batch(chosen.numpy())), targets[chosen]
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    family.save_classifier(model, folder)
+    describe(folder, architecture=architecture, modality="text", labels=classes)
+
+
+def write_finetuned_on(folder: Path, train: Path) -> None:
+    """Write what finetune leaves beside a model: all of train was used, and no folds."""
+    chosen = records.read_table(train).select(["id", "label"])
+    empty = pa.schema([("id", pa.string()), ("label", pa.string())]).empty_table()
+    for name, table in (("labels", chosen), ("folds", empty)):
+        records.write_records(folder / f"{name}.parquet", table.schema, table.to_batches())
