@@ -70,7 +70,7 @@ def train(
         The mean training loss of each epoch.
 
     Raises:
-        BadInput: the device's memory is too small; the message names what to lower.
+        BadInput: a batch larger than the corpus, or than the device's memory.
         Diverged: a loss was NaN or infinite; the message names the step.
         Preempted: SIGTERM came; a checkpoint was written.
     """
@@ -106,6 +106,11 @@ class _Training:
         self._description = description
         self._watcher = watcher
         self._checkpoints = checkpoints if rank() == 0 else None
+        if settings.batch_size > len(task.lengths):
+            raise BadInput(
+                f"{description}: batch_size is {settings.batch_size}, but there are "
+                f"{len(task.lengths)} examples to train on: lower it"
+            )
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._order = BatchOrder(task.lengths, settings.batch_size, seed)
         self._num_steps = self._order.steps_per_epoch * settings.epochs

@@ -135,11 +135,11 @@ def _optimizer(groups: list[dict[str, Any]], settings: TrainingSettings) -> torc
     split = []
     for group in groups:
         trained = [value for value in group["params"] if value.requires_grad]
+        own = {"scale": group.get("scale", 1.0), "betas": group.get("betas", BETAS)}
         for decay, some in (
             (settings.weight_decay, [value for value in trained if value.ndim >= 2]),
             (0.0, [value for value in trained if value.ndim < 2]),
         ):
             if some:
-                scale = group.get("scale", 1.0)
-                split.append({"params": some, "weight_decay": decay, "scale": scale})
-    return torch.optim.AdamW(split, lr=settings.learning_rate, betas=BETAS, fused=True)
+                split.append({"params": some, "weight_decay": decay, **own})
+    return torch.optim.AdamW(split, lr=settings.learning_rate, fused=True)

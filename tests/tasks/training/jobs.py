@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 DRIVER = Path(__file__).with_name("driver.py")
+SECONDS_TO_END = 10
 ROOT = Path(__file__).parents[3]
 BERT = {
     "objective": "masked",
@@ -65,7 +66,7 @@ class Job:
                 time.sleep(0.01)
             time.sleep(random.uniform(0, 0.3))  # noqa: S311 - any moment will do
             process.send_signal(number)
-            return process.communicate()[0]
+            return process.communicate(timeout=SECONDS_TO_END)[0]
 
     def _newest(self) -> str:
         return max((path.name for path in self.checkpoints.rglob("step-*.json")), default="")

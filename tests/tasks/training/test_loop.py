@@ -161,6 +161,12 @@ def test_sigterm_while_the_watcher_looks_is_heard_at_once(tmp_path: Path) -> Non
     assert weights(resumed) == weights(undisturbed)
 
 
+def test_a_batch_larger_than_the_corpus_is_refused() -> None:
+    settings = SETTINGS.model_copy(update={"batch_size": 65})
+    with pytest.raises(BadInput, match="line: batch_size is 65, but there are 64 examples"):
+        train(Line(), settings, 0, "line")
+
+
 def test_memory_that_is_too_small_names_what_to_lower() -> None:
     class Huge(Line):
         def loss(self, batch: Batch) -> Tensor:

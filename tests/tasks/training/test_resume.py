@@ -1,7 +1,6 @@
 """Exact resume: killed at any moment and run again, a training ends in the same bytes."""
 
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -56,9 +55,7 @@ def test_two_ranks_killed_and_preempted_end_in_the_same_bytes(
     )
     undisturbed.run()
     killed.kill()
-    started = time.monotonic()
     assert "stopped by SIGTERM" in killed.kill(signal.SIGTERM)
-    assert time.monotonic() - started < 60
     assert RESUMED in killed.run()
     one, two = (files.sha256_of_folder(job.output) for job in (undisturbed, killed))
     assert one == two

@@ -1,0 +1,117 @@
+"""Nothing in a step waits for the device: no value is read back, no shape depends on one."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tasks.contracts import registry
+from tasks.models import attention
+from tasks.pretrain.settings import ARCHITECTURES, OBJECTIVES
+from tasks.training.determinism import make_deterministic
+from tasks.training.loop import _Training
+from tasks.training.settings import TrainingSettings
+
+# Operators that make a GPU's host wait: they read a value back, or need it for a shape.
+WAITING = {
+    "aten::_local_scalar_dense",
+    "aten::is_nonzero",
+    "aten::item",
+    "aten::equal",
+    "aten::nonzero",
+    "aten::masked_select",
+    "aten::_unique2",
+}
+TEXT = [("masked", "bert"), ("causal", "gpt2"), ("causal", "lstm"), ("skipgram", "wordvectors")]
+IMAGES = [
+    ("reconstruction", "autoencoder"),
+    ("reconstruction", "dense_autoencoder"),
+    ("masked_image", "vit"),
+    ("adversarial", "dcgan"),
+    ("boltzmann", "rbm"),
+    ("classification", "convnet"),
+    ("classification", "resnet"),
+]
+
+
+class Waits(TorchDispatchMode):
+    """Notes the operators that would wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.seen: set[str] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        name = func.name().split(".")[0]
+        self.seen.add(name)
+        if name in WAITING:
+            self.found.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture(autouse=True)
+def _as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compute with the attention that a GPU would use."""
+    monkeypatch.setattr(attention, "on_gpu", lambda: True)
+
+
+def waits_in_a_step(objective: str, architecture: str, splits: tuple[Path, Path]) -> Waits:
+    make_deterministic(0)
+    tried = registry.load(OBJECTIVES, objective, "objective")
+    built = registry.load(ARCHITECTURES, architecture, "architecture")
+    task = tried.prepare(
+        built,
+        built.Settings(**SIZES.get(architecture, {})),
+        tried.Settings(**SMALL.get(objective, {})),
+        *splits,
+    )
+    training = _Training(task, TrainingSettings(batch_size=8), 0, "waiting", None, None)
+    parts = training._make(0)
+    waits = Waits()
+    if torch.cuda.is_available():
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        with waits:
+            training._take_step(parts)
+    finally:
+        if torch.cuda.is_available():
+            torch.cuda.set_sync_debug_mode("default")
+    return waits
+
+
+SIZES: dict[str, dict[str, Any]] = {"vit": {"patch_size": 2}}
+SMALL: dict[str, dict[str, Any]] = {
+    "masked": {"vocabulary_size": 500, "tokens": 48},
+    "causal": {"vocabulary_size": 500, "tokens": 48},
+    "skipgram": {"vocabulary_size": 500},
+}
+
+
+def test_the_watch_sees_what_waits() -> None:
+    with Waits() as waits:
+        torch.ones(3).sum().item()
+        torch.ones(3).nonzero()
+    assert waits.found == ["aten::_local_scalar_dense", "aten::nonzero"]
+
+
+@pytest.mark.parametrize(("objective", "architecture"), TEXT)
+def test_a_step_on_texts_waits_for_nothing(
+    texts: tuple[Path, Path], objective: str, architecture: str
+) -> None:
+    waits = waits_in_a_step(objective, architecture, texts)
+    assert waits.found == []
+    assert "aten::_fused_adamw_" in waits.seen
+
+
+@pytest.mark.parametrize(("objective", "architecture"), IMAGES)
+def test_a_step_on_images_waits_for_nothing(
+    images: tuple[Path, Path], objective: str, architecture: str
+) -> None:
+    waits = waits_in_a_step(objective, architecture, images)
+    assert waits.found == []
+    assert "aten::_fused_adamw_" in waits.seen
