@@ -30,7 +30,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "wordvectors": {"hidden_size": 32, "reader": "lstm", "reader_size": 24},
     },
 }
-OWN = {"bert": "cls", "gpt2": "last", "lstm": "last", "wordvectors": "mean"} | {
+OWN = {"bert": "cls", "gpt2": "last", "lstm": "mean", "wordvectors": "mean"} | {
     "wordvectors-lstm": "last"
 }
 

@@ -19,4 +19,4 @@ def test_the_model_has_the_sizes_asked_for_and_ties_its_embeddings() -> None:
     assert (config.n_layer, config.n_embd, config.n_head, config.n_positions) == (2, 16, 2, 32)
     assert (config.embd_pdrop, config.resid_pdrop, config.attn_pdrop) == (0.2, 0.2, 0.2)
     assert model.lm_head.weight is model.transformer.wte.weight
-    assert (config.pad_token_id, config.eos_token_id) == (0, 3)
+    assert (config.pad_token_id, config.eos_token_id) == (None, 3)
