@@ -4,20 +4,16 @@ Exit codes: 0 done, 1 bad input or a failed stage, 2 wrong usage, 3 ``plan --che
 that is not fresh, 130 interrupted.
 """
 
-import json as json_format
 import os
 import sys
-import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
 from flows.checkout import enter_workspace
-from tasks.errors import DownstreamError, StageFailed
+from flows.haste import in_haste
+from tasks.errors import DownstreamError
 from tasks.progress import say
-
-if TYPE_CHECKING:
-    from flows.session import Options
 
 DEBUG = "DOWNSTREAM_DEBUG"
 DEBUG_FLAG = "--debug"
@@ -42,6 +38,7 @@ Targets = Annotated[
 
 
 @app.command
+@in_haste()
 def plan(
     *targets: Targets,
     json: Annotated[
@@ -51,24 +48,29 @@ def plan(
         bool,
         Parameter(help="Exit with 3 if any stage is not fresh.", negative="", show_default=False),
     ] = False,
+    graph: Annotated[
+        bool, Parameter(help="Print a Mermaid flowchart.", negative="", show_default=False)
+    ] = False,
+    downstream: Annotated[
+        str | None,
+        Parameter(help="In place of targets: a stage and all that depends on it."),
+    ] = None,
 ) -> int:
     """Say which stages would run, every reason why, and what it would cost.
 
-    Reads params.yaml, dvc.yaml, dvc.lock, the code and data/; writes and runs nothing.
+    Reads params.yaml, dvc.yaml, dvc.lock, the code and data/; runs nothing, and writes nothing but
+    caches of its own parsing in .downstream/cache/.
     """
-    from flows.current import current_codes
-    from flows.graph import load_graph
-    from flows.plan import make_plan
-    from flows.plan_view import show_plan, to_object
-    from tasks.workspace.fingerprint import NOT_HASHED
+    from flows.plan import plan_now
+    from flows.plan_view import print_plan
 
-    codes = current_codes()
-    graph = load_graph()
-    made = make_plan(graph, codes, graph.select(targets))
-    if json:
-        sys.stdout.write(json_format.dumps(to_object(made), indent=2, ensure_ascii=False) + "\n")
-    else:
-        show_plan(made, targets, NOT_HASHED)
+    if downstream and targets:
+        raise DownstreamError("--downstream: it takes the place of targets: give one or the other")
+    if json and graph:
+        raise DownstreamError("--json and --graph: both print on stdout: give one of them")
+    pipeline, made = plan_now(targets, downstream)
+    again = tuple(pipeline.ends(stage.name for stage in made.stages)) if downstream else targets
+    print_plan(made, again, "json" if json else "graph" if graph else "table", pipeline.upstream)
     return NOT_FRESH if check and made.unfresh else 0
 
 
@@ -79,7 +81,12 @@ def run(
         int | None, Parameter(help="CPU stages at once; by default the number of cores.")
     ] = None,
     force: Annotated[
-        bool, Parameter(help="Run fresh stages too.", negative="", show_default=False)
+        bool,
+        Parameter(
+            help="Run the targets even if they are fresh; without targets, all stages.",
+            negative="",
+            show_default=False,
+        ),
     ] = False,
     keep_going: Annotated[
         bool,
@@ -89,24 +96,33 @@ def run(
             show_default=False,
         ),
     ] = False,
+    skip_gpu: Annotated[
+        bool,
+        Parameter(
+            help="Leave the GPU stages that would have to run, and list what waits on them.",
+            negative="",
+            show_default=False,
+        ),
+    ] = False,
+    assignments: Annotated[
+        list[str] | None,
+        Parameter(
+            name="--set",
+            help="key=value: change params.yaml first, comments kept; may be repeated.",
+            negative="",
+        ),
+    ] = None,
 ) -> int:
     """Run the stages that are not fresh, independent ones side by side, as a Prefect flow.
 
-    Reads what plan reads; writes data/, dvc.lock, DVC's cache, and the MLflow store. Uses the
-    Prefect server that PREFECT_API_URL names, otherwise a temporary one.
+    Reads what plan reads; writes data/, dvc.lock, DVC's cache, and the MLflow store; with --set
+    params.yaml. Uses the Prefect server that PREFECT_API_URL names, otherwise a temporary one.
     """
-    from flows.current import current_codes
-    from flows.results import finish
-    from flows.session import Options, Session
+    from flows.launch import launch
+    from flows.session import Options
 
-    started = time.monotonic()
-    options = Options(targets, _jobs(jobs), force, keep_going)
-    session = Session(options, current_codes())
-    if session.stages:
-        say(", ".join(f"{count} {state}" for state, count in session.plan.counts.items()))
-        return _run_flow(options)
-    finish(session, time.monotonic() - started)
-    return 0
+    options = Options(targets, _jobs(jobs), force, keep_going, skip_gpu)
+    return launch(options, assignments or [], debug=DEBUG in os.environ)
 
 
 def _jobs(jobs: int | None) -> int:
@@ -115,47 +131,139 @@ def _jobs(jobs: int | None) -> int:
     return jobs or os.cpu_count() or 1
 
 
-def _run_flow(options: "Options") -> int:
-    from flows.prefect_settings import prepare_prefect
-
-    if "PREFECT_API_URL" not in os.environ:
-        say("Starting a temporary Prefect server (10 to 20 s; PREFECT_API_URL names a lasting one)")
-    prepare_prefect(debug=DEBUG in os.environ)
-    from flows.flow import downstream
-
-    state = downstream(
-        targets=list(options.targets),
-        jobs=options.jobs,
-        force=options.force,
-        keep_going=options.keep_going,
-        return_state=True,
-    )
-    if state.is_cancelled():
-        say(f"\n{state.message}")
-        return INTERRUPTED
-    if not state.is_completed():
-        raise StageFailed(f"{state.message}")
-    return 0
-
-
 @app.command
 def refresh(
-    corpus: Annotated[str | None, Parameter(help="A row of corpora; none is all of them.")] = None,
+    row: Annotated[
+        str | None, Parameter(help="A row of corpora or backbones; none is all of them.")
+    ] = None,
 ) -> int:
-    """Resolve the remote sources of a corpus again, and pin exact revisions and sha256 sums.
+    """Resolve the remote sources of a corpus again, or the checkpoint of a backbone, and pin them.
 
-    Reads params.yaml and the network; writes data/sources/CORPUS/pin.json, which belongs in git.
+    Reads params.yaml and the network; writes exact revisions and sha256 sums to
+    data/sources/ROW/pin.json, which belongs in git.
     """
-    from tasks.collect.refresh import refresh as refresh_pins
+    from tasks.collect.refresh import refresh as refresh_corpus
     from tasks.contracts import params, paths
     from tasks.params import check_params
+    from tasks.pretrain.init import refresh as refresh_backbone
     from tasks.workspace.fingerprint import stage_settings
 
     raw = params.read_params()
     check_params(raw)
-    for name in [corpus] if corpus else raw["corpora"]:
-        pins = refresh_pins(name, stage_settings(raw, "collect", name), paths.pin(name))
+    inits = {name: stage_settings(raw, "pretrain", name).init for name in raw["backbones"]}
+    started_from = {name: init for name, init in inits.items() if init is not None}
+    for name in [row] if row else [*raw["corpora"], *started_from]:
+        if name in started_from:
+            pins = refresh_backbone(name, started_from[name])
+        else:
+            settings = stage_settings(raw, "collect", name)
+            pins = refresh_corpus(name, settings, paths.pin(name))
         say(f"{paths.pin(name)}: {len(pins)} remote sources pinned")
+    return 0
+
+
+@app.command
+def serve() -> int:
+    """Run the deployments of prefect.yaml in this process, as their schedules and the UI ask.
+
+    Reads prefect.yaml; writes deployments to the Prefect server that PREFECT_API_URL names; their
+    runs write what run and refresh write.
+    """
+    from flows.prefect_settings import prepare_prefect
+
+    prepare_prefect(debug=DEBUG in os.environ)
+    from flows.serve import serve as serve_deployments
+
+    serve_deployments()
+    return 0
+
+
+@app.command
+def up(
+    prefect_port: Annotated[int, Parameter(help="Where Prefect listens on 127.0.0.1.")] = 4200,
+    mlflow_port: Annotated[int, Parameter(help="Where MLflow listens on 127.0.0.1.")] = 5000,
+) -> int:
+    """Start a Prefect server, an MLflow server and serve, until Ctrl-C.
+
+    Reads prefect.yaml and mlflow.db; writes mlflow.db and .downstream/logs/; Prefect's server
+    writes to PREFECT_HOME.
+    """
+    from flows.up import up as start_all
+
+    start_all(prefect_port, mlflow_port)
+    return 0
+
+
+@app.command
+def accept(
+    *stages: Annotated[
+        str, Parameter(help="Stages (finetune@reuters-topics) or all rows of one (finetune).")
+    ],
+    reason: Annotated[
+        str, Parameter(help="Why the changed code does not reach the outputs; it is logged.")
+    ],
+) -> int:
+    """Record existing outputs as good under changed code, instead of running the stages again.
+
+    Reads what plan reads, and refuses if anything but code or its defaults differs; writes
+    dvc.lock, data/code/, and a line a stage to accepted.jsonl, which belongs in git.
+    """
+    from flows.accept import accept as accept_outputs
+    from flows.current import current_codes
+
+    if not stages:
+        raise DownstreamError("accept: no stage was named; `downstream plan` lists those it can")
+    for one in accept_outputs(stages, reason, current_codes()):
+        say(f"{one.stage}: accepted under new code ({', '.join(one.changed) or 'no module'})")
+    return 0
+
+
+@app.command
+def clean(
+    *,
+    dry_run: Annotated[
+        bool, Parameter(help="Only say what would go.", negative="", show_default=False)
+    ] = False,
+) -> int:
+    """Remove what is left of rows that params.yaml no longer has, and leftovers in .downstream/.
+
+    Reads params.yaml, dvc.yaml and dvc.lock; writes dvc.lock, removes folders in data/ and
+    .downstream/. Sources, and results and checkpoints that dvc.lock does not have yet, stay.
+    """
+    from flows import clean as cleaning
+    from flows.clean_view import show_removals
+    from flows.declared import load_pipeline
+
+    pipeline = load_pipeline()
+    entries, found = cleaning.find_lock_entries(pipeline), cleaning.find_removals(pipeline)
+    removed = found if dry_run else cleaning.clean(pipeline, found)
+    show_removals(entries, removed, dry_run)
+    return 0
+
+
+data = App(name="data", help="Look at the data.")
+app.command(data)
+
+
+@data.command
+def show(
+    corpus: Annotated[str, Parameter(help="A row of corpora.")],
+    *,
+    part: Annotated[
+        str | None, Parameter(help="One split: train, validation or test; none is all.")
+    ] = None,
+    dropped: Annotated[
+        bool, Parameter(help="What clean dropped, and why.", negative="", show_default=False)
+    ] = False,
+    rows: Annotated[int, Parameter(help="How many records of each split to print.")] = 5,
+) -> int:
+    """Show a corpus: records by class, the verdict of validate, some records, what was dropped.
+
+    Reads params.yaml and data/; writes nothing.
+    """
+    from flows.data_view import show_corpus
+
+    show_corpus(corpus, part, dropped, rows)
     return 0
 
 

@@ -1,18 +1,20 @@
 """What separates a stage from its record in ``dvc.lock``: one reason for each difference.
 
 DVC knows that something differs; here it is said what, with its old and new value, down to the one
-setting in a section and the one module in a code fingerprint.
+setting in a section, the one module in a code fingerprint and the function in it.
 """
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from flows.forecast import Content, Forecast, content_on_disk
-from flows.graph import stage_name
+from flows.contents import content_on_disk, is_cached
+from flows.declared import Record, Stage
+from flows.forecast import Forecast
 from tasks.contracts.params import TABLES
+from tasks.workspace.definitions import changed_definitions
 
 Kind = Literal["param", "data", "code", "command", "missing", "upstream"]
 SETTINGS_LINE = "settings"
@@ -27,30 +29,37 @@ class Reason:
     what: str
     old: Any = None
     new: Any = None
+    definitions: tuple[str, ...] = ()
+    """Of changed code, the functions and classes that differ, where that is known."""
+    default: bool = False
+    """Whether it is a value that ``params.yaml`` leaves to the code."""
 
 
-def command_differences(stage: Any, locked_command: str) -> Iterator[Reason]:
+def command_differences(stage: Stage, record: Record) -> Iterator[Reason]:
     """Compare the command with the recorded one."""
-    if stage.cmd_changed:
-        yield Reason("command", "cmd", locked_command, stage.cmd)
+    if stage.cmd != record.command:
+        yield Reason("command", "cmd", record.command, stage.cmd)
 
 
-def param_differences(dependency: Any, actual: dict[str, Any]) -> Iterator[Reason]:
-    """Compare tracked parameters leaf by leaf.
+def param_differences(
+    keys: list[str], recorded: dict[str, Any], actual: dict[str, Any]
+) -> Iterator[Reason]:
+    """Compare the tracked parameters of one file leaf by leaf.
 
     Args:
-        dependency: DVC's parameter dependency, with the recorded values.
-        actual: the values that its file holds now, by tracked key.
+        keys: the tracked keys; none means the whole file.
+        recorded: the values in ``dvc.lock``, by tracked key.
+        actual: the values that the file holds now, by tracked key.
     """
-    recorded = dependency.hash_info.value or {}
-    for key in dependency.params or sorted({*recorded, *actual}):
+    for key in keys or sorted({*recorded, *actual}):
         if (key in recorded) == (key in actual) and recorded.get(key) == actual.get(key):
             continue
-        leaves = list(_leaf_differences(key, recorded.get(key), actual.get(key)))
+        leaves = list(leaf_differences(key, recorded.get(key), actual.get(key)))
         yield from leaves or [Reason("param", key, recorded.get(key), actual.get(key))]
 
 
-def _leaf_differences(path: str, old: Any, new: Any) -> Iterator[Reason]:
+def leaf_differences(path: str, old: Any, new: Any) -> Iterator[Reason]:
+    """Compare two values and all that is in them."""
     before, after = _leaves(path, old), _leaves(path, new)
     for leaf in {**before, **after}:
         if before.get(leaf) != after.get(leaf) or (leaf in before) != (leaf in after):
@@ -65,36 +74,45 @@ def _leaves(path: str, value: Any) -> dict[str, Any]:
     return {} if value is None else {path: value}
 
 
-def file_differences(stage: Any, dependency: Any, forecast: Forecast) -> Iterator[Reason]:
+def file_differences(
+    repo: Any, stage: Stage, record: Record, path: str, forecast: Forecast
+) -> Iterator[Reason]:
     """Compare the content that a dependency will have with the recorded one."""
-    path = dependency.def_path
-    content = forecast.content(dependency)
+    content, old = forecast.content(path), record.dependencies.get(path)
     if content is None:
-        yield from (Reason("upstream", name) for name in forecast.makers(stage, path))
-    elif content.hash_info != dependency.hash_info:
+        yield from (Reason("upstream", name) for name in forecast.makers(path))
+    elif content.md5 != old:
         if path in forecast.codes:
-            found = list(code_differences(stage, dependency, forecast.codes[path]))
-            yield from found or [Reason("code", path, dependency.hash_info.value, content.md5)]
+            found = list(code_differences(repo, stage.name, path, old, forecast.codes[path]))
+            yield from found or [Reason("code", path, old, content.md5)]
         else:
-            yield Reason("data", path, dependency.hash_info.value, content.md5)
+            yield Reason("data", path, old, content.md5)
 
 
-def code_differences(stage: Any, dependency: Any, text: str) -> Iterator[Reason]:
+def code_differences(
+    repo: Any, name: str, path: str, old_md5: str | None, text: str
+) -> Iterator[Reason]:
     """Compare a code fingerprint line by line with the recorded one.
 
     A changed setting is a ``param``: one that ``params.yaml`` shows stands among
-    ``param_differences`` too, any other is a changed default.
+    ``param_differences`` too and before, any other is a changed default.
     """
-    old_text = _recorded_text(stage, dependency)
+    old_text = recorded_code(repo, path, old_md5)
     if old_text is None:
         return
     old, new = _lines(old_text), _lines(text)
     for module in sorted({*old, *new} - {SETTINGS_LINE}):
-        if old.get(module) != new.get(module):
-            yield Reason("code", module, old.get(module), new.get(module))
-    group, _, row = stage_name(stage).partition("@")
+        before, after = old.get(module), new.get(module)
+        if before != after:
+            yield Reason("code", module, before, after, _definitions(module, before, after))
+    group, _, row = name.partition("@")
     section = f"{TABLES[group]}.{row}.{group}" if group in TABLES else group
-    yield from _leaf_differences(section, *(_settings(lines) for lines in (old, new)))
+    for reason in leaf_differences(section, _settings(old), _settings(new)):
+        yield replace(reason, default=True)
+
+
+def _definitions(module: str, old: str | None, new: str | None) -> tuple[str, ...]:
+    return changed_definitions(module, old, new, Path.cwd())
 
 
 def _lines(text: str) -> dict[str, str]:
@@ -105,28 +123,29 @@ def _settings(lines: dict[str, str]) -> Any:
     return json.loads(lines.get(SETTINGS_LINE, "null"))
 
 
-def _recorded_text(stage: Any, dependency: Any) -> str | None:
+def recorded_code(repo: Any, path: str, md5: str | None) -> str | None:
     """Return the fingerprint that ``dvc.lock`` names, from ``data/`` or from DVC's cache."""
-    if not dependency.hash_info:
+    if not md5:
         return None
-    cached = stage.repo.cache.local.oid_to_path(dependency.hash_info.value)
-    if content_on_disk(dependency).hash_info == dependency.hash_info:
-        return Path(dependency.fs_path).read_text(encoding="utf-8")
-    return Path(cached).read_text(encoding="utf-8") if Path(cached).is_file() else None
+    if content_on_disk(repo, path).md5 == md5:
+        return Path(path).read_text(encoding="utf-8")
+    cached = Path(repo.cache.local.oid_to_path(md5))
+    return cached.read_text(encoding="utf-8") if cached.is_file() else None
 
 
-def output_differences(stage: Any) -> Iterator[Reason]:
+def output_differences(
+    repo: Any, stage: Stage, record: Record, forecast: Forecast
+) -> Iterator[Reason]:
     """Compare the outputs that lie on disk, and DVC's cache of them, with the recorded ones."""
-    for out in stage.outs:
-        recorded = out.hash_info.value
-        found: Content = content_on_disk(out)
-        if not out.hash_info or found.hash_info != out.hash_info:
-            yield Reason("missing", out.def_path, recorded, found.md5)
-        elif out.use_cache and out.changed_cache():
-            yield Reason("missing", out.def_path, recorded, NOT_IN_CACHE)
+    for out in stage.outputs:
+        recorded, found = record.outputs.get(out.path), forecast.on_disk(out.path)
+        if not recorded or found.md5 != recorded:
+            yield Reason("missing", out.path, recorded, found.md5)
+        elif out.cached and not is_cached(repo, recorded):
+            yield Reason("missing", out.path, recorded, NOT_IN_CACHE)
 
 
-def never_ran(stage: Any) -> Iterator[Reason]:
+def never_ran(stage: Stage) -> Iterator[Reason]:
     """Name the outputs of a stage that ``dvc.lock`` does not hold."""
-    for out in stage.outs:
-        yield Reason("missing", out.def_path)
+    for out in stage.outputs:
+        yield Reason("missing", out.path)

@@ -12,6 +12,7 @@ from typing import Any
 from flows.graph import stage_name
 from tasks.contracts import paths
 from tasks.errors import BadInput, MissingPin, StageFailed
+from tasks.workspace import finished
 from tasks.workspace.stage_hash import stage_hash
 
 
@@ -45,6 +46,31 @@ def restore_outputs(stage: Any) -> bool:
     return True
 
 
+def costs_nothing(stage: Any) -> bool:
+    """Tell whether a stage's result is there already: in a cache, or finished before a kill.
+
+    The stage is left as it was.
+    """
+    unchanged = not stage.changed_stage() and stage.deps_cached()
+    if unchanged and all(out.hash_info for out in stage.outs) and stage.outs_cached():
+        return True
+    before = [(item, item.hash_info, item.meta) for item in stage.deps]
+    try:
+        stage.save_deps()
+        return finished.has(stage_name(stage), stage_hash(stage)) or _in_run_cache(stage)
+    finally:
+        for item, hash_info, meta in before:
+            item.hash_info, item.meta = hash_info, meta
+
+
+def _in_run_cache(stage: Any) -> bool:
+    from dvc.stage.cache import _can_hash
+
+    cache = stage.repo.stage_cache
+    entry = cache._load(stage) if _can_hash(stage) else None
+    return bool(entry) and cache._create_stage(entry, wdir=stage.wdir).outs_cached()
+
+
 def hold_files(stage: Any) -> ExitStack:
     """Keep other DVC processes off a stage's files while the repository lock is released."""
     from dvc.rwlock import rwlock
@@ -72,7 +98,7 @@ def hash_now(stage: Any) -> str | None:
 
 
 def save_result(stage: Any) -> None:
-    """Record outputs, run cache and ``dvc.lock`` as DVC's ``reproduce`` does after a command.
+    """Record outputs and run cache as DVC's ``reproduce`` does after a command.
 
     The hashes of its dependencies are in the stage already.
 
@@ -94,4 +120,3 @@ def save_result(stage: Any) -> None:
         if not uncached:
             stage.repo.stage_cache.save(stage)
         stage.commit()
-        stage.dump(update_pipeline=False) if stage.cmd else stage.dump()

@@ -1,7 +1,7 @@
 """The Prefect flow ``downstream``: one task run a stage, named as the stage.
 
 Prefect shows, logs and schedules; what is fresh has one home, DVC, so Prefect's own result cache is
-off. This is the only module that imports Prefect, since a plan must not wait for it.
+off. What imports Prefect is imported where it is used: a plan must not wait for it.
 """
 
 import os
@@ -9,24 +9,38 @@ import queue
 import signal
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.context import TaskRunContext
 from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed, State
+from prefect.tasks import exponential_backoff
 
+from flows.active_run import active_run
 from flows.current import current_codes
-from flows.process import RunStoppedError
+from flows.events import announce, verdicts
+from flows.process import MayPassError, RunStoppedError
 from flows.results import finish
 from flows.schedule import Schedule
-from flows.session import Options, Session
+from flows.session import Options, Outcome, Session
+from flows.stage_pages import StagePages, publish
 from tasks.errors import DownstreamError
 from tasks.workspace.devices import device_indexes
 
+RETRIES = 4
+RETRY_SECONDS = float(os.environ.get("DOWNSTREAM_RETRY_SECONDS", "2"))
+"""How long the first retry waits; each further one twice as long, all with jitter."""
+RETRY_JITTER = 0.5
+
 Futures = dict[str, PrefectFuture[Any]]
+prepared: ContextVar[Session | None] = ContextVar("prepared", default=None)
+"""A session that the command line has made already, so that it need not be made twice."""
 
 
 @flow(name="downstream", persist_result=False)
@@ -35,6 +49,7 @@ def downstream(
     jobs: int | None = None,
     force: bool = False,
     keep_going: bool = False,
+    skip_gpu: bool = False,
 ) -> State[Any]:
     """Run the stages that are not fresh, independent ones side by side.
 
@@ -42,15 +57,30 @@ def downstream(
         targets: stages (``evaluate@reuters-topics``) or all rows of one (``evaluate``), with all
             that lies upstream of them; none runs the whole pipeline.
         jobs: how many CPU stages run at once; by default the number of cores.
-        force: run fresh stages too.
+        force: run fresh stages too: the targets, or all where there are none.
         keep_going: after a failure, start what does not depend on the stage that failed.
+        skip_gpu: leave the GPU stages that would have to run, and what waits on them.
     """
-    started = time.monotonic()
-    options = Options(tuple(targets or ()), jobs or os.cpu_count() or 1, force, keep_going)
+    cores = os.cpu_count() or 1
+    options = Options(tuple(targets or ()), jobs or cores, force, keep_going, skip_gpu)
+    with active_run():
+        return _run(options)
+
+
+def _run(options: Options) -> State[Any]:
     try:
-        session = Session(options, current_codes())
+        session = prepared.get() or Session(options, current_codes())
     except DownstreamError as error:
         return Failed(message=str(error))
+    before = verdicts()
+    ended = _run_session(session)
+    announce(before, str(flow_run.id))
+    return ended
+
+
+def _run_session(session: Session) -> State[Any]:
+    started = time.monotonic()
+    session.begin()
     _publish_plan(session)
     run = _Run(session)
     try:
@@ -58,6 +88,9 @@ def downstream(
     except (KeyboardInterrupt, TerminationSignal):
         run.cancel()
         return Cancelled(message="interrupted; what had ended is recorded")
+    except BaseException:
+        session.processes.stop()  # whatever went wrong here, no stage outlives the run
+        raise
     if run.errors:
         return Failed(message="\n".join([*run.errors, *run.not_started()]))
     _publish_results(finish(session, time.monotonic() - started))
@@ -76,6 +109,7 @@ class _Run:
         )
         self._futures: Futures = {}
         self._ended: queue.Queue[str] = queue.Queue()
+        self._may_pass: set[str] = set()
         self.errors: list[str] = []
 
     def drive(self) -> None:
@@ -88,7 +122,9 @@ class _Run:
             name = self._ended.get()
             self._futures[name].wait()
             state = self._futures[name].state
-            if state.is_completed():
+            if self._session.outcomes.get(name) == "left":
+                self._schedule.fail(name, keep_going=True)
+            elif state.is_completed():
                 self._schedule.finish(name)
             else:
                 self.errors.append(state.message or f"{name} {state.name}")
@@ -117,6 +153,10 @@ class _Run:
         stage = task(self._body(name)).with_options(
             name=name,
             task_run_name=name,
+            retries=RETRIES,
+            retry_delay_seconds=exponential_backoff(RETRY_SECONDS),
+            retry_jitter_factor=RETRY_JITTER,
+            retry_condition_fn=lambda *_: name in self._may_pass,
             tags={"gpu" if name in self._gpu else "cpu"},
             cache_policy=NO_CACHE,
             persist_result=False,
@@ -129,16 +169,39 @@ class _Run:
 
     def _body(self, name: str) -> Callable[[], State[Any]]:
         def stage() -> State[Any]:
+            self._may_pass.discard(name)
             try:
-                outcome = self._session.perform(name, get_run_logger().info)
+                outcome = self._perform(name)
             except RunStoppedError:
                 return Cancelled(message=f"{name} was interrupted")
+            except MayPassError as failure:
+                self._may_pass.add(name)
+                self._tell_retry(name, failure)
+                return Failed(message=str(failure))
             except DownstreamError as failure:
                 return Failed(message=str(failure))
             self._session.outcomes[name] = outcome
             return Completed(name=outcome.capitalize(), message=outcome)
 
         return stage
+
+    def _perform(self, name: str) -> Outcome:
+        log = get_run_logger()
+        pages = StagePages(name, name in self._gpu)
+
+        def heard(line: str) -> None:
+            log.info("%s", line)
+            pages.hear(line)
+
+        outcome = self._session.perform(name, heard)
+        pages.finish(outcome == "ran")
+        return outcome
+
+    def _tell_retry(self, name: str, failure: MayPassError) -> None:
+        context = TaskRunContext.get()
+        left = RETRIES + 1 - context.task_run.run_count if context else 0
+        if left > 0:
+            self._session.tell(name, f"{failure}; will be tried again ({left} times at most)")
 
 
 def _publish_plan(session: Session) -> None:
@@ -152,11 +215,13 @@ def _publish_plan(session: Session) -> None:
         }
         for stage in session.plan.stages
     ]
-    create_table_artifact(rows, key="plan", description="What this run would do, and why")
+    description = "What this run would do, and why"
+    publish("the plan", create_table_artifact, rows, key="plan", description=description)
 
 
 def _publish_results(results: list[dict[str, Any]]) -> None:
+    what, key, description = "the results", "results", "The models of this workspace"
     if results:
-        create_table_artifact(results, key="results", description="The models of this workspace")
+        publish(what, create_table_artifact, results, key=key, description=description)
     else:
-        create_markdown_artifact("No model has been evaluated yet.", key="results")
+        publish(what, create_markdown_artifact, "No model has been evaluated yet.", key=key)

@@ -1,10 +1,10 @@
 """The stages of ``dvc.yaml`` in an order that runs, and who needs whom, read through DVC itself."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from graphlib import TopologicalSorter
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from tasks.errors import BadSettings, DownstreamError, one_of
@@ -15,15 +15,41 @@ CODE = "code"
 
 @dataclass(frozen=True)
 class Graph:
-    """The pipeline: DVC's own stage objects by name, upstream first."""
+    """The pipeline: stages by name, upstream first.
+
+    They are DVC's own objects where something is recorded (``load_graph``), and ``declared.Stage``
+    where it is planned (``declared.load_pipeline``).
+    """
 
     repo: Any
     stages: dict[str, Any]
     upstream: dict[str, list[str]]
+    lock: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The stages of ``dvc.lock`` as they stand there, where it was read for a plan."""
+    makers: Any = None
+    """``declared.Makers`` of the stages, where they were read for a plan."""
 
     def planned(self) -> list[str]:
         """Return the stages that a plan lists: those with a command, without ``code``."""
         return [name for name, stage in self.stages.items() if stage.cmd and name != CODE]
+
+    def select_downstream(self, target: str) -> list[str]:
+        """Return the planned stages that a target names, with all that depends on them.
+
+        Raises:
+            DownstreamError: the target names no stage.
+        """
+        wanted = set(self.named(target))
+        for name in self.stages:
+            if not wanted.isdisjoint(self.upstream[name]):
+                wanted.add(name)
+        return [name for name in self.planned() if name in wanted]
+
+    def ends(self, names: Iterable[str]) -> list[str]:
+        """Return those of some stages that none of the others depends on."""
+        wanted = list(names)
+        needed = {other for name in wanted for other in self.upstream[name]}
+        return [name for name in wanted if name not in needed]
 
     def select(self, targets: Iterable[str]) -> list[str]:
         """Return the planned stages that the targets name, with all that lies upstream of them.
@@ -35,7 +61,7 @@ class Graph:
         Raises:
             DownstreamError: a target names no stage.
         """
-        waiting = [name for target in targets for name in self._named(target)]
+        waiting = [name for target in targets for name in self.named(target)]
         if not waiting:
             return self.planned()
         wanted: set[str] = set()
@@ -46,7 +72,12 @@ class Graph:
                 waiting += self.upstream[name]
         return [name for name in self.planned() if name in wanted]
 
-    def _named(self, target: str) -> list[str]:
+    def named(self, target: str) -> list[str]:
+        """Return the stages that one target names: itself, or all rows of one.
+
+        Raises:
+            DownstreamError: it names no stage.
+        """
         if target in self.stages:
             return [target]
         rows = {name.partition("@")[2]: name for name in self.stages if _is_row_of(name, target)}
@@ -82,8 +113,22 @@ def load_graph() -> Graph:
             name: sorted(stage_name(other) for other in needs.successors(stage))
             for name, stage in stages.items()
         }
-    order = TopologicalSorter(upstream).static_order()
-    return Graph(repo, {name: stages[name] for name in order}, upstream)
+    return Graph(repo, {name: stages[name] for name in in_order(upstream)}, upstream)
+
+
+def in_order(upstream: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return all stages, each after those it depends on.
+
+    Raises:
+        BadSettings: two stages depend on each other.
+    """
+    try:
+        return list(TopologicalSorter(upstream).static_order())
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise BadSettings(
+            f"dvc.yaml: stages depend on each other in a circle: {circle}: break it"
+        ) from None
 
 
 def stage_name(stage: Any) -> str:

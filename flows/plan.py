@@ -5,23 +5,23 @@ Nothing is run, written or asked of a server, and neither torch, MLflow nor Pref
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from flows import differences
+from flows.contents import Content
+from flows.declared import Stage, load_pipeline
 from flows.differences import Reason
 from flows.forecast import Forecast
 from flows.graph import Graph, dvc_errors, is_gpu
-from flows.restore import restorable_outputs
+from flows.restore import recorded_outputs, restorable_outputs
 from flows.tracked import TrackedParams
 from tasks.contracts import files, paths
 from tasks.contracts.params import STAGES
+from tasks.workspace import libraries
+from tasks.workspace.stage_hash import entry_hash
 
 State = Literal["stale", "waiting", "cached", "fresh"]
 STATES: tuple[State, ...] = ("stale", "waiting", "cached", "fresh")
-LOCK = Path("dvc.lock")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,14 @@ class StagePlan:
     reasons: list[Reason]
     estimated_seconds: float | None
     """How long its last real execution took; ``None`` where there was none here."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A value then and now; null where there is none."""
+
+    old: str | None
+    new: str | None
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,8 @@ class Plan:
 
     stages: list[StagePlan]
     leftovers: Leftovers = field(default_factory=lambda: Leftovers([], []))
+    libraries: dict[str, dict[str, Change]] = field(default_factory=dict)
+    """By stage, the libraries whose version is another than its result was made with."""
 
     @property
     def unfresh(self) -> list[StagePlan]:
@@ -73,19 +83,37 @@ COSTS = ("stale", "waiting")
 """The states in which a stage runs or may run; a restored one costs nothing."""
 
 
+def plan_now(targets: Iterable[str], downstream: str | None = None) -> tuple[Graph, Plan]:
+    """Plan the workspace in the current directory as it is now.
+
+    Args:
+        targets: stages with all upstream of them; none is everything.
+        downstream: in place of targets, a stage with all that depends on it.
+
+    Raises:
+        DownstreamError: a target names no stage, or the workspace cannot be read.
+    """
+    from flows.current import current_codes
+
+    codes = current_codes()
+    graph = load_pipeline()
+    chosen = graph.select_downstream(downstream) if downstream else graph.select(targets)
+    return graph, make_plan(graph, codes, chosen)
+
+
 def make_plan(graph: Graph, codes: Mapping[str, str], selected: Iterable[str]) -> Plan:
     """Decide the state of the selected stages.
 
     Args:
-        graph: the pipeline, freshly loaded; the hashes in its stages are changed.
+        graph: the pipeline, from ``load_pipeline``.
         codes: the code fingerprint of every ``stage@row``, as it is now.
         selected: names from ``graph.select``.
     """
     wanted = set(selected)
-    planner = _Planner(graph, codes)
     with dvc_errors():
+        planner = _Planner(graph, codes)
         stages = [planner.decide(name) for name in graph.planned() if name in wanted]
-    return Plan(stages, _leftovers(graph, planner.commands))
+    return Plan(stages, leftovers(graph), _changed_libraries(wanted, graph.lock))
 
 
 class _Planner:
@@ -93,36 +121,44 @@ class _Planner:
 
     def __init__(self, graph: Graph, codes: Mapping[str, str]) -> None:
         self._graph = graph
+        self._repo = graph.repo
         self._forecast = Forecast(graph, codes)
-        self._params = TrackedParams()
-        self.commands = locked_commands()
+        self._params = TrackedParams(graph.repo)
 
     def decide(self, name: str) -> StagePlan:
-        stage = self._graph.stages[name]
+        stage: Stage = self._graph.stages[name]
         params = self._params.of(stage)
-        inputs = self._input_reasons(name, stage, params)
-        outputs = differences.output_differences(stage) if name in self.commands else []
-        reasons = [*inputs, *outputs]
+        reasons = list(self._reasons(stage, params))
         state = self._state(stage, reasons, params)
         return StagePlan(name, state, is_gpu(stage), reasons, last_seconds(name))
 
-    def _input_reasons(
-        self, name: str, stage: Any, params: dict[str, dict[str, Any]]
-    ) -> list[Reason]:
-        found: list[Reason] = []
-        if name in self.commands:
-            found += differences.command_differences(stage, self.commands[name])
-        else:
-            found += differences.never_ran(stage)
-        for dependency in stage.deps:
-            if dependency.def_path in params:
-                found += differences.param_differences(dependency, params[dependency.def_path])
-        for dependency in stage.deps:
-            if dependency.def_path not in params:
-                found += differences.file_differences(stage, dependency, self._forecast)
-        return _told_once(found, never_ran=name not in self.commands)
+    def _reasons(self, stage: Stage, params: dict[str, dict[str, Any]]) -> list[Reason]:
+        record = stage.record
+        if record is None:
+            return [*differences.never_ran(stage), *self._absent_inputs(stage)]
+        found = list(differences.command_differences(stage, record))
+        for file, keys in stage.params.items():
+            recorded = record.params.get(file) or {}
+            found += differences.param_differences(keys, recorded, params[file])
+        for path in stage.dependencies:
+            found += differences.file_differences(self._repo, stage, record, path, self._forecast)
+        found += differences.output_differences(self._repo, stage, record, self._forecast)
+        return _told_once(found)
 
-    def _state(self, stage: Any, reasons: list[Reason], params: dict[str, dict[str, Any]]) -> State:
+    def _absent_inputs(self, stage: Stage) -> list[Reason]:
+        """A stage that never ran has no older values to compare with, but it may have to wait."""
+        found: dict[Reason, None] = {}
+        for path in stage.dependencies:
+            content = self._forecast.content(path)
+            if content is None:
+                found |= {Reason("upstream", name): None for name in self._forecast.makers(path)}
+            elif content.md5 is None:
+                found[Reason("data", path)] = None
+        return list(found)
+
+    def _state(
+        self, stage: Stage, reasons: list[Reason], params: dict[str, dict[str, Any]]
+    ) -> State:
         if not reasons:
             self._forecast.keep(stage)
             return "fresh"
@@ -130,28 +166,26 @@ class _Planner:
         if "upstream" in kinds:
             self._forecast.rewrite(stage)
             return "waiting" if kinds == {"upstream"} else "stale"
-        outputs = restorable_outputs(stage, self._forecast, params, unchanged=kinds == {"missing"})
+        outputs = self._restorable(stage, kinds, params)
         self._forecast.rewrite(stage, outputs)
         return "cached" if outputs else "stale"
 
+    def _restorable(
+        self, stage: Stage, kinds: set[differences.Kind], params: dict[str, dict[str, Any]]
+    ) -> dict[str, Content]:
+        if stage.record and kinds == {"missing"} and all(stage.record.outputs.values()):
+            return recorded_outputs(self._repo, stage, stage.record)
+        inputs = {path: self._forecast.content(path) for path in stage.dependencies}
+        known = {path: content for path, content in inputs.items() if content}
+        return restorable_outputs(self._repo, stage, known, params)
 
-def _told_once(reasons: list[Reason], never_ran: bool) -> list[Reason]:
-    """Drop repeated reasons; a stage that never ran has no older values to compare with."""
+
+def _told_once(reasons: Iterable[Reason]) -> list[Reason]:
+    """Drop repeated reasons: a changed parameter is also a changed resolved setting."""
     kept: dict[tuple[str, str], Reason] = {}
     for reason in reasons:
-        absent_input = reason.kind == "data" and reason.new is None
-        if not never_ran or reason.kind in ("missing", "upstream") or absent_input:
-            kept.setdefault((reason.kind, reason.what), reason)
+        kept.setdefault((reason.kind, reason.what), reason)
     return list(kept.values())
-
-
-def locked_commands() -> dict[str, str]:
-    """Return the recorded command of every stage in ``dvc.lock``."""
-    if not LOCK.is_file():
-        return {}
-    # DVC has read the same file before and checked it; libyaml reads it ten times as fast.
-    lock = yaml.load(LOCK.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    return {name: entry["cmd"] for name, entry in ((lock or {}).get("stages") or {}).items()}
 
 
 def last_seconds(name: str) -> float | None:
@@ -164,7 +198,8 @@ def last_seconds(name: str) -> float | None:
         return None
 
 
-def _leftovers(graph: Graph, commands: Mapping[str, str]) -> Leftovers:
+def leftovers(graph: Graph) -> Leftovers:
+    """Return what belongs to rows that are gone."""
     folders = [
         folder
         for stage in STAGES
@@ -172,6 +207,22 @@ def _leftovers(graph: Graph, commands: Mapping[str, str]) -> Leftovers:
         if folder.is_dir() and f"{stage}@{folder.name}" not in graph.stages
     ]
     return Leftovers(
-        lock=[name for name in commands if name not in graph.stages],
+        lock=[name for name in graph.lock if name not in graph.stages],
         data=[folder.as_posix() for folder in folders],
     )
+
+
+def _changed_libraries(
+    wanted: set[str], lock: Mapping[str, dict[str, Any]]
+) -> dict[str, dict[str, Change]]:
+    if not libraries.has_versions():
+        return {}
+    found = {}
+    for name in wanted & lock.keys():
+        then = libraries.versions_then(name, entry_hash(dict(lock[name])))
+        now = libraries.versions_now()
+        if then is not None and then != now:
+            names = sorted({*then, *now})
+            pairs = {library: Change(then.get(library), now.get(library)) for library in names}
+            found[name] = {name: pair for name, pair in pairs.items() if pair.old != pair.new}
+    return dict(sorted(found.items()))

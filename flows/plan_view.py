@@ -1,8 +1,10 @@
 """A plan for people (a table, what has to run first) and for scripts (one JSON object)."""
 
+import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +12,10 @@ from rich.text import Text
 
 from flows.differences import Reason
 from flows.plan import COSTS, STATES, Plan, StagePlan
+from flows.reasons import reason_lines
+from tasks.workspace.fingerprint import NOT_HASHED
+
+Output = Literal["table", "json", "graph"]
 
 STATE_STYLES = {"stale": "bold yellow", "waiting": "yellow", "cached": "cyan"}
 STATE_MEANINGS = {
@@ -18,25 +24,57 @@ STATE_MEANINGS = {
     "cached": "will be restored from the run cache",
     "fresh": "stays as it is",
 }
-REASONS_SHOWN = 6
-VALUE_WIDTH = 40
-HASH_WIDTH = 8
 PIPE_WIDTH = 160
+NAMES_SHOWN = 8
 
 
 def to_object(plan: Plan) -> dict[str, Any]:
     """Return a plan as the object that ``plan --json`` prints."""
     return {
-        "stages": [asdict(stage) for stage in plan.stages],
+        "stages": [
+            {**vars(stage), "reasons": [_reason_object(reason) for reason in stage.reasons]}
+            for stage in plan.stages
+        ],
         "estimated_gpu_seconds": plan.estimated_gpu_seconds,
         "leftovers": asdict(plan.leftovers),
+        "libraries": {
+            name: {library: asdict(change) for library, change in changes.items()}
+            for name, changes in plan.libraries.items()
+        },
     }
+
+
+def _reason_object(reason: Reason) -> dict[str, Any]:
+    found = asdict(reason)
+    # What is not there for most reasons is left out where it says nothing.
+    return {key: found[key] for key in found if key not in ("definitions", "default") or found[key]}
 
 
 def console(stderr: bool = False) -> Console:
     """Return where tables go: as wide as the terminal, and wide enough where there is none."""
     width = None if (sys.stderr if stderr else sys.stdout).isatty() else PIPE_WIDTH
     return Console(stderr=stderr, width=width, highlight=False)
+
+
+def print_plan(
+    plan: Plan, targets: tuple[str, ...], output: Output, upstream: Mapping[str, list[str]]
+) -> None:
+    """Print a plan on stdout.
+
+    Args:
+        plan: the plan.
+        targets: what was asked for, for the command to run.
+        output: as what.
+        upstream: whom each stage depends on.
+    """
+    if output == "json":
+        sys.stdout.write(json.dumps(to_object(plan), indent=2, ensure_ascii=False) + "\n")
+    elif output == "graph":
+        from flows.plan_graph import to_mermaid
+
+        sys.stdout.write(to_mermaid(plan, upstream))
+    else:
+        show_plan(plan, targets, NOT_HASHED)
 
 
 def show_plan(plan: Plan, targets: tuple[str, ...], not_hashed: dict[str, str]) -> None:
@@ -52,7 +90,7 @@ def show_plan(plan: Plan, targets: tuple[str, ...], not_hashed: dict[str, str]) 
         out.print(_table(plan))
     for line in _summary(plan, targets):
         out.print(line, soft_wrap=True)
-    for line in _leftover_lines(plan):
+    for line in [*_leftover_lines(plan), *_library_lines(plan)]:
         out.print(line, style="dim", soft_wrap=True)
     if any(reason.kind == "code" for stage in plan.stages for reason in stage.reasons):
         names = ", ".join(f"{name} ({why})" for name, why in not_hashed.items())
@@ -76,54 +114,10 @@ def _cells(stage: StagePlan) -> tuple[Text | str, ...]:
     return (
         Text(stage.state, style=STATE_STYLES[stage.state]),
         stage.name,
-        Text("\n".join(_reason_lines(stage.reasons))),
+        Text("\n".join(reason_lines(stage.reasons))),
         "-" if stage.estimated_seconds is None else duration(stage.estimated_seconds),
         "gpu" if stage.gpu else "cpu",
     )
-
-
-def _reason_lines(reasons: list[Reason]) -> list[str]:
-    if all(r.kind in ("missing", "upstream") for r in reasons) and _never_ran(reasons):
-        return ["never ran"]
-    waits = [reason.what for reason in reasons if reason.kind == "upstream"]
-    lines = [_reason_line(reason) for reason in reasons if reason.kind != "upstream"]
-    if len(lines) > REASONS_SHOWN:
-        more = len(lines) - REASONS_SHOWN
-        lines = [*lines[:REASONS_SHOWN], f"and {more} more (--json lists all)"]
-    return [*lines, f"after {', '.join(waits)}"] if waits else lines
-
-
-def _never_ran(reasons: list[Reason]) -> bool:
-    missing = [reason for reason in reasons if reason.kind == "missing"]
-    return bool(missing) and all(reason.old is None for reason in missing)
-
-
-def _reason_line(reason: Reason) -> str:
-    if reason.kind == "param":
-        return f"{reason.what}: {_value(reason.old)} → {_value(reason.new)}"
-    if reason.kind == "command":
-        return f"command: {_value(reason.old)} → {_value(reason.new)}"
-    if reason.kind == "missing":
-        return f"{_missing(reason)}: {reason.what}"
-    return f"{reason.kind} {reason.what}: {_hash(reason.old)} → {_hash(reason.new)}"
-
-
-def _missing(reason: Reason) -> str:
-    if reason.old is None:
-        return "never made"
-    if reason.new is None:
-        return "deleted"
-    changed = len(str(reason.new)) >= len(str(reason.old))
-    return "changed on disk" if changed else str(reason.new)
-
-
-def _value(value: Any) -> str:
-    text = "(not set)" if value is None else str(value)
-    return text if len(text) <= VALUE_WIDTH else f"{text[: VALUE_WIDTH - 1]}…"
-
-
-def _hash(value: str | None) -> str:
-    return "(none)" if value is None else str(value)[:HASH_WIDTH]
 
 
 def _summary(plan: Plan, targets: tuple[str, ...]) -> list[str]:
@@ -159,8 +153,27 @@ def duration(seconds: float) -> str:
 
 def _leftover_lines(plan: Plan) -> list[str]:
     found = {"records in dvc.lock": plan.leftovers.lock, "folders": plan.leftovers.data}
-    return [
-        f"Left over from rows that are gone: {what} {', '.join(names)}"
+    lines = [
+        f"Left over from rows that are gone: {what} {_some(names)}"
         for what, names in found.items()
         if names
     ]
+    return [*lines, "To remove them: downstream clean"] if lines else []
+
+
+def _library_lines(plan: Plan) -> list[str]:
+    made: dict[str, list[str]] = {}
+    for name, changes in plan.libraries.items():
+        told = (
+            f"{library} {one.old or '-'} → {one.new or '-'}" for library, one in changes.items()
+        )
+        made.setdefault(", ".join(told), []).append(name)
+    return [
+        f"Made with other library versions (no reason to run): {_some(names)}: {changes}"
+        for changes, names in made.items()
+    ]
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - NAMES_SHOWN
+    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")

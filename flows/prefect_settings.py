@@ -19,6 +19,8 @@ def prepare_prefect(debug: bool) -> None:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        # A server that is gone is then given up after 14 s a call instead of 62.
+        "PREFECT_CLIENT_MAX_RETRIES": "3",
         # Our lines are on the terminal already; Prefect's own go to its server and its pages.
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if debug else QUIET,
     }

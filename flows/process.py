@@ -10,13 +10,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tasks.errors import StageFailed
+from tasks.workspace.failure import forget_failure, may_pass
 
 LAST_LINES_KEPT = 20
 NICENESS = 10
+TERMINATED = (-signal.SIGTERM, 128 + signal.SIGTERM)
+"""Exit codes after SIGTERM, of the process itself and as a shell tells it."""
 
 
 class RunStoppedError(Exception):
     """A stage was ended because the whole run was."""
+
+
+class MayPassError(StageFailed):
+    """A failure that may go away by itself, so that the same stage is worth another try."""
 
 
 class Processes:
@@ -46,8 +53,10 @@ class Processes:
 
         Raises:
             StageFailed: it ended with an error; the message ends with its last line.
+            MayPassError: the error may go away by itself (a network, a machine taken back).
             RunStoppedError: ``stop`` was called.
         """
+        forget_failure(name)
         lines = command if isinstance(command, list) else command.splitlines()
         for line in lines:
             nice = ["nice", "-n", str(NICENESS)] if niced else []
@@ -86,6 +95,8 @@ class Processes:
             self._running.discard(process)
         if self.stopping:
             raise RunStoppedError
+        if code in TERMINATED or (code != 0 and may_pass(name)):
+            raise MayPassError(f"{name} failed: {_reason(code, list(last))}")
         if code != 0:
             raise StageFailed(f"{name} failed: {_reason(code, list(last))}")
 

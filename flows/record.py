@@ -8,22 +8,32 @@ recorded, a read-write lock on a stage's files while it runs.
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from flows.dvc_stage import hash_now, hold_files, require_inputs, restore_outputs, save_result
+from filelock import FileLock, Timeout
+
+from flows.dvc_stage import (
+    costs_nothing,
+    hash_now,
+    hold_files,
+    require_inputs,
+    restore_outputs,
+    save_result,
+)
 from flows.graph import Graph, load_graph, stage_name
+from flows.lockfile import LOCK, LockFile, Stamp, fault_of_lock, mend_rwlock, rebuild, stamp
+from flows.params_once import ParamsOnce
 from tasks.contracts import paths
-from tasks.errors import ChangedWhileRunning, StageFailed
+from tasks.errors import BadSettings, ChangedWhileRunning, StageFailed
 from tasks.progress import say
-from tasks.workspace.stage_hash import stage_hash
+from tasks.workspace import finished
+from tasks.workspace.stage_hash import recorded_hash, stage_hash
 
 POLL_SECONDS = 0.5
-LOCK = Path("dvc.lock")
 READ_BY_DVC = (Path("dvc.yaml"), paths.PARAMS, LOCK)
-Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -42,11 +52,18 @@ class Recorder:
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
+        self._params = ParamsOnce()
+        self._lock_file = LockFile()
         self._seen = _stamps()
-        self.graph: Graph = load_graph()
+        self.graph: Graph = _load_whole(held=False)
+        self._params.serve(self.graph.stages.values())
         self._lock = self.graph.repo.lock
+        with self._lock:
+            mend_rwlock(Path(self.graph.repo.tmp_dir))
 
-    def begin(self, name: str, force: bool = False) -> Job | Literal["restored", "fresh"]:
+    def begin(
+        self, name: str, force: bool = False, run: bool = True
+    ) -> Job | Literal["restored", "fresh", "left"]:
         """Decide what becomes of a stage now that everything upstream of it is done.
 
         Waits while another process holds the stage's files.
@@ -54,9 +71,10 @@ class Recorder:
         Args:
             name: the stage.
             force: run it even if it is fresh or its result is in the run cache.
+            run: whether it may run; otherwise it is left as it is, unless its result is there.
 
         Returns:
-            What is to run; or that the stage is fresh, or has been restored and recorded.
+            What is to run; or that the stage is fresh, has been restored and recorded, or is left.
         """
         from dvc.lock import LockError
 
@@ -64,14 +82,16 @@ class Recorder:
         while True:
             try:
                 with self._locked(name) as stage:
-                    return self._begin(stage, force)
+                    return self._begin(stage, force, run)
             except LockError as held:
                 if not told:
                     say(f"{name} waits: {' '.join(str(held).splitlines()[:2])}")
                     told = True
                 time.sleep(POLL_SECONDS)
 
-    def _begin(self, stage: Any, force: bool) -> Job | Literal["restored", "fresh"]:
+    def _begin(
+        self, stage: Any, force: bool, run: bool
+    ) -> Job | Literal["restored", "fresh", "left"]:
         require_inputs(stage)
         if not force and not stage.changed():
             return "fresh"
@@ -79,6 +99,8 @@ class Recorder:
             # A file that was `dvc add`ed and then edited: DVC takes it as it is now.
             self._save(stage)
             return "fresh"
+        if not run and (force or not costs_nothing(stage)):
+            return "left"
         stage.remove_outs(ignore_remove=False)
         if not force and restore_outputs(stage):
             stage.save_deps()
@@ -88,6 +110,13 @@ class Recorder:
         name, environment = stage_name(stage), {"DVC_ROOT": stage.repo.root_dir}
         environment["DVC_STAGE"] = name
         return Job(name, stage.cmd, environment, stage_hash(stage), hold_files(stage))
+
+    def sweep(self) -> None:
+        """Remove kept results and checkpoints that ``dvc.lock`` has meanwhile (``dvc repro``)."""
+        for name in finished.names():
+            stage = self.graph.stages.get(name)
+            with suppress(Timeout), FileLock(finished.work_lock(name), timeout=0):
+                finished.sweep(name, recorded_hash(stage) if stage else None)
 
     def end(self, job: Job, succeeded: bool) -> None:
         """Record what a stage has made, if nothing it read has changed since ``begin``.
@@ -134,8 +163,9 @@ class Recorder:
     def _current(self, name: str) -> Any:
         stamps = _stamps()
         if stamps != self._seen:
-            self.graph = load_graph()
+            self.graph = _load_whole(held=True)
             self.graph.repo.lock = self._lock
+            self._params.serve(self.graph.stages.values())
             self._seen = stamps
         if name not in self.graph.stages:
             raise ChangedWhileRunning(
@@ -149,17 +179,33 @@ class Recorder:
 
     def _save(self, stage: Any) -> None:
         save_result(stage)
+        if stage.cmd:
+            self._lock_file.record(stage)
+            finished.discard(stage_name(stage), stage_hash(stage))
+        else:
+            stage.dump()
         if self._seen:
-            self._seen[LOCK] = _stamp(LOCK)
+            self._seen[LOCK] = stamp(LOCK)
+
+
+def _load_whole(held: bool) -> Graph:
+    """Read the pipeline; a torn ``dvc.lock`` is rebuilt first.
+
+    Args:
+        held: DVC's repository lock is held already. DVC writes its lock file in place, so that it
+            looks torn while it is being written.
+    """
+    from dvc.repo import Repo
+
+    try:
+        return load_graph()
+    except BadSettings:
+        if fault_of_lock() is None:
+            raise
+        with nullcontext() if held else Repo(_wait_for_lock=True).lock:
+            rebuild()
+        return load_graph()
 
 
 def _stamps() -> dict[Path, Stamp]:
-    return {path: _stamp(path) for path in READ_BY_DVC}
-
-
-def _stamp(path: Path) -> Stamp:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return (0, 0, 0)
-    return (status.st_mtime_ns, status.st_size, status.st_ino)
+    return {path: stamp(path) for path in READ_BY_DVC}

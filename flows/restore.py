@@ -4,47 +4,66 @@ import os
 from pathlib import Path
 from typing import Any
 
-from flows.forecast import Forecast, nothing
-from tasks.workspace.stage_hash import stage_hash
+from flows.contents import Content, is_cached
+from flows.declared import Record, Stage
+from tasks.workspace.stage_hash import entry_hash
+
+
+def recorded_outputs(repo: Any, stage: Stage, record: Record) -> dict[str, Content]:
+    """Return the outputs that ``dvc.lock`` names, if DVC's cache has all of them."""
+    if any(not out.cached or not record.outputs.get(out.path) for out in stage.outputs):
+        return {}
+    found = {out.path: Content(record.outputs[out.path]) for out in stage.outputs}
+    return found if _all_cached(repo, found) else {}
 
 
 def restorable_outputs(
-    stage: Any, forecast: Forecast, params: dict[str, dict[str, Any]], unchanged: bool
-) -> list[Any]:
+    repo: Any,
+    stage: Stage,
+    inputs: dict[str, Content],
+    params: dict[str, dict[str, Any]],
+) -> dict[str, Content]:
     """Return the outputs that DVC would restore instead of running the stage.
 
-    The hashes of the stage's dependencies are set to the predicted ones.
-
     Args:
-        stage: a DVC stage; all its dependencies' contents are known.
-        forecast: where they are known.
+        repo: the DVC repository.
+        stage: a stage.
+        inputs: what its dependencies will hold, by path; all of it is known.
         params: the present values of its parameters, by file.
-        unchanged: nothing but the outputs differs from ``dvc.lock``.
 
     Returns:
-        DVC outputs whose files are all in the cache; none if the stage has to run.
+        What each output will hold; nothing if the stage has to run.
     """
-    if unchanged and all(out.hash_info for out in stage.outs):
-        return stage.outs if stage.outs_cached() else []
-    _set_predicted(stage, forecast, params)
-    if any(out.persist for out in stage.outs) or not all(dep.hash_info for dep in stage.deps):
-        return []
-    entry = _newest_entry(stage.repo.stage_cache, stage_hash(stage))
+    if any(out.persistent for out in stage.outputs):
+        return {}
+    if not stage.outputs or not inputs or not all(content.md5 for content in inputs.values()):
+        return {}
+    entry = _newest_entry(repo.stage_cache, planned_hash(stage, inputs, params))
     if entry is None:
-        return []
-    restored = stage.repo.stage_cache._create_stage(entry, wdir=stage.wdir)
-    return restored.outs if restored.outs_cached() else []
+        return {}
+    found = {out["path"]: Content(out["md5"]) for out in entry["outs"]}
+    return found if _all_cached(repo, found) else {}
 
 
-def _set_predicted(stage: Any, forecast: Forecast, params: dict[str, dict[str, Any]]) -> None:
-    from dvc.dependency import ParamsDependency
-    from dvc_data.hashfile.hash_info import HashInfo
+def planned_hash(
+    stage: Stage, inputs: dict[str, Content], params: dict[str, dict[str, Any]]
+) -> str:
+    """Return the stage hash (DVC's run-cache key) for inputs that need not lie on disk yet."""
+    entry: dict[str, Any] = {"cmd": stage.cmd}
+    entry["deps"] = [_dependency(path, content) for path, content in sorted(inputs.items())]
+    if params:
+        entry["params"] = params
+    entry["outs"] = [{"path": path} for path in sorted(out.path for out in stage.outputs)]
+    return entry_hash(entry)
 
-    for dependency in stage.deps:
-        if isinstance(dependency, ParamsDependency):
-            dependency.hash_info = HashInfo("params", params[dependency.def_path])
-            continue
-        dependency.hash_info, dependency.meta = forecast.content(dependency) or nothing()
+
+def _dependency(path: str, content: Content) -> dict[str, Any]:
+    entry: dict[str, Any] = {"path": path, "hash": "md5", "md5": content.md5}
+    return {**entry, "isexec": True} if content.executable else entry
+
+
+def _all_cached(repo: Any, outputs: dict[str, Content]) -> bool:
+    return all(is_cached(repo, content.md5) for content in outputs.values() if content.md5)
 
 
 def _newest_entry(stage_cache: Any, key: str) -> dict[str, Any] | None:

@@ -91,8 +91,14 @@ def _table(rows: list[dict[str, Any]]) -> Table:
 
 def _what_was_done(session: Session, seconds: float) -> str:
     counts = Counter(session.outcomes.values())
-    fresh = len(session.plan.stages) - counts["ran"] - counts["restored"]
+    left, waiting = session.left, session.not_reached
+    fresh = len(session.plan.stages) - counts["ran"] - counts["restored"] - len(left + waiting)
     done = f"{counts['ran']} ran, {counts['restored']} restored, {fresh} fresh"
     if not session.stages:
         return f"\nNothing to do. Stages: {done}."
-    return f"\nStages: {done}; in {duration(seconds)}."
+    lines = [f"\nStages: {done}; in {duration(seconds)}."]
+    if left:
+        lines.append(f"Left, since they need a GPU: {', '.join(left)}")
+    if waiting:
+        lines.append(f"These wait on them: {', '.join(waiting)}")
+    return "\n".join(lines)

@@ -17,6 +17,8 @@ row         collect, clean              its position there, counted from 1
 Files are written with fixed row groups and no timestamps, so that equal records give equal bytes.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -29,29 +31,38 @@ from tasks.errors import BadInput
 Modality = Literal["text", "image"]
 ROWS_PER_GROUP = 10_000
 
-_CONTENT = {"text": pa.field("text", pa.string()), "image": pa.field("image", pa.binary())}
-_ID = pa.field("id", pa.string())
-_LABEL = pa.field("label", pa.string())
-_ORIGIN = [
-    pa.field("split", pa.string()),
-    pa.field("source", pa.string()),
-    pa.field("row", pa.int64()),
-]
-
 
 def collected_schema(modality: Modality) -> pa.Schema:
     """Return the columns of ``data/collect/<corpus>/records.parquet``."""
-    return pa.schema([_CONTENT[modality], _LABEL, *_ORIGIN])
+    return pa.schema([_content(modality), _label(), *_origin()])
 
 
 def cleaned_schema(modality: Modality) -> pa.Schema:
     """Return the columns of ``data/clean/<corpus>/records.parquet``."""
-    return pa.schema([_ID, _CONTENT[modality], _LABEL, *_ORIGIN])
+    return pa.schema([_id(), _content(modality), _label(), *_origin()])
 
 
 def split_schema(modality: Modality) -> pa.Schema:
     """Return the columns of ``data/split/<corpus>/{train,validation,test}.parquet``."""
-    return pa.schema([_ID, _CONTENT[modality], _LABEL])
+    return pa.schema([_id(), _content(modality), _label()])
+
+
+# Functions, not constants: nothing of Arrow is loaded for those who only import this module.
+def _content(modality: Modality) -> pa.Field:
+    return pa.field(modality, pa.string() if modality == "text" else pa.binary())
+
+
+def _id() -> pa.Field:
+    return pa.field("id", pa.string())
+
+
+def _label() -> pa.Field:
+    return pa.field("label", pa.string())
+
+
+def _origin() -> list[pa.Field]:
+    columns = {"split": pa.string(), "source": pa.string(), "row": pa.int64()}
+    return [pa.field(name, kind) for name, kind in columns.items()]
 
 
 def modality_of(schema: pa.Schema) -> Modality:

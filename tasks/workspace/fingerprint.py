@@ -3,19 +3,23 @@
 One line with the row's resolved settings (defaults included), then one line a module that the row
 can reach: its name and the hash of its syntax tree, without comments, docstrings, formatting and
 error texts. A registry is followed only into the entries that the row names, so a change in one
-architecture leaves the rows of the others fresh.
+architecture leaves the rows of the others fresh. Last, one line a file or folder that the row reads
+and ``dvc.yaml`` does not know of: a checkpoint to start from, or its pin.
 """
 
 import ast
 import hashlib
 import importlib
 import json
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from tasks.contracts import files
 from tasks.contracts.params import STAGES, TABLES, row_of
 from tasks.contracts.settings import Settings
+from tasks.workspace.module_hashes import ModuleHashes
 
 # The one list of modules that are not hashed, and why; a name covers what lies below it.
 NOT_HASHED = {
@@ -31,6 +35,10 @@ NOT_HASHED = {
 }
 
 
+SETTINGS_LINE = "settings"
+"""What the line with the resolved settings starts with; no module has that name."""
+
+
 def fingerprints(params: dict[str, Any], root: Path) -> dict[str, str]:
     """Return the fingerprint of every ``stage@row`` of ``params.yaml``.
 
@@ -39,11 +47,13 @@ def fingerprints(params: dict[str, Any], root: Path) -> dict[str, str]:
         root: the repository's root.
     """
     graph = _Code(root)
-    return {
+    found = {
         f"{stage}@{row}": _fingerprint(graph, params, stage, row)
         for stage in STAGES
         for row in params[TABLES[stage]]
     }
+    graph.remember()
+    return found
 
 
 def fingerprint(params: dict[str, Any], stage: str, row: str, root: Path) -> str:
@@ -59,15 +69,28 @@ def _fingerprint(code: "_Code", params: dict[str, Any], stage: str, row: str) ->
         pretrain = stage_settings(params, "pretrain", backbone)
         roots += [name for name in pretrain.modules() if name.startswith("tasks.models.")]
     resolved = json.dumps(settings.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
-    modules = code.reachable(roots)
-    return "\n".join([f"settings {resolved}", *(f"{m} {code.hash_of(m)}" for m in modules), ""])
+    read = (f"{_one_word(path)} {code.content_of(path)}\n" for path in settings.reads(row))
+    return f"{SETTINGS_LINE} {resolved}\n{code.lines(tuple(roots))}{''.join(read)}"
+
+
+def _one_word(path: Path) -> str:
+    return path.as_posix().replace(" ", "%20")
 
 
 def stage_settings(params: dict[str, Any], stage: str, row: str) -> Any:
     """Return the checked settings of one ``stage@row``, defaults filled in."""
-    schema: type[Settings] = importlib.import_module(f"tasks.{stage}.settings").Settings
     table = TABLES[stage]
-    return schema.parse(row_of(params, table, row).get(stage), f"{table}.{row}.{stage}")
+    raw = row_of(params, table, row).get(stage)
+    # One row's settings are asked for several times, and checking them is most of what it costs.
+    key = (stage, repr(raw))
+    if key not in _CHECKED:
+        schema: type[Settings] = importlib.import_module(f"tasks.{stage}.settings").Settings
+        _CHECKED[key] = schema.parse(raw, f"{table}.{row}.{stage}")
+    return _CHECKED[key]
+
+
+_CHECKED: dict[tuple[str, str], Any] = {}
+"""Settings that passed, which are frozen, by stage and the text of what was checked."""
 
 
 class _Code:
@@ -79,8 +102,17 @@ class _Code:
         self._root = root
         self._graph = grimp.build_graph("tasks", cache_dir=None, exclude_type_checking_imports=True)
         self._hashes: dict[str, str] = {}
+        self._remembered = ModuleHashes(hash_of_source, Path(__file__))
+        self._lines: dict[tuple[str, ...], str] = {}
 
-    def reachable(self, roots: list[str]) -> list[str]:
+    def lines(self, roots: tuple[str, ...]) -> str:
+        """Return a line for each module that the roots reach; many rows share their roots."""
+        if roots not in self._lines:
+            found = (f"{module} {self.hash_of(module)}\n" for module in self.reachable(roots))
+            self._lines[roots] = "".join(found)
+        return self._lines[roots]
+
+    def reachable(self, roots: Iterable[str]) -> list[str]:
         """Return the hashed modules that the roots import, directly or not, sorted."""
         found: set[str] = set()
         waiting = list(roots)
@@ -97,10 +129,26 @@ class _Code:
     def hash_of(self, module: str) -> str:
         """Return the hash of a module's normalised syntax tree."""
         if module not in self._hashes:
-            path = self._root.joinpath(*module.split("."))
-            source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-            self._hashes[module] = hash_of_source(source.read_text(encoding="utf-8"))
+            source = module_source(self._root, module).read_text(encoding="utf-8")
+            self._hashes[module] = self._remembered.of(source)
         return self._hashes[module]
+
+    def content_of(self, path: Path) -> str:
+        """Return the hash of a file or folder, or that there is none."""
+        found = self._root / path
+        if found.is_dir():
+            return files.sha256_of_folder(found)
+        return files.sha256(found) if found.is_file() else "missing"
+
+    def remember(self) -> None:
+        """Keep the hashes for the next process."""
+        self._remembered.remember()
+
+
+def module_source(root: Path, module: str) -> Path:
+    """Return the file that a module lies in."""
+    path = root.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def not_hashed(module: str) -> bool:

@@ -2,7 +2,8 @@
 
 It dies with its parent, holds the lock on its work folder, reads its settings, input hashes and
 code fingerprint, lets the stage write into a staging folder, and moves the result into ``data/``
-only if nothing it read has changed meanwhile (design: "nothing changes under a run").
+only if nothing it read has changed meanwhile (design: "nothing changes under a run"). A result of
+the same inputs that was finished and never recorded is taken over instead of made again.
 """
 
 import os
@@ -22,11 +23,18 @@ from tasks.contracts.params import TABLES, read_params, row_of
 from tasks.contracts.settings import Settings
 from tasks.errors import BadSettings, ChangedWhileRunning, DownstreamError, StageFailed
 from tasks.parent import die_with_parent
+from tasks.progress import say
+from tasks.workspace import finished
+from tasks.workspace.definitions import keep_definitions
 from tasks.workspace.devices import device_lease
+from tasks.workspace.failure import tell_failure
 from tasks.workspace.fingerprint import fingerprint
+from tasks.workspace.libraries import keep_versions
 from tasks.workspace.stage_hash import Inputs, read_inputs
 
 LOCK_TIMEOUT_SECONDS = 30
+RUNS = paths.STATE / "runs"
+"""The MLflow run of each stage, for links to it."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +74,18 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
     """
     die_with_parent()
     row = _row_argument(stage)
-    with exit_code(), ExitStack() as held:
-        held.enter_context(_work_lock(f"{stage}@{row}"))
+    name = f"{stage}@{row}"
+    with exit_code(name), ExitStack() as held:
+        held.enter_context(_work_lock(name))
         run = _prepare(stage, row, settings_type)
-        inputs, code = read_inputs(run.name), _current_code(stage, row)
-        run = replace(run, checkpoints=run.checkpoints / inputs.stage_hash)
+        held.callback(shutil.rmtree, run.output, ignore_errors=True)
+        inputs, code = read_inputs(name), _current_code(stage, row)
+        run = replace(run, checkpoints=finished.checkpoint_folder(name, inputs.stage_hash))
+        finished.sweep(name, inputs.recorded, inputs.stage_hash)
+        if _taken_over(run, inputs, code):
+            sys.exit(0)
         if inputs.needs_device:
             held.enter_context(device_lease())
-        held.callback(shutil.rmtree, run.output, ignore_errors=True)
         started = time.monotonic()
         try:
             yield run
@@ -81,19 +93,28 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
             # A file edited while it is read may look broken: the edit is then the thing to tell.
             _check_unchanged(run, inputs, code)
             raise
+        seconds = round(time.monotonic() - started, 3)
         files.write_json(run.output / "settings.json", _resolved(run))
         _check_unchanged(run, inputs, code)
-        files.replace_folder(run.output, paths.stage_output(stage, row))
-        _keep_duration(run.name, time.monotonic() - started)
-        _record(run, inputs, code)
+        keep_versions(name, inputs.stage_hash)
+        keep_definitions(code, Path.cwd())
+        kept = {"metrics": run.metrics, "seconds": seconds}
+        finished.keep(name, inputs.stage_hash, run.output, kept)
+        _hand_over(run, inputs, code, seconds)
 
 
 @contextmanager
-def exit_code() -> Iterator[None]:
-    """Turn a user's mistake into one or two lines on stderr and exit code 1."""
+def exit_code(name: str | None = None) -> Iterator[None]:
+    """Turn a user's mistake into one or two lines on stderr and exit code 1.
+
+    Args:
+        name: ``<stage>@<row>``, of which the flow is told what kind of error it was.
+    """
     try:
         yield
     except (DownstreamError, OSError) as error:
+        if name:
+            tell_failure(name, error)
         if os.environ.get("DOWNSTREAM_DEBUG"):
             raise
         sys.exit(f"error: {error}")
@@ -126,14 +147,14 @@ def _prepare(stage: str, row: str, settings_type: type[Settings]) -> StageRun:
         seed=seed,
         settings=settings_type.parse(values[stage], f"{table}.{row}.{stage}"),
         output=output,
-        checkpoints=paths.STATE / "checkpoints" / f"{stage}@{row}",
+        checkpoints=finished.CHECKPOINTS / f"{stage}@{row}",
         references={key: values[key] for key in ("corpus", "backbone") if key in values},
     )
 
 
 @contextmanager
 def _work_lock(name: str) -> Iterator[None]:
-    lock = paths.STATE / "locks" / f"{name}.lock"
+    lock = finished.work_lock(name)
     lock.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(lock, timeout=LOCK_TIMEOUT_SECONDS):
@@ -179,8 +200,21 @@ def _resolved(run: StageRun) -> dict[str, Any]:
     return {"row": run.row, "seed": run.seed, **run.references, "settings": settings}
 
 
-def _keep_duration(name: str, seconds: float) -> None:
-    files.write_json(paths.STATE / "durations" / f"{name}.json", {"seconds": round(seconds, 3)})
+def _taken_over(run: StageRun, inputs: Inputs, code: str) -> bool:
+    kept = finished.take(run.name, inputs.stage_hash, run.output)
+    if kept is None:
+        return False
+    run.metrics.update(kept["metrics"])
+    _hand_over(run, inputs, code, kept["seconds"])
+    say(f"{run.name}: taken over from a run that ended before it was recorded; not run again")
+    return True
+
+
+def _hand_over(run: StageRun, inputs: Inputs, code: str, seconds: float) -> None:
+    stage, row = run.name.split("@")
+    files.replace_folder(run.output, paths.stage_output(stage, row))
+    files.write_json(paths.STATE / "durations" / f"{run.name}.json", {"seconds": seconds})
+    _record(run, inputs, code)
 
 
 def _record(run: StageRun, inputs: Inputs, code: str) -> None:
@@ -189,7 +223,7 @@ def _record(run: StageRun, inputs: Inputs, code: str) -> None:
     from tasks.tracking.runs import record_run
 
     stage, row = run.name.split("@")
-    record_run(
+    run_id = record_run(
         stage=stage,
         row=row,
         stage_hash=inputs.stage_hash,
@@ -198,3 +232,4 @@ def _record(run: StageRun, inputs: Inputs, code: str) -> None:
         tags={"downstream.code": files.sha256_of_text(code)},
         artifacts=[],
     )
+    files.write_json(RUNS / f"{run.name}.json", {"run_id": run_id, "stage_hash": inputs.stage_hash})

@@ -4,10 +4,13 @@ It covers the command, the tracked parameters and the content of every dependenc
 fingerprint is one of them). Stage, plan, flow and tracking all use this one.
 """
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from tasks.errors import BadSettings
+
+WRITTEN_TRIES, WRITTEN_SECONDS = 10, 0.2
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,8 @@ class Inputs:
     """Tracked parameters by key path."""
     files: dict[str, str]
     """Content hash (md5, as in ``dvc.lock``) by path."""
+    recorded: str | None = None
+    """The stage hash that ``dvc.lock`` and DVC's cache have a result for, if any."""
 
     def differences(self, later: "Inputs") -> list[str]:
         """Name the parameters and files that differ between two moments."""
@@ -33,11 +38,28 @@ def stage_hash(stage: Any) -> str:
 
     DVC's own function asserts that every dependency lies on disk already; a forecast does not.
     """
-    from dvc.stage.cache import _get_cache_hash
     from dvc.stage.serialize import to_single_stage_lockfile
 
-    key: str = _get_cache_hash(to_single_stage_lockfile(stage), key=True)
+    return entry_hash(to_single_stage_lockfile(stage))
+
+
+def entry_hash(entry: dict[str, Any]) -> str:
+    """Return DVC's run-cache key for an entry of ``dvc.lock``; of its outputs the paths count."""
+    from dvc.stage.cache import _get_cache_hash
+
+    key: str = _get_cache_hash(entry, key=True)
     return key
+
+
+def recorded_hash(stage: Any) -> str | None:
+    """Return the stage hash of the result that ``dvc.lock`` and DVC's cache have of a stage.
+
+    Args:
+        stage: a DVC stage as it was loaded, with the hashes of ``dvc.lock``.
+    """
+    if stage.cmd_changed or not all(item.hash_info for item in [*stage.deps, *stage.outs]):
+        return None
+    return stage_hash(stage) if stage.outs_cached() else None
 
 
 def read_inputs(name: str) -> Inputs:
@@ -55,7 +77,8 @@ def read_inputs(name: str) -> Inputs:
 
     try:
         with Repo() as repo:
-            stage = repo.stage.load_one(name=name)
+            stage = _load(repo, name)
+            recorded = recorded_hash(stage)
             stage.save_deps()
             entry = to_single_stage_lockfile(stage)
             return Inputs(
@@ -67,6 +90,20 @@ def read_inputs(name: str) -> Inputs:
                     for key, value in values.items()
                 },
                 files={dep["path"]: dep["md5"] for dep in entry.get("deps", [])},
+                recorded=recorded,
             )
     except DvcException as error:
         raise BadSettings(f"{name}: {error}; `downstream plan` shows the whole pipeline") from error
+
+
+def _load(repo: Any, name: str) -> Any:
+    """Load a stage; wait for a ``dvc.lock`` that DVC is just writing (it does so in place)."""
+    from dvc.utils.strictyaml import YAMLSyntaxError, YAMLValidationError
+
+    for _ in range(WRITTEN_TRIES):
+        try:
+            return repo.stage.load_one(name=name)
+        except (YAMLSyntaxError, YAMLValidationError):
+            time.sleep(WRITTEN_SECONDS)
+            repo._reset()
+    return repo.stage.load_one(name=name)

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import requests
 
 from tests.flows.pipeline import Pipeline
+from tests.flows.stage_pipeline import StagePipeline
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,9 +53,35 @@ def installed(pipeline: Pipeline) -> Pipeline:
 
 
 @pytest.fixture(scope="session")
+def reproduced_stages(tmp_path_factory: pytest.TempPathFactory) -> StagePipeline:
+    """A workspace with real stage processes after ``dvc repro``; only to be copied."""
+    pipeline = StagePipeline(tmp_path_factory.mktemp("stages"))
+    pipeline.repro()
+    pipeline.events()
+    return pipeline
+
+
+@pytest.fixture
+def staged(
+    tmp_path: Path, reproduced_stages: StagePipeline, monkeypatch: pytest.MonkeyPatch
+) -> StagePipeline:
+    """A workspace with real stage processes in which everything is fresh."""
+    monkeypatch.chdir(tmp_path)
+    copy = reproduced_stages.copy_to(tmp_path)
+    assert isinstance(copy, StagePipeline)
+    return copy
+
+
+@pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Prefect server, one for all tests; its API's address."""
-    home = tmp_path_factory.mktemp("prefect")
+    with prefect_server(tmp_path_factory.mktemp("prefect")) as (address, _):
+        yield address
+
+
+@contextmanager
+def prefect_server(home: Path) -> "Iterator[tuple[str, subprocess.Popen[bytes]]]":
+    """Start a real Prefect server; give its API's address and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -68,7 +96,7 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     try:
         _wait_for(f"{address}/health", server)
-        yield address
+        yield address, server
     finally:
         server.terminate()
         server.wait()

@@ -10,11 +10,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
-from flows.graph import load_graph
+from flows.declared import load_pipeline
 from flows.plan import Plan, make_plan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -202,7 +202,7 @@ class Pipeline:
 
     def plan(self, *targets: str) -> Plan:
         """Return the plan for the workspace as it is now."""
-        graph = load_graph()
+        graph = load_pipeline()
         return make_plan(graph, self.codes(), graph.select(targets))
 
     def repro(self, *arguments: str) -> None:
@@ -241,10 +241,10 @@ class Pipeline:
         """Return the planned state of every stage that is not fresh."""
         return {stage.name: stage.state for stage in self.plan().unfresh}
 
-    def copy_to(self, target: Path) -> "Pipeline":
+    def copy_to(self, target: Path) -> Self:
         """Return a copy of the workspace, its DVC cache included."""
         shutil.copytree(self.root, target, symlinks=True, dirs_exist_ok=True)
-        copy = Pipeline.__new__(Pipeline)
+        copy = type(self).__new__(type(self))
         copy.root = target
         return copy
 
@@ -267,7 +267,8 @@ class Pipeline:
 
         Args:
             arguments: the command line.
-            api: the Prefect server to use; none for commands that need none.
+            api: the Prefect server to use; none for commands that need none, an empty one for a
+                temporary server.
         """
         with self.start_downstream(*arguments, api=api) as process:
             out, err = process.communicate(timeout=120)
@@ -277,7 +278,9 @@ class Pipeline:
         """Start our own command line in the workspace."""
         environment = {**os.environ, "PREFECT_HOME": str(self.root / ".prefect")}
         # A command that starts a server all the same fails at once.
-        environment["PREFECT_API_URL"] = api or "http://127.0.0.1:9/api"
+        environment["PREFECT_API_URL"] = "http://127.0.0.1:9/api" if api is None else api
+        if api == "":
+            del environment["PREFECT_API_URL"]
         return subprocess.Popen(
             [sys.executable, "-m", "flows", *arguments],
             cwd=self.root,

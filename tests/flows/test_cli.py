@@ -33,6 +33,7 @@ def test_plan_json_prints_one_object_and_nothing_else(installed: Pipeline) -> No
         ],
         "estimated_gpu_seconds": 81.2,
         "leftovers": {"lock": [], "data": []},
+        "libraries": {},
     }
 
 
@@ -51,6 +52,39 @@ def test_a_plan_for_people_has_reasons_counts_and_the_next_command(installed: Pi
     assert "1 stale (will run), 1 waiting (may run: something upstream is stale), 6 fresh" in out
     assert out.rstrip().endswith("To run it: downstream run")
     assert "split@a" not in out
+
+
+def test_a_plan_as_a_flowchart_and_of_what_depends_on_a_stage(installed: Pipeline) -> None:
+    installed.change("models.m.finetune.rate", 0.7)
+    done = installed.downstream("plan", "--graph", "--downstream", "finetune@m")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[:4] == [
+        "flowchart LR",
+        '  s_finetune__m["finetune@m<br/>stale"]:::stale',
+        '  s_evaluate__m["evaluate@m<br/>waiting"]:::waiting',
+        "  s_finetune__m --> s_evaluate__m",
+    ]
+    out = installed.downstream("plan", "--downstream", "finetune@m").stdout
+    assert out.rstrip().endswith("To run it: downstream run evaluate@m")
+
+
+def test_accept_clean_and_data_show_work_from_the_command_line(installed: Pipeline) -> None:
+    installed.write("modules/finetune.py", "finetune = 2\n")
+    done = installed.downstream("accept", "finetune", "--reason", "only a new name")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "finetune@m: accepted under new code (modules.finetune)" in done.stderr
+    assert installed.downstream("plan", "--check").returncode == 0
+    params = installed.params()
+    del params["models"]["n"]
+    installed.write_params(params)
+    assert "data/finetune/n" in installed.downstream("clean", "--dry-run").stdout
+    assert (installed.root / "data/finetune/n").exists()
+    assert "Removed: 2 records, 2 files and folders" in installed.downstream("clean").stdout
+    assert not (installed.root / "data/finetune/n").exists()
+    assert installed.downstream("clean").stdout == "Nothing to remove.\n"
+    shown = installed.downstream("data", "show", "b", "--part", "train")
+    assert shown.returncode == 1
+    assert shown.stderr.startswith("error: data/split/b/train.parquet cannot be read (")
 
 
 def test_a_second_run_starts_nothing_and_no_server(installed: Pipeline) -> None:
@@ -74,6 +108,13 @@ def test_a_change_that_reaches_only_the_fingerprints_is_recorded_without_a_serve
     ("arguments", "message"),
     [
         (["plan", "evalute"], "error: no stage 'evalute' in dvc.yaml; allowed: "),
+        (["plan", "--downstream", "clean@c"], "error: clean has no row 'c'; allowed: a, b"),
+        (["plan", "clean", "--downstream", "clean"], "error: --downstream: it takes the place of"),
+        (["plan", "--json", "--graph"], "error: --json and --graph: both print on stdout"),
+        (["accept", "--reason", "good"], "error: accept: no stage was named"),
+        (["accept", "clean@a", "--reason", " "], "error: --reason: expected a text that says why"),
+        (["accept", "claen", "--reason", "good"], "error: no stage 'claen' in dvc.yaml; allowed: "),
+        (["data", "show", "c"], "error: params.yaml: corpora has no row 'c'; allowed: a, b"),
         (["run", "--jobs", "0"], "error: --jobs: expected a number from 1, found 0"),
     ],
 )
@@ -102,18 +143,27 @@ def test_debug_shows_the_traceback(installed: Pipeline) -> None:
     assert "Traceback" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [["pla"], ["plan", "--jsn"], ["run", "--jobs", "many"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["pla"],
+        ["plan", "--jsn"],
+        ["run", "--jobs", "many"],
+        ["accept", "clean@a"],
+        ["data", "show"],
+    ],
+)
 def test_wrong_usage_is_exit_code_2(installed: Pipeline, arguments: list[str]) -> None:
     done = installed.downstream(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["plan", "run", "refresh"])
+@pytest.mark.parametrize("command", ["plan", "run", "refresh", "accept", "clean", "data show"])
 def test_help_says_what_is_read_and_written(
     capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
-    assert main([command, "--help"]) == 0
+    assert main([*command.split(), "--help"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "Reads" in out
     assert "writes" in out

@@ -1,6 +1,5 @@
 """Leaves of parameters, as any two values differ."""
 
-from types import SimpleNamespace
 from typing import Any
 
 from hypothesis import given
@@ -19,8 +18,7 @@ VALUES = st.recursive(
 
 
 def reasons(recorded: dict[str, Any], actual: dict[str, Any]) -> list[Reason]:
-    dependency = SimpleNamespace(hash_info=SimpleNamespace(value=recorded), params=["key"])
-    return list(param_differences(dependency, actual))
+    return list(param_differences(["key"], recorded, actual))
 
 
 @given(VALUES, VALUES)

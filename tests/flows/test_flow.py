@@ -51,7 +51,10 @@ def test_logs_and_both_tables_are_in_prefect(installed: Pipeline, prefect_api: s
     assert "working on n" in messages
     artifacts = ask(prefect_api, "artifacts", flow_runs={"id": {"any_": [run["id"]]}})
     tables = {artifact["key"]: artifact["data"] for artifact in artifacts}
-    assert set(tables) == {"plan", "results"}
+    assert set(tables) == {
+        "plan", "results", "progress-finetune-n", "progress-evaluate-n",
+    }  # fmt: skip
+    assert tables["progress-finetune-n"] == 100.0
     assert "models.n.finetune.rate" in tables["plan"]
     assert '"accuracy": "90.00"' in tables["results"]
 
@@ -137,13 +140,40 @@ def test_a_target_runs_with_its_upstream_alone(installed: Pipeline, prefect_api:
     assert (done.returncode, installed.ran()) == (0, ["split@a", "finetune@m"]), done.stderr
 
 
-def test_force_runs_fresh_stages_and_leaves_the_same_lock(
+def test_force_runs_a_fresh_target_alone_and_leaves_the_same_lock(
     installed: Pipeline, prefect_api: str
 ) -> None:
     lock = installed.lock()
     done = installed.downstream("run", "--force", "split@a", api=prefect_api)
-    assert (done.returncode, installed.ran()) == (0, ["clean@a", "split@a"]), done.stderr
+    assert (done.returncode, installed.ran()) == (0, ["split@a"]), done.stderr
     assert installed.lock() == lock
+
+
+def test_skip_gpu_runs_the_light_stages_and_lists_what_is_left_and_what_waits(
+    installed: Pipeline, prefect_api: str
+) -> None:
+    installed.change("corpora.a.split", {"part": 1})
+    installed.change("models.n.evaluate", {"bins": 3})
+    done = installed.downstream("run", "--skip-gpu", api=prefect_api)
+    assert (done.returncode, installed.ran()) == (0, ["split@a"]), done.stderr
+    assert done.stdout.splitlines()[-5:-2] == [
+        "Stages: 1 ran, 0 restored, 4 fresh; in " + done.stdout.split("; in ")[1].split("\n")[0],
+        "Left, since they need a GPU: evaluate@n, finetune@m",
+        "These wait on them: evaluate@m",
+    ]
+    assert installed.states() == {
+        "finetune@m": "stale", "evaluate@m": "waiting", "evaluate@n": "stale",
+    }  # fmt: skip
+
+
+def test_skip_gpu_restores_what_the_run_cache_has(installed: Pipeline, prefect_api: str) -> None:
+    installed.change("models.m.finetune.rate", 0.7)
+    installed.repro()
+    installed.change("models.m.finetune.rate", 0.5)
+    installed.ran()
+    done = installed.downstream("run", "--skip-gpu", api=prefect_api)
+    assert (done.returncode, installed.ran()) == (0, []), done.stderr
+    assert "Stages: 0 ran, 2 restored, 6 fresh" in done.stdout
 
 
 def test_two_gpu_stages_run_one_after_the_other_where_there_is_no_gpu(

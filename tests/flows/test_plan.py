@@ -2,13 +2,18 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flows.differences import Reason
-from flows.plan import Plan
+from flows.declared import load_pipeline
+from flows.differences import NOT_IN_CACHE, Reason
+from flows.plan import Change, Plan
+from tasks.errors import DownstreamError
+from tasks.workspace import definitions, libraries
+from tasks.workspace.stage_hash import entry_hash
 from tests.flows.pipeline import PARAMS, Pipeline
 
 
@@ -120,7 +125,9 @@ def test_a_changed_default_is_a_parameter(pipeline: Pipeline) -> None:
         "finetune@m": "stale", "finetune@n": "stale",
         "evaluate@m": "waiting", "evaluate@n": "waiting",
     }  # fmt: skip
-    assert reasons(plan, "finetune@m") == [Reason("param", "models.m.finetune.epochs", 3, 5)]
+    assert reasons(plan, "finetune@m") == [
+        Reason("param", "models.m.finetune.epochs", 3, 5, default=True)
+    ]
     assert_a_run_does_what_was_planned(pipeline, states(plan))
 
 
@@ -261,13 +268,194 @@ def test_past_durations_are_the_estimate(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("name", ["dvc.lock", "data", ".downstream"])
-def test_a_plan_writes_nothing(pipeline: Pipeline, name: str) -> None:
+def test_a_plan_writes_nothing_but_its_own_caches(pipeline: Pipeline, name: str) -> None:
     pipeline.change("seed", 1)
+    pipeline.write(".downstream/durations/split@a.json", '{"seconds": 4}')
+    Path(".downstream/cache").mkdir()
 
     def snapshot() -> list[tuple[str, int]]:
-        paths = [Path(name), *Path(name).rglob("*")]
-        return sorted((path.as_posix(), path.stat().st_mtime_ns) for path in paths if path.exists())
+        found = [Path(name), *Path(name).rglob("*")]
+        kept = (path for path in found if "cache" not in path.parts)
+        return sorted((path.as_posix(), path.stat().st_mtime_ns) for path in kept)
 
     before = snapshot()
     pipeline.plan()
     assert snapshot() == before
+
+
+def test_a_plan_of_a_workspace_that_cannot_be_written_to_is_the_same(pipeline: Pipeline) -> None:
+    pipeline.change("seed", 1)
+    # A file in the place of the folder: no cache can be written, whoever runs this.
+    pipeline.write(".downstream/cache", "")
+    first = pipeline.plan()
+    Path(".downstream/cache").unlink()
+    assert pipeline.plan() == first
+    assert pipeline.plan() == first
+
+
+def all_states(plan: Plan) -> dict[str, str]:
+    return {stage.name: stage.state for stage in plan.stages}
+
+
+def kinds(plan: Plan) -> dict[str, list[tuple[str, str]]]:
+    return {
+        stage.name: [(reason.kind, reason.what) for reason in stage.reasons]
+        for stage in plan.stages
+        if stage.reasons
+    }
+
+
+def change_data(pipeline: Pipeline) -> None:
+    pipeline.write("data/sources/b/records.csv", "b,2\n")
+
+
+def change_parameter(pipeline: Pipeline) -> None:
+    pipeline.change("corpora.b.split", {"validation": 0.3})
+
+
+def change_code(pipeline: Pipeline) -> None:
+    pipeline.write("modules/finetune.py", "finetune = 2\n")
+
+
+def change_command(pipeline: Pipeline) -> None:
+    text = (pipeline.root / "dvc.yaml").read_text()
+    pipeline.write("dvc.yaml", text.replace("stage.py split", "./stage.py split"))
+
+
+def delete_output(pipeline: Pipeline) -> None:
+    Path("data/split/b/train.parquet").unlink()
+
+
+def delete_output_and_cache(pipeline: Pipeline) -> None:
+    Path("data/split/b/train.parquet").unlink()
+    shutil.rmtree(".dvc/cache/files")
+    shutil.rmtree(".dvc/cache/runs")
+
+
+def change_upstream_output(pipeline: Pipeline) -> None:
+    """Another record of the upstream stage: its output came from elsewhere (a merge, a pull)."""
+    pipeline.change("corpora.b.clean", {"drop": 1})
+    pipeline.repro("clean@b")
+    pipeline.ran()
+
+
+FRESH = dict.fromkeys(
+    (f"{stage}@{row}" for stage, rows in [("clean", "ab"), ("split", "ab"), ("finetune", "mn"),
+     ("evaluate", "mn")] for row in rows), "fresh",
+)  # fmt: skip
+N_WAITS = {"finetune@n": "waiting", "evaluate@n": "waiting"}
+N_REASONS = {
+    "finetune@n": [("upstream", "split@b")],
+    "evaluate@n": [("upstream", "finetune@n")],
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected_states", "expected_reasons"),
+    [
+        (
+            change_data,
+            {"clean@b": "stale", "split@b": "waiting", **N_WAITS},
+            {"clean@b": [("data", "data/sources/b")], "split@b": [("upstream", "clean@b")],
+             **N_REASONS},
+        ),
+        (
+            change_parameter,
+            {"split@b": "stale", **N_WAITS},
+            {"split@b": [("param", "corpora.b.split.validation")], **N_REASONS},
+        ),
+        (
+            change_code,
+            {"finetune@m": "stale", "finetune@n": "stale",
+             "evaluate@m": "waiting", "evaluate@n": "waiting"},
+            {"finetune@m": [("code", "modules.finetune")],
+             "finetune@n": [("code", "modules.finetune")],
+             "evaluate@m": [("upstream", "finetune@m")],
+             "evaluate@n": [("upstream", "finetune@n")]},
+        ),
+        (
+            change_command,
+            {"split@a": "stale", "finetune@m": "waiting", "evaluate@m": "waiting",
+             "split@b": "stale", **N_WAITS},
+            {"split@a": [("command", "cmd")], "split@b": [("command", "cmd")],
+             "finetune@m": [("upstream", "split@a")], "evaluate@m": [("upstream", "finetune@m")],
+             **N_REASONS},
+        ),
+        (
+            delete_output,
+            {"split@b": "cached"},
+            {"split@b": [("missing", "data/split/b/train.parquet")]},
+        ),
+        (
+            change_upstream_output,
+            {"split@b": "stale", **N_WAITS},
+            {"split@b": [("data", "data/clean/b/records.parquet")], **N_REASONS},
+        ),
+    ],
+)  # fmt: skip
+def test_state_and_reasons_of_every_stage_and_exactly_the_predicted_stages_run(
+    pipeline: Pipeline,
+    change: Callable[[Pipeline], None],
+    expected_states: dict[str, str],
+    expected_reasons: dict[str, list[tuple[str, str]]],
+) -> None:
+    change(pipeline)
+    plan = pipeline.plan()
+    assert all_states(plan) == {**FRESH, **expected_states}
+    assert kinds(plan) == expected_reasons
+    pipeline.repro()
+    # Neither code nor command reach an output here: what waits for those two turns out fresh.
+    may_run = {"stale"} if change in (change_code, change_command) else {"stale", "waiting"}
+    will_run = {name for name, state in expected_states.items() if state in may_run}
+    assert set(pipeline.ran()) == will_run
+    assert pipeline.states() == {}
+
+
+def test_a_deleted_output_that_no_cache_holds_runs_again_and_the_lost_caches_are_told(
+    pipeline: Pipeline,
+) -> None:
+    delete_output_and_cache(pipeline)
+    plan = pipeline.plan()
+    assert set(all_states(plan).values()) == {"stale"}
+    assert kinds(plan)["split@b"] == [
+        ("upstream", "clean@b"), ("missing", "data/split/b/train.parquet"),
+    ]  # fmt: skip
+    assert {reason.new for reason in reasons(plan, "clean@b")} == {NOT_IN_CACHE}
+
+
+def test_what_depends_on_a_stage_is_selected_with_it(pipeline: Pipeline) -> None:
+    graph = load_pipeline()
+    assert graph.select_downstream("split@b") == ["split@b", "finetune@n", "evaluate@n"]
+    assert graph.ends(["split@b", "finetune@n", "evaluate@n"]) == ["evaluate@n"]
+    with pytest.raises(DownstreamError, match=r"no stage 'spilt' .* did you mean 'split'\?$"):
+        graph.select_downstream("spilt")
+
+
+def test_other_library_versions_are_told_and_make_nothing_stale(pipeline: Pipeline) -> None:
+    entry = pipeline.lock()["stages"]["finetune@m"]
+    libraries.keep_versions("finetune@m", entry_hash(entry))
+    assert pipeline.plan().libraries == {}
+    (kept,) = Path(".downstream/libraries/finetune@m").iterdir()
+    kept.write_text(json.dumps({**libraries.versions_now(), "torch": "1.0", "gone": "2"}))
+    plan = pipeline.plan()
+    assert states(plan) == {}
+    assert plan.libraries == {
+        "finetune@m": {
+            "gone": Change("2", None),
+            "torch": Change("1.0", libraries.versions_now()["torch"]),
+        }
+    }
+
+
+def test_the_function_that_changed_is_named_where_the_recorded_ones_are_known(
+    pipeline: Pipeline,
+) -> None:
+    code = Path("data/code/evaluate/m.txt").read_text()
+    known = dict(line.split() for line in code.splitlines()[1:])["modules.evaluate"]
+    old = definitions.definitions("LIMIT = 1\ndef same(): pass\ndef other(): return 1\n")
+    pipeline.write(f".downstream/definitions/{known}.json", json.dumps(old))
+    pipeline.write(
+        "modules/evaluate.py", "LIMIT = 1\ndef same():\n    pass\ndef other(): return 2\n"
+    )
+    (reason,) = reasons(pipeline.plan(), "evaluate@m")
+    assert (reason.what, reason.definitions) == ("modules.evaluate", ("other",))

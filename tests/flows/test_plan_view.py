@@ -3,8 +3,8 @@
 import pytest
 
 from flows.differences import NOT_IN_CACHE, Reason
-from flows.plan import Leftovers, Plan, StagePlan
-from flows.plan_view import duration, show_plan, to_object
+from flows.plan import Change, Leftovers, Plan, StagePlan
+from flows.plan_view import duration, print_plan, show_plan, to_object
 
 
 def shown(plan: Plan, capsys: pytest.CaptureFixture[str], *targets: str) -> list[str]:
@@ -50,7 +50,29 @@ def test_rows_that_are_gone_are_listed(capsys: pytest.CaptureFixture[str]) -> No
     assert shown(plan, capsys)[1:] == [
         "Left over from rows that are gone: records in dvc.lock clean@old",
         "Left over from rows that are gone: folders data/clean/old",
+        "To remove them: downstream clean",
     ]
+
+
+def test_other_library_versions_are_listed_together_for_the_stages_that_share_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    changes = {"numpy": Change(None, "2"), "torch": Change("1", "2")}
+    names = [f"finetune@m{number}" for number in range(10)]
+    plan = Plan([stage("clean@a", "fresh")], libraries=dict.fromkeys(names, changes))
+    listed = ", ".join(names[:8])
+    assert shown(plan, capsys)[1:] == [
+        f"Made with other library versions (no reason to run): {listed} and 2 more: "
+        "numpy - → 2, torch 1 → 2"
+    ]
+    assert to_object(plan)["libraries"]["finetune@m0"]["torch"] == {"old": "1", "new": "2"}
+
+
+def test_a_plan_is_printed_as_what_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = Plan([stage("clean@a", "fresh")])
+    for output, start in (("json", "{"), ("graph", "flowchart"), ("table", "All stages are fresh")):
+        print_plan(plan, (), output, {"clean@a": []})  # type: ignore[arg-type]
+        assert capsys.readouterr().out.startswith(start)
 
 
 def test_restoring_costs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,13 +93,6 @@ def test_unknown_times_are_said_to_be_unknown(capsys: pytest.CaptureFixture[str]
     assert shown(Plan(stages[:1]), capsys)[-1].startswith("How long it takes is not known")
 
 
-def test_long_lists_and_values_are_cut(capsys: pytest.CaptureFixture[str]) -> None:
-    many = [Reason("param", f"key{number}", None, "x" * 100) for number in range(9)]
-    lines = shown(Plan([stage("clean@a", "stale", *many)]), capsys)
-    assert f"key0: (not set) → {'x' * 39}…" in lines[1]
-    assert "and 3 more (--json lists all)" in lines[7]
-
-
 def test_the_object_holds_every_key_of_the_contract() -> None:
     plan = Plan([stage("finetune@m", "stale", Reason("command", "cmd", "a", "b"), seconds=1.5)])
     assert to_object(plan) == {
@@ -87,6 +102,7 @@ def test_the_object_holds_every_key_of_the_contract() -> None:
         }],
         "estimated_gpu_seconds": 1.5,
         "leftovers": {"lock": [], "data": []},
+        "libraries": {},
     }  # fmt: skip
 
 

@@ -22,8 +22,10 @@ def test_what_is_not_fresh_is_to_be_looked_at(pipeline: Pipeline) -> None:
     assert names(session(pipeline, "split")) == []
 
 
-def test_force_looks_at_everything_that_was_selected(pipeline: Pipeline) -> None:
-    assert names(session(pipeline, "split@a", force=True)) == ["clean@a", "split@a"]
+def test_force_runs_the_targets_alone_or_everything(pipeline: Pipeline) -> None:
+    assert names(session(pipeline, "split@a", force=True)) == ["split@a"]
+    assert names(session(pipeline, "split", force=True)) == ["split@a", "split@b"]
+    assert len(names(session(pipeline, force=True))) == 8
 
 
 def test_each_line_of_a_stage_has_its_name_in_front(

@@ -1,16 +1,18 @@
 """Rows of Parquet files, a batch at a time."""
 
+from __future__ import annotations
+
 import io
 from collections.abc import Iterator
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any
 
 from tasks.collect.sources._columns import Row, TableSettings, as_label, as_text, check_columns
 from tasks.collect.sources._images import check
 from tasks.errors import BadInput
 from tasks.remote.members import Member
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetFile
 
 _BATCH_ROWS = 1_000
 
@@ -21,6 +23,10 @@ def rows(member: Member, settings: TableSettings) -> Iterator[Row]:
     Raises:
         BadInput: the file is damaged, lacks a column, or a value is neither text nor image.
     """
+    # A plan reads the settings of every source; it needs no Arrow.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     columns = [settings.content, *([settings.label] if settings.label else [])]
     with member.open() as file:
         # Parquet is read from its end; what comes out of an archive has to be held for that.
@@ -38,7 +44,7 @@ def rows(member: Member, settings: TableSettings) -> Iterator[Row]:
             ) from None
 
 
-def _values(table: pq.ParquetFile, columns: list[str]) -> Iterator[dict[str, Any]]:
+def _values(table: ParquetFile, columns: list[str]) -> Iterator[dict[str, Any]]:
     for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=columns):
         yield from batch.to_pylist()
 

@@ -178,3 +178,28 @@ def test_a_changed_default_changes_the_rows_that_do_not_set_it(
     assert changed_rows(default_rows, fingerprints_of(checkout)) == set()
     edit(checkout / "tasks/split/settings.py", "0.2", "0.21")
     assert changed_rows(default_rows, fingerprints_of(checkout)) == {"split@reuters"}
+
+
+def test_the_checkpoint_that_a_row_starts_from_is_a_part_of_its_fingerprint(
+    checkout: Path,
+) -> None:
+    edit(
+        checkout / "params.yaml",
+        "models:  #",
+        "  from-hub:\n    corpus: reuters\n    pretrain: {objective: none, architecture: bert, "
+        "init: {hub: org/bert}}\n"
+        "  from-folder:\n    corpus: reuters\n    pretrain: {objective: none, architecture: bert, "
+        "init: {path: data/sources/from-folder/my bert}}\nmodels:  #",
+    )
+    before = fingerprints_of(checkout)
+    assert before["pretrain@from-hub"].endswith("\ndata/sources/from-hub/pin.json missing\n")
+    pin, folder = (
+        checkout / "data/sources" / name for name in ("from-hub/pin.json", "from-folder/my bert")
+    )
+    pin.parent.mkdir(parents=True)
+    pin.write_text("{}")
+    pinned = fingerprints_of(checkout)
+    assert changed_rows(before, pinned) == {"pretrain@from-hub"}
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    assert changed_rows(pinned, fingerprints_of(checkout)) == {"pretrain@from-folder"}

@@ -1,0 +1,184 @@
+"""A clone of this repository for unattended runs, so that they never touch the user's workspace.
+
+It shares the workspace's DVC cache (results are not stored twice, and local sources that were
+``dvc add``ed are there), its device leases and its records for MLflow. It has a branch of its own
+for what it commits: the pins of remote sources and ``dvc.lock``.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tasks.contracts import paths
+from tasks.errors import BadSettings, StageFailed, one_of
+
+SHARED_STATE = ("devices", "mlflow")
+LINK_TYPES = ["reflink", "hardlink", "copy"]
+# Results are taken whole from one side: two locks mixed line by line would be neither's.
+WHOLE_FILES = "dvc.lock -merge\npin.json -merge\n"
+NOBODY = {"user.name": "downstream nightly", "user.email": "nightly@localhost"}
+UNATTENDED = {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "LC_ALL": "C"}
+
+
+def prepare(workspace: Path, repository: str, clone: Path, branch: str, commit_to: str) -> None:
+    """Make the clone, or bring it up to date; whatever a killed run left there is undone.
+
+    Args:
+        workspace: whose cache, leases and records it shares.
+        repository: what is cloned.
+        clone: where it lies.
+        branch: the branch whose code and parameters are run.
+        commit_to: the clone's own branch; ``branch`` is merged into it.
+
+    Raises:
+        BadSettings: there is no such branch, or the folder holds something else.
+        StageFailed: git or DVC failed.
+    """
+    if branch == commit_to:
+        raise BadSettings(
+            f"commit_to: {commit_to!r} is the branch that is run: results go to one of their own"
+        )
+    if not clone.exists():
+        _make(repository, clone)
+    if not (clone / ".git").is_dir():
+        raise BadSettings(f"{clone} exists and is no clone: remove it, or name another folder")
+    (clone / ".git" / "index.lock").unlink(missing_ok=True)
+    _settle(clone, repository)
+    git(clone, "fetch", "--quiet", "--prune", "origin")
+    _require_branch(clone, repository, branch)
+    git(clone, "reset", "--hard", "--quiet")
+    git(clone, "clean", "--quiet", "--force", "-d", "--", str(paths.DATA / "sources"))
+    _merge(clone, branch, commit_to)
+    share_cache(workspace, clone)
+    share_state(workspace, clone)
+    checkout = ["checkout", "--quiet", "--force", "--allow-missing"]
+    _run(clone, "dvc checkout", [sys.executable, "-m", "dvc", *checkout])
+
+
+def commit_results(clone: Path, message: str) -> str | None:
+    """Commit ``dvc.lock`` and the pins; nothing is ever pushed.
+
+    Returns:
+        The commit, or None if neither has changed.
+    """
+    files = [Path("dvc.lock"), *_relative(clone, "data/sources/*/pin.json")]
+    git(clone, "add", "--", *(str(file) for file in files if (clone / file).is_file()))
+    if not git(clone, "diff", "--cached", "--name-only"):
+        return None
+    git(clone, "commit", "--quiet", "--no-verify", "--message", message)
+    return git(clone, "rev-parse", "--short", "HEAD")
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in a folder.
+
+    Returns:
+        What it prints, without spaces around it.
+
+    Raises:
+        StageFailed: it ended with an error.
+    """
+    return _run(folder, f"git {arguments[0]}", ["git", *arguments])
+
+
+def share_cache(workspace: Path, clone: Path) -> None:
+    """Let the clone use the workspace's DVC cache, and its local settings such as remotes."""
+    from dvc.config import Config
+    from dvc.repo import Repo
+
+    local = workspace / ".dvc" / "config.local"
+    if local.exists():
+        shutil.copy(local, clone / ".dvc" / "config.local")
+    with Repo(str(workspace)) as repo:
+        cache = repo.cache.local_cache_dir
+    with Config(str(clone / ".dvc")).edit("local") as config:
+        section = config.setdefault("cache", {})
+        section["dir"] = cache
+        section.setdefault("type", LINK_TYPES)
+
+
+def share_state(workspace: Path, clone: Path) -> None:
+    """Let the clone take the workspace's device leases and keep its records for MLflow there."""
+    for name in SHARED_STATE:
+        ours, theirs = (root.resolve() / paths.STATE / name for root in (workspace, clone))
+        ours.mkdir(parents=True, exist_ok=True)
+        theirs.parent.mkdir(parents=True, exist_ok=True)
+        if not theirs.exists():
+            theirs.symlink_to(ours)
+
+
+def _make(repository: str, clone: Path) -> None:
+    """Clone under another name first, so that a clone is whole or absent."""
+    clone.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = clone.with_name(f".{clone.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    git(clone.parent, "clone", "--quiet", "--no-checkout", repository, str(unfinished))
+    unfinished.rename(clone)
+
+
+def _settle(clone: Path, repository: str) -> None:
+    """Set what git needs to work unattended."""
+    git(clone, "remote", "set-url", "origin", repository)
+    git(clone, "config", "commit.gpgSign", "false")
+    if not git(clone, "config", "--default", "", "--get", "user.email"):
+        for key, value in NOBODY.items():
+            git(clone, "config", key, value)
+    attributes = clone / ".git" / "info" / "attributes"
+    attributes.parent.mkdir(exist_ok=True)
+    attributes.write_text(WHOLE_FILES, encoding="utf-8")
+
+
+def _require_branch(clone: Path, repository: str, branch: str) -> None:
+    listed = git(clone, "for-each-ref", "--format=%(refname:lstrip=3)", "refs/remotes/origin")
+    names = [name for name in listed.split() if name != "HEAD"]
+    if branch not in names:
+        raise BadSettings(
+            f"branch: {repository} has none named {branch!r}; {one_of(branch, names)}"
+        )
+
+
+def _merge(clone: Path, branch: str, commit_to: str) -> None:
+    if not git(clone, "branch", "--list", commit_to):
+        git(clone, "checkout", "--quiet", "--no-track", "-B", commit_to, f"origin/{branch}")
+        return
+    git(clone, "checkout", "--quiet", "--force", commit_to)
+    try:
+        git(clone, "merge", "--quiet", "--ff", "--no-edit", f"origin/{branch}")
+    except StageFailed:
+        _take_theirs(clone, branch)
+
+
+def _take_theirs(clone: Path, branch: str) -> None:
+    """End a merge with the branch's side of what both have changed.
+
+    What is lost are records of results, not results: DVC's run cache has those.
+    """
+    for path in git(clone, "diff", "--name-only", "--diff-filter=U").splitlines():
+        if git(clone, "ls-tree", "--name-only", f"origin/{branch}", "--", path):
+            git(clone, "checkout", "--quiet", f"origin/{branch}", "--", path)
+        else:
+            git(clone, "rm", "--quiet", "--force", "--", path)
+    git(clone, "commit", "--quiet", "--no-verify", "--no-edit")
+
+
+def _run(folder: Path, what: str, command: list[str]) -> str:
+    done = subprocess.run(  # noqa: S603
+        command,
+        cwd=folder,
+        env={**os.environ, **UNATTENDED},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        reason = said[-1].strip() if said else f"exit code {done.returncode}"
+        raise StageFailed(f"{what} in {folder}: {reason}")
+    return done.stdout.strip()
+
+
+def _relative(root: Path, pattern: str) -> list[Path]:
+    return [path.relative_to(root) for path in sorted(root.glob(pattern))]

@@ -1,0 +1,166 @@
+"""``dvc.lock``: replaced as a whole, and rebuilt where it is torn.
+
+DVC parses and writes the whole file anew for each stage, in place: slow where there are many
+stages, and torn where a kill comes in between. Here each stage's entry is written by DVC's own
+serialiser and put among the others as text, which gives the same bytes; the file is then renamed
+into its place. All of it is done under DVC's repository lock, except for reading.
+"""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tasks.contracts import files, paths
+from tasks.progress import say
+
+LOCK = Path("dvc.lock")
+HEAD = "schema: '2.0'\nstages:\n"
+ENTRY = re.compile(r"^  (?=\S)", re.MULTILINE)
+KEY = re.compile(r"[\w@./-]+(?=:\n)")
+COMMITTED = "HEAD:./dvc.lock"
+TORN = paths.STATE / "torn"
+
+Stamp = tuple[int, int, int]
+
+
+def stamp(path: Path) -> Stamp:
+    """Return what changes when a file does; zeros where there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return (0, 0, 0)
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+class LockFile:
+    """``dvc.lock`` of the current directory."""
+
+    def __init__(self) -> None:
+        self._seen: Stamp | None = None
+        self._entries: dict[str, str] | None = {}
+
+    def record(self, stage: Any) -> None:
+        """Put a DVC stage's entry into the file, as DVC's own ``dump_stages`` would."""
+        if self._seen != stamp(LOCK):
+            self._entries = entries_of(LOCK.read_text(encoding="utf-8")) if LOCK.exists() else {}
+        if self._entries is None:
+            _dump_by_dvc(stage)
+        else:
+            self._entries[stage.name] = entry_text(stage)
+            files.write_text(LOCK, HEAD + "".join(self._entries.values()))
+        self._seen = stamp(LOCK)
+        stage.repo.scm_context.track_file(str(LOCK))
+
+
+def entries_of(text: str) -> dict[str, str] | None:
+    """Return the text of every entry of a lock that DVC wrote; None if it is laid out otherwise."""
+    if not text.startswith(HEAD) or not text.endswith("\n"):
+        return None
+    body = text.removeprefix(HEAD)
+    starts = [match.start() for match in ENTRY.finditer(body)]
+    parts = [body[start:end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
+    keys = [KEY.match(part, 2) for part in parts]
+    lines = body.splitlines()
+    if not all(keys) or not all(line.startswith("  ") for line in lines) or starts[:1] != [0]:
+        return None
+    return {key[0]: part for key, part in zip(keys, parts, strict=True) if key}
+
+
+def entry_text(stage: Any) -> str:
+    """Return a stage's entry as it stands in ``dvc.lock``."""
+    from dvc.stage.serialize import to_lockfile
+    from dvc.utils.serialize import dumps_yaml
+
+    text: str = dumps_yaml({"schema": "2.0", "stages": to_lockfile(stage)})
+    return text.removeprefix(HEAD)
+
+
+def _dump_by_dvc(stage: Any) -> None:
+    """Write the file by DVC itself, aside: somebody has laid it out in a way of their own."""
+    from dvc.dvcfile import Lockfile
+
+    aside = LOCK.with_name(f".{LOCK}.{os.getpid()}.tmp")
+    try:
+        aside.write_bytes(LOCK.read_bytes())
+        Lockfile(stage.repo, str(aside.absolute())).dump_stages([stage])
+        aside.replace(LOCK)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def fault_of_lock() -> str | None:
+    """Say what is wrong with ``dvc.lock`` as a file; None if it is whole, or there is none."""
+    try:
+        text = LOCK.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        return f"byte {error.start} is not UTF-8"
+    return fault_of(text)
+
+
+def fault_of(text: str) -> str | None:
+    """Say what is wrong with a lock's text; None if DVC can read it."""
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from voluptuous import MultipleInvalid
+
+    if not text.strip():
+        return "it is empty"
+    if re.search(r"^(<<<<<<<|>>>>>>>) ", text, re.MULTILINE):
+        return "it holds the marks of a merge"
+    try:
+        COMPILED_LOCKFILE_SCHEMA(yaml.load(text, Loader=yaml.CSafeLoader))
+    except yaml.YAMLError as error:
+        return f"it is no YAML: {' '.join(str(error).split())}"
+    except MultipleInvalid as error:
+        return f"it is cut off: {error.errors[0]}"
+    return None
+
+
+def rebuild() -> None:
+    """Put a whole lock in the place of a torn one; the caller holds DVC's repository lock.
+
+    It is the one of the last commit, where there is one: what is missing there or older is restored
+    from DVC's run cache when its stage's turn comes.
+    """
+    fault = fault_of_lock()
+    if fault is None:
+        return
+    files.write_bytes(TORN / LOCK.name, LOCK.read_bytes())
+    committed = _committed()
+    if committed:
+        files.write_text(LOCK, committed)
+    else:
+        LOCK.unlink()
+    source = "the last commit and DVC's run cache" if committed else "DVC's run cache"
+    say(f"{LOCK} was torn ({fault}): rebuilt from {source}; the torn one is {TORN / LOCK.name}")
+
+
+def mend_rwlock(folder: Path) -> None:
+    """Remove DVC's list of who reads and writes what, if a kill has torn it; nobody can hold it.
+
+    Args:
+        folder: DVC's folder for such files; the caller holds DVC's repository lock.
+    """
+    path = folder / "rwlock"
+    try:
+        files.read_json(path)
+    except FileNotFoundError:
+        return
+    except ValueError:
+        path.unlink()
+        say(f"{path} was torn by a kill: removed")
+
+
+def _committed() -> str | None:
+    shown = subprocess.run(  # noqa: S603 - nothing in it is from outside
+        ["git", "show", COMMITTED],  # noqa: S607 - git, wherever it is
+        capture_output=True,
+        check=False,
+    )
+    text = shown.stdout.decode("utf-8", errors="replace")
+    return text if shown.returncode == 0 and fault_of(text) is None else None

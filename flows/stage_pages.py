@@ -1,0 +1,120 @@
+"""What Prefect's pages show of one stage beside its log: how far a training is, and its MLflow run.
+
+Pages are for readers: a server that does not answer costs a line of warning, never a stage.
+"""
+
+import os
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import httpx
+import requests
+from prefect.artifacts import (
+    create_link_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
+from prefect.exceptions import PrefectException
+
+from tasks.contracts import files
+from tasks.progress import say
+from tasks.workspace.process import RUNS
+
+PROGRESS = re.compile(r"^.+: (?P<done>[\d,]+)/(?P<total>[\d,]+)(?: |$)")
+ANSWER_TIMEOUT_SECONDS = 5
+_lost = threading.Event()
+
+
+class StagePages:
+    """The artifacts of one stage; made and used inside its task run."""
+
+    def __init__(self, name: str, gpu: bool) -> None:
+        self._name = name
+        self._key = re.sub(r"[^a-z0-9]+", "-", name.lower())
+        self._wanted = gpu
+        self._artifact: UUID | None = None
+
+    def hear(self, line: str) -> None:
+        """Move the progress of a GPU stage, if a line of its output says how far it is."""
+        share = share_done(line)
+        if self._wanted and share is not None:
+            self._show(100 * share, line)
+
+    def finish(self, ran: bool) -> None:
+        """Say that a stage is done, and where its MLflow run is."""
+        if self._wanted and ran:
+            self._show(100.0, "done")
+        page = None if _lost.is_set() else mlflow_page(self._name)
+        if page:
+            publish(
+                f"the MLflow page of {self._name}",
+                create_link_artifact,
+                page,
+                link_text=f"{self._name} in MLflow",
+                key=f"mlflow-{self._key}",
+                description="Parameters, metrics and files of this stage",
+            )
+
+    def _show(self, percent: float, note: str) -> None:
+        what, text = f"the progress of {self._name}", f"{self._name}: {note}"
+        if self._artifact is None:
+            key = f"progress-{self._key}"
+            self._artifact = publish(
+                what, create_progress_artifact, percent, key=key, description=text
+            )
+        else:
+            publish(what, update_progress_artifact, self._artifact, percent, description=text)
+
+
+def publish(what: str, make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Show something on Prefect's pages; go on without, also later on, if its server is away.
+
+    Args:
+        what: what is shown, for a warning.
+        make: a function of ``prefect.artifacts``.
+        arguments: for it.
+        options: for it.
+
+    Returns:
+        The artifact's id; None where there is none.
+    """
+    if _lost.is_set():
+        return None  # Prefect would try each for many seconds
+    try:
+        return make(*arguments, **options)
+    except (httpx.HTTPError, PrefectException, OSError) as error:
+        _lost.set()
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        say(f"warning: Prefect's server did not take {what}: {reason}")
+        return None
+
+
+def share_done(line: str) -> float | None:
+    """Return how far a line of progress (``pretrain x: 129/612 loss 0.8``) says a stage is."""
+    found = PROGRESS.match(line)
+    if not found:
+        return None
+    done, total = (int(found[key].replace(",", "")) for key in ("done", "total"))
+    return min(done / total, 1.0) if total else None
+
+
+def mlflow_page(name: str) -> str | None:
+    """Return the address of a stage's run on the MLflow server's pages, where there is a server."""
+    server = os.environ.get("MLFLOW_TRACKING_URI", "").rstrip("/")
+    if not server.startswith(("http://", "https://")):
+        return None
+    try:
+        run_id = files.read_json(RUNS / f"{name}.json")["run_id"]
+        address = f"{server}/api/2.0/mlflow/runs/get"
+        answer = requests.get(address, params={"run_id": run_id}, timeout=ANSWER_TIMEOUT_SECONDS)
+        answer.raise_for_status()
+        experiment = answer.json()["run"]["info"]["experiment_id"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # nothing recorded there, or the server is away
+    parts = urlsplit(server)
+    public = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return f"{public}/#/experiments/{experiment}/runs/{run_id}"

@@ -1,0 +1,45 @@
+"""``prefect.yaml`` and what is made of it, without a server."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+from prefect.flows import load_flow_from_entrypoint
+
+from flows.deployments import read_deployments
+from tasks.errors import BadSettings
+from tests.flows.pipeline import ROOT
+
+LISTED = read_deployments(ROOT / "prefect.yaml")
+
+
+def test_the_deployments_are_nightly_on_a_schedule_and_train_on_demand() -> None:
+    assert [(listed["name"], len(listed.get("schedules", []))) for listed in LISTED] == [
+        ("nightly", 1),
+        ("train", 0),
+    ]
+
+
+@pytest.mark.parametrize("listed", LISTED, ids=lambda listed: str(listed["name"]))
+def test_every_deployment_names_a_flow_and_parameters_that_it_has(listed: dict[str, str]) -> None:
+    flow = load_flow_from_entrypoint(listed["entrypoint"], use_placeholder_flow=False)
+    assert set(listed["parameters"]) <= set(inspect.signature(flow.fn).parameters)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "prefect.yaml is missing: it lists what is served"),
+        ("a: [", "prefect.yaml is not YAML: "),
+        ("name: downstream\n", "prefect.yaml: expected a list of deployments, found None"),
+    ],
+)
+def test_a_prefect_yaml_that_lists_nothing_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if text is not None:
+        Path("prefect.yaml").write_text(text)
+    with pytest.raises(BadSettings) as error:
+        read_deployments()
+    assert str(error.value).startswith(message)

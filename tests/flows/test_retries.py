@@ -1,0 +1,41 @@
+"""What may go away by itself is tried again; bad input is not."""
+
+import pytest
+
+from tests.flows.stage_pipeline import StagePipeline
+from tests.flows.test_flow import last_flow_run, task_runs
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOWNSTREAM_RETRY_SECONDS", "0.2")
+
+
+def test_a_source_that_is_away_is_tried_again_until_it_answers(
+    staged: StagePipeline, prefect_api: str
+) -> None:
+    staged.change("corpora.a.clean", {"part": 1})
+    staged.control(clean_a="unreachable 2")
+    done = staged.downstream("run", "clean@a", api=prefect_api)
+    assert done.returncode == 0, done.stderr
+    assert staged.begun() == ["clean@a", "clean@a", "clean@a"]
+    assert "clean@a failed: the hub is away: wait; will be tried again (4 times" in done.stderr
+    run = task_runs(prefect_api, last_flow_run(prefect_api))["clean@a"]
+    assert (run["run_count"], run["state_name"]) == (3, "Ran")
+
+
+def test_bad_input_is_not_tried_again(staged: StagePipeline, prefect_api: str) -> None:
+    staged.change("corpora.a.clean", {"part": 1})
+    staged.control(clean_a="bad")
+    done = staged.downstream("run", "clean@a", api=prefect_api)
+    assert done.returncode == 1
+    assert staged.begun() == ["clean@a"]
+    assert "tried again" not in done.stderr
+
+
+def test_progress_moves_while_a_gpu_stage_trains(staged: StagePipeline, prefect_api: str) -> None:
+    staged.change("models.m.finetune.rate", 0.8)
+    staged.control(finetune_m="progress")
+    done = staged.downstream("run", "finetune@m", api=prefect_api)
+    assert done.returncode == 0, done.stderr
+    assert "finetune m: 3/4 loss 0.5" in done.stderr
