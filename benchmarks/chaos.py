@@ -1,9 +1,11 @@
 """Kills at random moments, ten times each: the next run ends as an undisturbed one would.
 
-The workspace is the small one of the tests, whose stages are toys in real stage processes. Each
-round starts a run, kills something in it, checks that nothing is left, and runs again.
+``flow``: the workspace is the small one of the tests, whose stages are toys in real stage
+processes. Each round starts a run, kills something in it, checks that nothing is left, and runs
+again. ``training``: real trainings on a small real corpus, killed twice each round; the files of
+the one that ends are compared with those of one that nothing disturbed.
 
-    python -m benchmarks.chaos [--what flow] [--rounds 10] [--json]
+    python -m benchmarks.chaos [--what {flow,training}] [--rounds 10] [--json]
 """
 
 from __future__ import annotations
@@ -15,14 +17,17 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
+from tasks.contracts import files
 from tests.flows.conftest import prefect_server
 from tests.flows.stage_pipeline import StagePipeline
+from tests.tasks.conftest import write_texts
+from tests.tasks.training.jobs import BERT, Job
 
 LONGEST_SECONDS = 20.0
 """A run of the six stages that are to run takes about as long."""
@@ -60,32 +65,69 @@ FLOW: dict[str, Kill] = {
     "server": kill_server,
     "lock": tear_lock,
 }
-SCENARIOS: dict[str, dict[str, Kill]] = {"flow": FLOW}
+TRAINING = ("pretrain", "finetune", "two ranks")
 
 
 def main() -> None:
     """Go through the scenarios; exit with 1 if anything was lost or left behind."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--what", choices=sorted(SCENARIOS), default="flow", help="what is killed")
+    parser.add_argument(
+        "--what", choices=("flow", "training"), default="flow", help="what is killed"
+    )
     parser.add_argument("--rounds", type=int, default=10, help="how often each is killed")
     parser.add_argument("--quick", action="store_true", help="once each")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     arguments = parser.parse_args()
     rounds = 1 if arguments.quick else arguments.rounds
-    survived = dict.fromkeys(SCENARIOS[arguments.what], 0)
+    survived: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
-        undisturbed = make_reproduced(Path(folder) / "reproduced")
-        for name, kill in SCENARIOS[arguments.what].items():
-            for number in range(rounds):
-                place = Path(folder) / f"{name}-{number}"
-                fault = survive(undisturbed.copy_to(place), kill, undisturbed.expected)
-                survived[name] += not fault
-                print(f"{name} {number + 1}/{rounds}: {fault or 'survived'}", flush=True)
+        chaos = flow_chaos if arguments.what == "flow" else training_chaos
+        for name, number, fault in chaos(Path(folder), rounds):
+            survived[name] = survived.get(name, 0) + (not fault)
+            print(f"{name} {number + 1}/{rounds}: {fault or 'survived'}", flush=True)
     killed = rounds * len(survived)
     if arguments.json:
         ratio = round(sum(survived.values()) / killed, 3)
         print(json.dumps({"ratio": ratio, "survived": survived, "rounds": rounds}))
     sys.exit(0 if sum(survived.values()) == killed else 1)
+
+
+def flow_chaos(folder: Path, rounds: int) -> Iterator[tuple[str, int, str | None]]:
+    """Yield each kill of a run, its number, and what was wrong afterwards, if anything."""
+    undisturbed = make_reproduced(folder / "reproduced")
+    for name, kill in FLOW.items():
+        for number in range(rounds):
+            place = undisturbed.copy_to(folder / f"{name}-{number}")
+            yield name, number, survive(place, kill, undisturbed.expected)
+
+
+def training_chaos(folder: Path, rounds: int) -> Iterator[tuple[str, int, str | None]]:
+    """Yield each training that was killed twice, its number, and what was wrong, if anything."""
+    splits = write_texts(folder)
+    training: Any = BERT["training"]
+    ranks = {**BERT, "training": {**training, "devices": 2}}
+    pretrained = Job(folder / "pretrain", splits, "pretrain", settings=BERT)
+    pretrained.run()
+    jobs: dict[str, dict[str, Any]] = {
+        "pretrain": {"stage": "pretrain", "settings": BERT},
+        "finetune": {
+            "stage": "finetune",
+            "settings": {"epochs": 3, "batch_size": 8},
+            "backbone": pretrained.output / "model",
+        },
+        "two ranks": {"stage": "pretrain", "settings": ranks},
+    }
+    for name in TRAINING:
+        undisturbed = Job(folder / f"{name}-undisturbed", splits, **jobs[name])
+        undisturbed.run()
+        expected = files.sha256_of_folder(undisturbed.output)
+        for number in range(rounds):
+            job = Job(folder / f"{name}-{number}", splits, **jobs[name])
+            for _ in range(2):
+                job.kill()
+            job.run()
+            same = files.sha256_of_folder(job.output) == expected
+            yield name, number, None if same else "the files differ from an undisturbed run's"
 
 
 class Reproduced(StagePipeline):

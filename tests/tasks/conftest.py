@@ -33,10 +33,8 @@ def write(path: Path, modality: records.Modality, rows: list[dict[str, Any]]) ->
     return path
 
 
-@pytest.fixture(scope="session")
-def texts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Train and validation texts."""
-    folder = tmp_path_factory.mktemp("texts")
+def write_texts(folder: Path) -> tuple[Path, Path]:
+    """Write train and validation texts."""
     with SAMPLE.open(encoding="utf-8") as file:
         rows = [
             {"id": hashlib.sha256(row["text"].encode()).hexdigest(), **row}
@@ -47,6 +45,12 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         write(folder / "train.parquet", "text", rows[:180]),
         write(folder / "validation.parquet", "text", rows[180:]),
     )
+
+
+@pytest.fixture(scope="session")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Train and validation texts."""
+    return write_texts(tmp_path_factory.mktemp("texts"))
 
 
 @pytest.fixture(scope="session")
