@@ -13,9 +13,10 @@ import numpy as np
 
 from tasks.training.determinism import derive_seed
 
-# On R8 (4,884 texts, batches of 32) 2 % of the tokens computed are then padding where texts are cut
-# to 128 tokens, 4 % at 256; with 16 it was 4 % and 7 %.
-BATCHES_PER_STRETCH = 32
+# Longer ones mean less padding and batches that are less mixed: on R8, whose classes differ in
+# length, 32 gave 94.8 % where 16 gives 95.9 %. With 16, 4 % of the tokens computed are padding where
+# texts are cut to 128 tokens (batches of 32), 7 % at 256.
+BATCHES_PER_STRETCH = 16
 
 
 class BatchOrder:
