@@ -1,9 +1,9 @@
 """Pretrain or finetune in a process of its own, so that a test can kill it.
 
-    python driver.py JOB.json
+    python driver.py JOB.json [--rarely]
 
 The job has ``stage``, ``settings``, ``train``, ``validation``, ``output``, ``checkpoints`` and, to
-finetune, ``backbone``. A checkpoint is written after every step.
+finetune, ``backbone``. A checkpoint is written after every step, or as rarely as by default.
 """
 
 import json
@@ -17,6 +17,8 @@ from tasks.parent import die_with_parent
 from tasks.pretrain import stage as pretrain
 from tasks.pretrain.settings import Settings as PretrainSettings
 from tasks.training import checkpoints
+
+RARELY = "--rarely"
 
 
 def main(job: dict[str, Any]) -> None:
@@ -39,6 +41,8 @@ def main(job: dict[str, Any]) -> None:
         )
 
 
-checkpoints.SECONDS_BETWEEN = checkpoints.TIMES_AS_LONG = 0.0
+# Ranks import this file too, and have the same command line.
+if RARELY not in sys.argv:
+    checkpoints.SECONDS_BETWEEN = checkpoints.TIMES_AS_LONG = 0.0
 if __name__ == "__main__":
     main(json.loads(Path(sys.argv[1]).read_text()))

@@ -40,18 +40,18 @@ class Job:
         }
         self._path.write_text(json.dumps(job, default=str))
 
-    def _start(self) -> "subprocess.Popen[str]":
+    def _start(self, *options: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, str(DRIVER), str(self._path)],
+            [sys.executable, str(DRIVER), str(self._path), *options],
             env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "passive"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
-    def run(self) -> str:
+    def run(self, *options: str) -> str:
         """Run to the end; return what it printed."""
-        with self._start() as process:
+        with self._start(*options) as process:
             printed, _ = process.communicate()
         assert process.returncode == 0, printed
         return printed
