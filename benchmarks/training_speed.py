@@ -314,7 +314,8 @@ def trainer_examples(task: Any, num_steps: int) -> Iterator[dict[str, Any]]:
         for row in range(BATCH_SIZE):
             yield {
                 "input_ids": batch["input_ids"][row],
-                "attention_mask": batch["attention_mask"][row],
+                # Ours leaves it out where nothing is padded; tokenizers give it always.
+                "attention_mask": np.ones(TOKENS, dtype=np.int64),
                 "token_type_ids": batch["token_type_ids"][row],
                 "labels": labels[row],
                 "next_sentence_label": batch["is_random"][row],
