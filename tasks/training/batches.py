@@ -14,7 +14,7 @@ import numpy as np
 from tasks.training.determinism import derive_seed
 
 # Longer ones mean less padding, and batches that are less mixed: on R8, whose classes differ in
-# length, one run with 32 gave 94.8 %, one with 16 gave 95.9 % (docs/quality.md). With 16, 4 % of the
+# length, one run with 32 gave 94.8 %, one with 16 gave 95.9 (docs/quality.md). With 16, 4 % of the
 # tokens computed are padding where texts are cut to 128 tokens (batches of 32), 7 % at 256.
 BATCHES_PER_STRETCH = 16
 
