@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from benchmarks._trainer import quiet_arguments, quiet_trainer
 from tasks.contracts import records
 from tasks.objectives._task import Batch, Minimiser
 
@@ -168,10 +169,6 @@ def time_trainer(data: Data, attention: str, *, bf16: bool) -> Figures:
         AutoModelForSequenceClassification,
         AutoTokenizer,
         DataCollatorWithPadding,
-        PrinterCallback,
-        Trainer,
-        TrainerCallback,
-        TrainingArguments,
     )
 
     figures = Figures()
@@ -183,10 +180,6 @@ def time_trainer(data: Data, attention: str, *, bf16: bool) -> Figures:
         (figures.batches if training else figures.scored).append(size_of(batch))
         return batch
 
-    class Watch(TrainerCallback):
-        def on_step_begin(self, *_: Any, **__: Any) -> None:
-            figures.starts.append(time.perf_counter())
-
     examples = [
         {
             **{name: value[0] for name, value in data.inputs.batch(np.array([place])).items()},
@@ -195,26 +188,21 @@ def time_trainer(data: Data, attention: str, *, bf16: bool) -> Figures:
         for place, label in enumerate(data.labels)
     ]
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(
+        trainer = quiet_trainer(
+            figures.starts,
             model=AutoModelForSequenceClassification.from_pretrained(
                 data.backbone, num_labels=data.num_labels, attn_implementation=attention
             ),
-            args=TrainingArguments(
-                output_dir=folder,
+            args=quiet_arguments(
+                folder,
                 num_train_epochs=1,
                 per_device_train_batch_size=BATCH_SIZE,
                 per_device_eval_batch_size=SCORING_BATCH_SIZE,
                 bf16=bf16,
-                use_cpu=True,
-                report_to=[],
-                save_strategy="no",
-                disable_tqdm=True,
             ),
             train_dataset=examples,
             data_collator=watched,
-            callbacks=[Watch()],
         )
-        trainer.remove_callback(PrinterCallback)
         trainer.train()
         figures.starts.append(time.perf_counter())
         training = False

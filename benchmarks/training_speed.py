@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from benchmarks._trainer import quiet_arguments, quiet_trainer
 from tasks.objectives._task import Batch, ExampleRandom, Minimiser, Task
 
 BATCH_SIZE, TOKENS, VOCABULARY = 32, 128, 8000
@@ -239,13 +240,7 @@ def time_trainer(
     task: Any, num_steps: int, dropout: float, attention: str, *, bf16: bool
 ) -> list[float]:
     """Train the task's model with Hugging Face's Trainer; return the seconds of each step."""
-    from transformers import (
-        BertConfig,
-        BertForPreTraining,
-        PrinterCallback,
-        Trainer,
-        TrainerCallback,
-    )
+    from transformers import BertConfig, BertForPreTraining
 
     config = BertConfig.from_dict(
         {
@@ -256,30 +251,21 @@ def time_trainer(
     )
     config._attn_implementation = attention
     starts: list[float] = []
-
-    class Watch(TrainerCallback):
-        def on_step_begin(self, *_: Any, **__: Any) -> None:
-            starts.append(time.perf_counter())
-
     model = BertForPreTraining(config)
     model.load_state_dict(task.model.state_dict())
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(
+        quiet_trainer(
+            starts,
             model=model,
             args=trainer_arguments(folder, num_steps, bf16, same=dropout == 0.0),
             train_dataset=list(trainer_examples(task, num_steps)),
-            callbacks=[Watch()],
-        )
-        trainer.remove_callback(PrinterCallback)
-        trainer.train()
+        ).train()
     task.model.load_state_dict(model.state_dict())
     return np.diff(starts)[2:].tolist()
 
 
 def trainer_arguments(folder: str, num_steps: int, bf16: bool, same: bool) -> Any:
     """Return Trainer's arguments; ``same`` gives it our schedule and optimizer too."""
-    from transformers import TrainingArguments
-
     from tasks.training.state import BETAS
 
     ours = {
@@ -289,17 +275,13 @@ def trainer_arguments(folder: str, num_steps: int, bf16: bool, same: bool) -> An
         "weight_decay": training_settings().weight_decay,
         "optim": "adamw_torch_fused",
     }
-    return TrainingArguments(
-        output_dir=folder,
+    return quiet_arguments(
+        folder,
         per_device_train_batch_size=BATCH_SIZE,
         max_steps=num_steps,
         learning_rate=LEARNING_RATE,
         bf16=bf16,
-        use_cpu=True,
-        report_to=[],
-        save_strategy="no",
         logging_steps=num_steps,
-        disable_tqdm=True,
         remove_unused_columns=False,
         **(ours if same else {}),
     )

@@ -1,14 +1,16 @@
-"""The images of a split, decoded, with their shape and their labels."""
+"""What objectives of images share: a split's images, decoded, and a task on those of two splits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import records, registry
 from tasks.errors import BadInput, BadSettings
+from tasks.models import image
 from tasks.models.pixels import PixelInputs, decode, traits_of
 from tasks.models.traits import ImageTraits
+from tasks.objectives._task import Task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,3 +69,17 @@ def _parts(architecture: ModuleType) -> tuple[str, ...]:
     """Return the parts of an image architecture; those of text have none."""
     parts: tuple[str, ...] = getattr(architecture, "PARTS", ())
     return parts
+
+
+class PictureTask(Task):
+    """A task on the images of two splits."""
+
+    def __init__(self, model: Any, train: PixelInputs, validation: PixelInputs) -> None:
+        self.model = model
+        self.lengths = train.lengths
+        self._train = train
+        self._validation = validation
+
+    def save(self, folder: Path) -> None:
+        """Write all parts of the model."""
+        image.save(self.model, folder)

@@ -26,10 +26,6 @@ class ExampleRandom:
         self._step = step
         self._places = places
 
-    def __len__(self) -> int:
-        """Return the number of examples."""
-        return len(self._places)
-
     def __getitem__(self, index: int) -> np.random.Generator:
         """Return the generator of one example, at its beginning."""
         counter = [0, 0, int(self._places[index]), self._step]

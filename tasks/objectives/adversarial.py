@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.contracts import settings as contract
-from tasks.models import image
-from tasks.objectives._pictures import read_pictures, require_part
-from tasks.objectives._task import Batch, ExampleRandom, Task
+from tasks.objectives._pictures import PictureTask, read_pictures, require_part
+from tasks.objectives._task import Batch, ExampleRandom
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,16 +38,13 @@ class Settings(contract.Settings):
     """There is nothing to choose yet."""
 
 
-class Adversarial(Task):
+class Adversarial(PictureTask):
     """The task: real images, random numbers, and a loss for each of the two networks."""
 
     def __init__(
         self, model: Any, train: PixelInputs, validation: PixelInputs, latent_size: int
     ) -> None:
-        self.model = model
-        self.lengths = train.lengths
-        self._train = train
-        self._validation = validation
+        super().__init__(model, train, validation)
         self._latent_size = latent_size
 
     def batch(self, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
@@ -95,10 +91,6 @@ class Adversarial(Task):
 
         drawn = self.model["generator"](batch["latent"])
         return softplus(-self._judged(drawn)).sum() / batch["counts"][0]
-
-    def save(self, folder: Path) -> None:
-        """Write both networks."""
-        image.save(self.model, folder)
 
     def _judged(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, " N"]:
         """Return the logit of each image being real."""

@@ -18,9 +18,8 @@ import numpy as np
 from pydantic import Field
 
 from tasks.contracts import settings as contract
-from tasks.models import image
-from tasks.objectives._pictures import read_pictures, require_part
-from tasks.objectives._task import Batch, ExampleRandom, Task
+from tasks.objectives._pictures import PictureTask, read_pictures, require_part
+from tasks.objectives._task import Batch, ExampleRandom
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,16 +43,13 @@ class Settings(contract.Settings):
     steps: int = Field(1, ge=1, description="steps of Gibbs sampling, the k of CD-k")
 
 
-class Boltzmann(Task):
+class Boltzmann(PictureTask):
     """The task: images, random numbers, and the difference of free energies."""
 
     def __init__(
         self, model: Any, train: PixelInputs, validation: PixelInputs, settings: Settings
     ) -> None:
-        self.model = model
-        self.lengths = train.lengths
-        self._train = train
-        self._validation = validation
+        super().__init__(model, train, validation)
         self._steps = settings.steps
         self._mean = _mean_image(train)
         # The machine begins with the mean training image, and the weights learn the rest.
@@ -108,10 +104,6 @@ class Boltzmann(Task):
                     sums[name] = sums.get(name, 0.0) + float(values.sum())
         self.model.train()
         return {name: value / num_images for name, value in sums.items()}
-
-    def save(self, folder: Path) -> None:
-        """Write weights and biases."""
-        image.save(self.model, folder)
 
     def _figures(self, images: Float[Tensor, "N V"]) -> dict[str, Float[Tensor, " N"]]:
         device = self._weights.weight.device

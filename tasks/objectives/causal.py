@@ -18,20 +18,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from tasks.contracts import records
 from tasks.contracts import settings as contract
-from tasks.errors import BadInput
 from tasks.models import text
-from tasks.models.tokenizer import PADDING, SEPARATOR, id_in, save_tokenizer
-from tasks.models.traits import TextTraits
+from tasks.models.tokenizer import SEPARATOR, id_in, save_tokenizer
 from tasks.objectives._documents import (
     Documents,
-    corpus_tokenizer,
     read_documents,
     read_texts,
 )
 from tasks.objectives._stream import Stream
 from tasks.objectives._task import Batch, ExampleRandom, Task
+from tasks.objectives._text_model import start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,8 +45,6 @@ VALIDATION_BATCH_SIZE = 16
 NO_TARGET = -100
 """What torch's cross entropy passes over."""
 END_OF_TEXT = "<|endoftext|>"
-UNLIMITED = 1_000_000
-"""Positions of a model that has no limit."""
 
 
 class Settings(contract.Settings):
@@ -202,22 +197,9 @@ def prepare(
         BadInput: the corpus holds images, or does not support the vocabulary that is asked for; or
             the model has fewer positions than a window.
     """
-    text.require_reading(architecture, READS, "causal")
-    if records.modality_of(records.read_schema(train)) != "text":
-        raise BadInput(f"{train} holds images; the objective 'causal' needs text: choose another")
-    own = getattr(architecture_settings, "positions", UNLIMITED)
-    positions = initial.positions if initial else own
-    if settings.tokens > positions:
-        raise BadInput(
-            f"causal.tokens is {settings.tokens}, but the model has {positions} positions: "
-            "lower causal.tokens or raise positions"
-        )
-    if initial:
-        tokenizer, model = initial.tokenizer(), initial.pretraining_model()
-    else:
-        tokenizer = corpus_tokenizer(train, settings, "causal")
-        traits = TextTraits(tokenizer.get_vocab_size(), id_in(tokenizer, PADDING))
-        model = architecture.build(architecture_settings, traits)
+    started = start("causal", READS, architecture, architecture_settings, settings, train, initial)
+    tokenizer = started.tokenizer
     num_bytes = sum(len(one.encode()) for one in read_texts(validation))
     held_out = read_documents(validation, tokenizer), num_bytes
-    return Causal(model, tokenizer, read_documents(train, tokenizer), held_out, settings, positions)
+    documents = read_documents(train, tokenizer)
+    return Causal(started.model, tokenizer, documents, held_out, settings, started.positions)

@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from tasks.contracts import records
 from tasks.contracts import settings as contract
-from tasks.errors import BadInput
 from tasks.models import text
 from tasks.models.attention import give_whole_masks
 from tasks.models.tokenizer import (
@@ -29,9 +27,9 @@ from tasks.models.tokenizer import (
     ordinary_ids,
     save_tokenizer,
 )
-from tasks.models.traits import TextTraits
-from tasks.objectives._documents import Documents, corpus_tokenizer, read_documents
+from tasks.objectives._documents import Documents, read_documents
 from tasks.objectives._task import Batch, ExampleRandom, Task
+from tasks.objectives._text_model import start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -237,23 +235,10 @@ def prepare(
         BadInput: the corpus holds images, or does not support the vocabulary that is asked for; or
             the model has fewer positions than an example.
     """
-    text.require_reading(architecture, READS, "masked")
-    if records.modality_of(records.read_schema(train)) != "text":
-        raise BadInput(f"{train} holds images; the objective 'masked' needs text: choose another")
-    positions = initial.positions if initial else architecture_settings.positions
-    if settings.tokens > positions:
-        raise BadInput(
-            f"masked.tokens is {settings.tokens}, but the model has {positions} positions: "
-            "lower masked.tokens or raise positions"
-        )
-    if initial:
-        tokenizer, model = initial.tokenizer(), initial.pretraining_model()
-    else:
-        tokenizer = corpus_tokenizer(train, settings, "masked")
-        traits = TextTraits(tokenizer.get_vocab_size(), id_in(tokenizer, PADDING))
-        model = architecture.build(architecture_settings, traits)
+    started = start("masked", READS, architecture, architecture_settings, settings, train, initial)
+    tokenizer = started.tokenizer
     return Masked(
-        model,
+        started.model,
         tokenizer,
         read_documents(train, tokenizer),
         read_documents(validation, tokenizer),

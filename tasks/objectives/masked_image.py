@@ -15,9 +15,8 @@ from pydantic import Field
 
 from tasks.contracts import settings as contract
 from tasks.errors import BadSettings
-from tasks.models import image
-from tasks.objectives._pictures import read_pictures, require_part
-from tasks.objectives._task import Batch, ExampleRandom, Task
+from tasks.objectives._pictures import PictureTask, read_pictures, require_part
+from tasks.objectives._task import Batch, ExampleRandom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,16 +42,13 @@ class Settings(contract.Settings):
     )
 
 
-class MaskedImage(Task):
+class MaskedImage(PictureTask):
     """The task: images with patches hidden, and the squared error of drawing them."""
 
     def __init__(
         self, model: Any, train: PixelInputs, validation: PixelInputs, settings: Settings
     ) -> None:
-        self.model = model
-        self.lengths = train.lengths
-        self._train = train
-        self._validation = validation
+        super().__init__(model, train, validation)
         self._normalized = settings.normalized
         self._patch_size: int = model.config["patch_size"]
         self._num_patches, self._num_hidden = _num_patches(model, settings.mask_ratio)
@@ -88,10 +84,6 @@ class MaskedImage(Task):
                 count += float(batch["counts"][0])
         self.model.train()
         return {"loss": error / count, "mean_image_error": reference / count}
-
-    def save(self, folder: Path) -> None:
-        """Write encoder and decoder."""
-        image.save(self.model, folder)
 
     def _examples(self, inputs: PixelInputs, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
         import torch

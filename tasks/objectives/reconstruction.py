@@ -14,9 +14,8 @@ import numpy as np
 from pydantic import Field
 
 from tasks.contracts import settings as contract
-from tasks.models import image
-from tasks.objectives._pictures import read_pictures, require_part
-from tasks.objectives._task import Batch, ExampleRandom, Task
+from tasks.objectives._pictures import PictureTask, read_pictures, require_part
+from tasks.objectives._task import Batch, ExampleRandom
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,16 +36,13 @@ class Settings(contract.Settings):
     hidden: float = Field(0.0, ge=0, lt=1, description="share of pixels set to 0")
 
 
-class Reconstruction(Task):
+class Reconstruction(PictureTask):
     """The task: images, perhaps spoilt, and the squared error of giving them back clean."""
 
     def __init__(
         self, model: Any, train: PixelInputs, validation: PixelInputs, settings: Settings
     ) -> None:
-        self.model = model
-        self.lengths = train.lengths
-        self._train = train
-        self._validation = validation
+        super().__init__(model, train, validation)
         self._settings = settings
 
     def batch(self, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
@@ -90,10 +86,6 @@ class Reconstruction(Task):
                 num_pixels += images.numel()
         self.model.train()
         return {"loss": error / num_pixels, "mean_image_error": reference / num_pixels}
-
-    def save(self, folder: Path) -> None:
-        """Write encoder and decoder."""
-        image.save(self.model, folder)
 
     def _spoil(self, pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         noise = generator.standard_normal(pixels.shape, dtype=np.float32)

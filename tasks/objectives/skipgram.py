@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from tasks.contracts import records
 from tasks.contracts import settings as contract
 from tasks.errors import BadInput
 from tasks.models import text
-from tasks.models.tokenizer import PADDING, id_in, save_tokenizer
-from tasks.models.traits import TextTraits
-from tasks.objectives._documents import Documents, corpus_tokenizer, read_documents
+from tasks.models.tokenizer import save_tokenizer
+from tasks.objectives._documents import Documents, read_documents
 from tasks.objectives._task import Batch, ExampleRandom, Task
+from tasks.objectives._text_model import start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -212,11 +211,8 @@ def prepare(
         BadInput: the corpus holds images, does not support the vocabulary that is asked for, or
             has no text of two tokens.
     """
-    text.require_reading(architecture, READS, "skipgram")
-    if records.modality_of(records.read_schema(train)) != "text":
-        raise BadInput(f"{train} holds images; the objective 'skipgram' needs text: choose another")
-    tokenizer = corpus_tokenizer(train, settings, "skipgram")
-    traits = TextTraits(tokenizer.get_vocab_size(), id_in(tokenizer, PADDING))
+    started = start("skipgram", READS, architecture, architecture_settings, settings, train)
+    tokenizer = started.tokenizer
     splits = [read_documents(path, tokenizer) for path in (train, validation)]
     for path, documents in zip((train, validation), splits, strict=True):
         if not len(windows_of(documents, settings.tokens)):
@@ -224,5 +220,4 @@ def prepare(
                 f"{path} has no text of two tokens, so no token has another beside it: check "
                 "the corpus' texts"
             )
-    model = architecture.build(architecture_settings, traits)
-    return SkipGramTask(model, tokenizer, splits[0], splits[1], settings)
+    return SkipGramTask(started.model, tokenizer, splits[0], splits[1], settings)

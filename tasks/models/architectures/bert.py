@@ -6,12 +6,10 @@ later pretraining can go on with both heads.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from pydantic import Field, model_validator
-
-from tasks.contracts import settings as contract
 from tasks.models import text as family
+from tasks.models.architectures._transformer import TransformerSettings
 from tasks.models.attention import fastest_attention
 from tasks.models.transformer import load_encoder
 
@@ -25,20 +23,8 @@ if TYPE_CHECKING:
 READS = family.BOTH_SIDES
 
 
-class Settings(contract.Settings):
+class Settings(TransformerSettings):
     """The sizes of a BERT."""
-
-    layers: int = Field(4, ge=1, description="transformer layers")
-    hidden_size: int = Field(256, ge=8, description="width of the residual stream")
-    heads: int = Field(4, ge=1, description="attention heads; must divide hidden_size")
-    positions: int = Field(256, ge=8, le=8192, description="longest sequence, in tokens")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of activations dropped")
-
-    @model_validator(mode="after")
-    def _heads_divide_hidden_size(self) -> Self:
-        if self.hidden_size % self.heads:
-            raise ValueError(f"heads ({self.heads}) must divide hidden_size ({self.hidden_size})")
-        return self
 
 
 def build(settings: Settings, traits: TextTraits) -> BertForPreTraining:

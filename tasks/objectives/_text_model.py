@@ -1,0 +1,75 @@
+"""How an objective of texts begins: corpus and architecture checked, tokenizer and model made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tasks.contracts import records
+from tasks.errors import BadInput
+from tasks.models import text
+from tasks.models.tokenizer import PADDING, id_in
+from tasks.models.traits import TextTraits
+from tasks.objectives._documents import corpus_tokenizer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+    from tokenizers import Tokenizer
+
+    from tasks.models.checkpoint import Checkpoint
+
+UNLIMITED = 1_000_000
+"""Positions of a model that has no limit."""
+
+
+class TextModel(NamedTuple):
+    """A model to train, with what it reads texts by."""
+
+    tokenizer: Tokenizer
+    model: Any
+    positions: int
+    """The longest sequence, in tokens."""
+
+
+def start(
+    objective: str,
+    reads: str,
+    architecture: ModuleType,
+    sizes: Any,
+    settings: Any,
+    train: Path,
+    initial: Checkpoint | None = None,
+) -> TextModel:
+    """Train the tokenizer and build the model, or take those of ``initial``.
+
+    Args:
+        objective: its key in ``params.yaml``.
+        reads: what the architecture's states have to know, as ``tasks.models.text`` names it.
+        architecture: the architecture's module.
+        sizes: its settings.
+        settings: the objective's, with ``tokens`` and ``vocabulary_size``.
+        train: the training split.
+        initial: the checkpoint to start from.
+
+    Raises:
+        BadSettings: the architecture does not read as the objective needs it.
+        BadInput: the corpus holds images, or does not support the vocabulary that is asked for; or
+            the model has fewer positions than an example.
+    """
+    text.require_reading(architecture, reads, objective)
+    if records.modality_of(records.read_schema(train)) != "text":
+        raise BadInput(
+            f"{train} holds images; the objective {objective!r} needs text: choose another"
+        )
+    positions = initial.positions if initial else getattr(sizes, "positions", UNLIMITED)
+    if settings.tokens > positions:
+        raise BadInput(
+            f"{objective}.tokens is {settings.tokens}, but the model has {positions} positions: "
+            f"lower {objective}.tokens or raise positions"
+        )
+    if initial:
+        return TextModel(initial.tokenizer(), initial.pretraining_model(), positions)
+    tokenizer = corpus_tokenizer(train, settings, objective)
+    traits = TextTraits(tokenizer.get_vocab_size(), id_in(tokenizer, PADDING))
+    return TextModel(tokenizer, architecture.build(sizes, traits), positions)
