@@ -30,6 +30,7 @@ from flows.results import finish
 from flows.schedule import Schedule
 from flows.session import Options, Outcome, Session
 from flows.stage_pages import StagePages, publish
+from flows.tag_limits import ask_seldom
 from tasks.errors import DownstreamError
 from tasks.workspace.devices import device_indexes
 
@@ -80,6 +81,7 @@ def _run(options: Options) -> State[Any]:
 
 def _run_session(session: Session) -> State[Any]:
     started = time.monotonic()
+    ask_seldom()
     session.begin()
     _publish_plan(session)
     run = _Run(session)
