@@ -6,11 +6,12 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.flows.conftest import prefect_server
 from tests.workspace import Workspace, make_workspace
 
 TOPICS = {"finetune@topics-label", "evaluate@topics-label", "register@topics-label"}
@@ -24,6 +25,13 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, str]
     done = workspace.run("downstream", "run")
     assert done.returncode == 0, done.stdout + done.stderr
     return workspace, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Prefect server for all runs but the first, which starts a temporary one."""
+    with prefect_server(tmp_path_factory.mktemp("prefect")) as (address, _):
+        yield address
 
 
 @pytest.fixture
@@ -187,7 +195,7 @@ def test_an_edit_makes_stale_what_reads_it_and_nothing_else(
 
 
 def test_a_changed_parameter_runs_what_the_plan_said_and_setting_it_back_restores(
-    workspace: Workspace,
+    workspace: Workspace, api: str
 ) -> None:
     before = workspace.lock()
     workspace.edit("params.yaml", "epochs: 2, tokens: 48", "epochs: 1, tokens: 48")
@@ -196,7 +204,7 @@ def test_a_changed_parameter_runs_what_the_plan_said_and_setting_it_back_restore
     workspace.edit("params.yaml", "epochs: 1, tokens: 48", "epochs: 2, tokens: 48")
     states = {stage["name"]: stage["state"] for stage in workspace.plan()}
     assert states["finetune@topics-label"] == "cached"
-    assert workspace.run("downstream", "run").returncode == 0
+    assert workspace.run("downstream", "run", api=api).returncode == 0
     assert workspace.lock() == before
 
 
@@ -361,9 +369,11 @@ def test_bad_parameters_stop_every_command_with_one_line(
 
 
 @pytest.mark.parametrize("command", [["downstream", "run"], ["dvc", "repro", "collect@topics"]])
-def test_a_bad_source_fails_its_own_stage_alone(workspace: Workspace, command: list[str]) -> None:
+def test_a_bad_source_fails_its_own_stage_alone(
+    workspace: Workspace, api: str, command: list[str]
+) -> None:
     workspace.edit("data/sources/topics/topics.csv", "text,label", "body,label")
-    done = workspace.run(*command)
+    done = workspace.run(*command, api=api)
     assert done.returncode == (1 if command[0] == "downstream" else 255)
     printed = " ".join((done.stdout + done.stderr).split())
     assert "has no column 'text'" in printed
@@ -373,11 +383,11 @@ def test_a_bad_source_fails_its_own_stage_alone(workspace: Workspace, command: l
 
 
 def test_a_loss_that_becomes_nan_stops_the_stage_and_nothing_is_registered(
-    workspace: Workspace,
+    workspace: Workspace, api: str
 ) -> None:
     version = (workspace.root / "data/register/topics-label/version.json").read_bytes()
     workspace.edit("params.yaml", "48, learning_rate: 0.003", "48, learning_rate: 1.0e+30")
-    done = workspace.run("downstream", "run")
+    done = workspace.run("downstream", "run", api=api)
     assert done.returncode == 1
     assert "the loss is NaN or infinite at step" in done.stdout + done.stderr
     assert (workspace.root / "data/register/topics-label/version.json").read_bytes() == version

@@ -66,12 +66,21 @@ class Workspace:
 
     root: Path
 
-    def run(self, *command: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
-        """Run a command in the workspace with this interpreter's tools first on the path."""
+    def run(
+        self, *command: str, timeout: float = 600, api: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in the workspace with this interpreter's tools first on the path.
+
+        Args:
+            command: the words of the command.
+            timeout: seconds it may take.
+            api: the Prefect server that a flow uses; none starts a temporary one.
+        """
+        server = {"PREFECT_API_URL": api} if api else {}
         return subprocess.run(
             command,
             cwd=self.root,
-            env=self.environment(),
+            env={**self.environment(), **server},
             capture_output=True,
             text=True,
             timeout=timeout,

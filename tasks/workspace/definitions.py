@@ -24,7 +24,8 @@ def keep_definitions(code: str, root: Path) -> None:
     """
     for line in code.splitlines():
         module, _, known = line.partition(" ")
-        if module == SETTINGS_LINE or _kept(known).exists():
+        # A path is no module: it is the checkpoint that a backbone starts from, or its pin.
+        if module == SETTINGS_LINE or "/" in module or _kept(known).exists():
             continue
         source = module_source(root, module).read_text(encoding="utf-8")
         if hash_of_source(source) == known:

@@ -90,6 +90,7 @@ def prefect_server(home: Path) -> "Iterator[tuple[str, subprocess.Popen[bytes]]]
     with (home / "server.log").open("w") as log:
         server = subprocess.Popen(
             [prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+            cwd=home,
             env={**os.environ, "PREFECT_HOME": str(home)},
             stdout=log,
             stderr=log,
