@@ -8,7 +8,5 @@ if __name__ == "__main__":
     with stage_process("register", Settings) as stage:
         from tasks.register.stage import run
 
-        model, metrics = paths.finetuned(stage.row), paths.metrics(stage.row)
-        card, plots = metrics.with_name("README.md"), metrics.with_name("plots")
-        gate = paths.gate(stage.corpus)
-        run(stage.row, model, metrics, gate, card, plots, stage.output, stage.settings)
+        model, evidence = paths.finetuned(stage.row), paths.stage_output("evaluate", stage.row)
+        run(stage.row, model, evidence, paths.gate(stage.corpus), stage.output, stage.settings)

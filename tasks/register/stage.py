@@ -14,10 +14,8 @@ from tasks.tracking.registry import publish
 def run(
     model_name: str,
     model: Path,
-    metrics: Path,
+    evidence: Path,
     gate: Path,
-    card: Path,
-    plots: Path,
     output: Path,
     settings: Settings,
 ) -> None:
@@ -26,17 +24,15 @@ def run(
     Args:
         model_name: the row of ``params.yaml``.
         model: the finetuned model's folder.
-        metrics: its test metrics.
+        evidence: what ``evaluate`` has written: its metrics, predictions, model card and plots.
         gate: the verdict of ``validate`` on its corpus.
-        card: its model card.
-        plots: the folder of its plots.
         output: the folder that is written.
         settings: the gates.
 
     Raises:
         BadInput: the metrics or the verdict are no JSON.
     """
-    found = _read(metrics, f"evaluate@{model_name}")
+    found = _read(evidence / "metrics.json", f"evaluate@{model_name}")
     missed = missed_gates(found, _read(gate, f"validate@{gate.parent.name}"), settings)
     version = {
         "model": model_name,
@@ -44,7 +40,7 @@ def run(
         "gates": {"passed": not missed, "missed": missed},
     }
     files.write_json(output / "version.json", version)
-    number = publish(model_name, model, version, found, card, plots)
+    number = publish(model_name, model, version, evidence, gate)
     for reason in missed:
         say(f"{model_name}: not a candidate: {reason}")
     if number is not None:

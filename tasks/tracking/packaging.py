@@ -57,7 +57,7 @@ def log_model(folder: Path, run_id: str) -> str:
                 code_paths=[str(package)],
                 artifacts={"model": str(folder)},
                 model_config={"package": package.name, "modality": modality},
-                signature=_signature(about["labels"]) if modality == "text" else None,
+                signature=_signature(modality, about["labels"]),
                 input_example=_example(modality),
                 pip_requirements=requirements(modality, about["architecture"]),
             )
@@ -100,15 +100,19 @@ def _importable(package: Path) -> Iterator[None]:
             del sys.modules[name]
 
 
-def _signature(labels: list[str]) -> Any:
+def _signature(modality: str, labels: list[str]) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
     scores = [ColSpec("double", f"score_{label}") for label in labels]
-    return ModelSignature(
-        inputs=Schema([ColSpec("string")]),
+    signature = ModelSignature(
+        inputs=Schema([ColSpec("string" if modality == "text" else "binary")]),
         outputs=Schema([ColSpec("string", "label"), ColSpec("double", "score"), *scores]),
     )
+    # MLflow would convert what it is given: null became the text "None", and was scored. With this
+    # mark it leaves the check to the model, over HTTP too.
+    signature._is_signature_from_type_hint = True
+    return signature
 
 
 def _example(modality: str) -> list[Any]:

@@ -5,8 +5,9 @@ but the package that was copied with it (see ``packaging``).
 
 ``predict`` takes texts (a ``str``, a list, a Series, a DataFrame with a column ``text``) or images
 (encoded bytes, base64 text, uint8 arrays H W or H W C; one, a list, a Series, or a DataFrame with
-a column ``image``). It returns a DataFrame, one row a record: ``label``, ``score``, and the
-probability of each class as ``score_<class>``.
+a column ``image``); over HTTP ``{"inputs": […]}``, texts or images in base64. It returns a
+DataFrame, one row a record: ``label``, ``score``, and the probability of each class as
+``score_<class>``.
 """
 
 import base64
@@ -33,72 +34,74 @@ class Served:
         package = context.model_config["package"]
         classifier = importlib.import_module(f"{package}.models.classifier")
         self._classifier = classifier.load_classifier(Path(context.artifacts["model"]))
+        self._mistake = importlib.import_module(f"{package}.errors").DownstreamError
 
     def table(self, records: list[Any]) -> pd.DataFrame:
         """Return the label and the scores of each record."""
         labels = self._classifier.labels
         columns = [f"score_{label}" for label in labels]
-        scores = self._classifier.scores(records) if records else np.zeros((0, len(labels)))
+        scores = self._scores(records) if records else np.zeros((0, len(labels)))
         found = pd.DataFrame(np.asarray(scores, dtype=np.float64), columns=columns)
         best = found.to_numpy().argmax(axis=1) if records else np.zeros(0, dtype=int)
         found.insert(0, "label", [labels[index] for index in best])
         found.insert(1, "score", [row[index] for row, index in zip(scores, best, strict=True)])
         return found.astype({"score": float})
 
-    def column(self, frame: pd.DataFrame) -> list[Any]:
-        """Return the records of a table: the column named for them, or one without a name."""
+    def _scores(self, records: list[Any]) -> Any:
+        try:
+            return self._classifier.scores(records)
+        except self._mistake as mistake:
+            # A server answers this with 400 and the text, and any other error with a traceback.
+            raise MlflowException.invalid_parameter_value(str(mistake)) from None
+
+    def contents(self, given: Any) -> list[Any]:
+        """Return the records of whatever was given; over HTTP that is the JSON of ``inputs``."""
+        if not isinstance(given, (pd.DataFrame, dict)):
+            return _as_list(given)
         for name in (self.modality, 0, "0"):
-            if name in frame.columns:
-                return list(frame[name])
+            if name in given:
+                return _as_list(given[name])
         raise MlflowException.invalid_parameter_value(
-            f"expected a column {self.modality!r}, found {list(frame.columns)}: pass "
-            f"frame[[{self.modality!r}]]"
+            f"expected a column {self.modality!r}, found {list(given)}"
         )
 
 
 class ServedText(Served, PythonModel):
-    """Texts. MLflow makes a DataFrame of whatever it is given, by the signature."""
+    """Texts."""
 
     modality = "text"
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:  # noqa: ARG002 - MLflow gives it
         """Return the label and the scores of each text."""
-        texts = self.column(model_input)
+        texts = self.contents(model_input)
         for number, text in enumerate(texts):
             if not isinstance(text, str):
                 raise MlflowException.invalid_parameter_value(
-                    f"record {number} is not a text but {text!r}"
+                    f"record {number} is not a text but {text!r:.80}"
                 )
         return self.table(texts)
 
 
-class _ImagePrediction(Served):
-    # Stands apart from PythonModel, which would refuse all but a list of bytes: the type hint
-    # below is there for MLflow's signature.
+class ServedImage(Served, PythonModel):
+    """Images."""
+
     modality = "image"
 
-    def predict(self, context: PythonModelContext, model_input: list[bytes]) -> pd.DataFrame:  # noqa: ARG002 - MLflow gives it
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:  # noqa: ARG002 - MLflow gives it
         """Return the label and the scores of each image."""
-        images = self._as_list(model_input)
+        images = self.contents(model_input)
         return self.table([encoded(number, image) for number, image in enumerate(images)])
 
-    def _as_list(self, given: Any) -> list[Any]:
-        if isinstance(given, pd.DataFrame):
-            return self.column(given)
-        if isinstance(given, (bytes, str)):
-            return [given]
-        if isinstance(given, np.ndarray):
-            is_one = given.ndim == 2 or (given.ndim == 3 and given.shape[-1] in (1, 3, 4))
-            return [given] if is_one else list(given)
+
+def _as_list(given: Any) -> list[Any]:
+    if isinstance(given, (list, tuple, pd.Series)):
         return list(given)
-
-
-# MLflow's mark of a function that checks its input itself; without it MLflow warns.
-_ImagePrediction.predict._is_pyfunc = True  # type: ignore[attr-defined]
-
-
-class ServedImage(_ImagePrediction, PythonModel):
-    """Images."""
+    if isinstance(given, np.ndarray) and given.ndim > 0:
+        is_one = given.dtype.kind not in "OSU" and (
+            given.ndim == 2 or (given.ndim == 3 and given.shape[-1] in (1, 3, 4))
+        )
+        return [given] if is_one else list(given)
+    return [given]
 
 
 def encoded(number: int, image: Any) -> bytes:

@@ -40,10 +40,8 @@ def _run(model: Path, settings: Settings) -> bytes:
     run(
         "digits",
         model,
-        evidence / "metrics.json",
+        evidence,
         paths.gate("numbers"),
-        evidence / "README.md",
-        evidence / "plots",
         paths.stage_output("register", "digits"),
         settings,
     )

@@ -115,6 +115,8 @@ def put_model(empty_workspace: Path) -> PutModel:
         evidence = paths.stage_output("evaluate", name)
         card = f"# {name}\n\nGood.\n\n## By class\n\nEqual.\n\n## Plot\n\n![x](plots/a.png)\n"
         files.write_text(evidence / "README.md", card)
+        files.write_text(evidence / "README.html", "<h1>The card</h1>")
+        files.write_text(evidence / "predictions.parquet", "predictions")
         files.write_text(evidence / "plots" / "a.png", "a plot")
         content_hash = files.sha256_of_folder(paths.finetuned(name))
         gates = {"passed": passed, "missed": [] if passed else ["accuracy is 0.9, below 0.95"]}

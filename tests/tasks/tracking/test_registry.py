@@ -9,6 +9,7 @@ import pytest
 from tasks.contracts import files, paths
 from tasks.errors import Unreachable
 from tasks.tracking import outbox
+from tasks.tracking.bindings import gate_of
 from tasks.tracking.registry import candidate_version, candidate_versions, publish, reconcile
 from tasks.tracking.store import opened
 
@@ -17,15 +18,9 @@ AWAY = "http://127.0.0.1:9"
 
 
 def _publish(name: str) -> int | None:
+    version = files.read_json(paths.version(name))
     evidence = paths.stage_output("evaluate", name)
-    return publish(
-        name,
-        paths.finetuned(name),
-        files.read_json(paths.version(name)),
-        files.read_json(paths.metrics(name)),
-        evidence / "README.md",
-        evidence / "plots",
-    )
+    return publish(name, paths.finetuned(name), version, evidence, gate_of(name))
 
 
 def _num_versions(name: str) -> int:
@@ -100,7 +95,10 @@ def test_a_version_is_bound_to_its_content_and_carries_the_evidence(
     assert version.tags["downstream.gate"] == "passed"
     assert version.description == "# topics\n\nGood.\n\n## By class\n\nEqual.\n"
     assert run.data.metrics == {"accuracy": 0.9}
-    assert evidence == {"evaluation/README.md", "evaluation/plots"}
+    assert evidence == {
+        f"evaluation/{name}"
+        for name in ("README.md", "README.html", "metrics.json", "predictions.parquet", "plots")
+    }
 
 
 def test_a_version_whose_files_are_gone_is_published_again(

@@ -77,6 +77,7 @@ def test_texts_are_taken_in_any_form(load: Callable[[str], Any], text_model: Pat
         pd.Series(TEXTS),
         pd.Series(TEXTS, name="text"),
         pd.DataFrame({"text": TEXTS}),
+        {"text": TEXTS},
     ]
     for form in forms:
         found = model.predict(form)
@@ -88,13 +89,26 @@ def test_texts_are_taken_in_any_form(load: Callable[[str], Any], text_model: Pat
     assert len(model.predict(TEXTS[0])) == 1
 
 
-def test_a_table_without_the_text_in_front_is_refused(load: Callable[[str], Any]) -> None:
+def test_the_text_is_found_among_other_columns(load: Callable[[str], Any]) -> None:
+    table = pd.DataFrame({"id": ["a"], "text": ["wheat"]})
+    assert len(load("topics").predict(table)) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (pd.DataFrame({"words": ["a"]}), r"expected a column 'text', found \['words'\]"),
+        ({"words": ["a"]}, r"expected a column 'text', found \['words'\]"),
+        (["a", None], "record 1 is not a text but None"),
+        ([["a", "b"]], r"record 0 is not a text but \['a', 'b'\]"),
+        (1, "record 0 is not a text but 1"),
+    ],
+)
+def test_what_is_no_text_is_refused(load: Callable[[str], Any], given: Any, message: str) -> None:
     from mlflow.exceptions import MlflowException
 
-    table = pd.DataFrame({"id": ["a"], "text": ["wheat"]})
-    with pytest.raises(MlflowException, match=r"expected a column 'text', found \['id'\]: pass fr"):
-        load("topics").predict(table)
-    assert len(load("topics").predict(table[["text"]])) == 1
+    with pytest.raises(MlflowException, match=message):
+        load("topics").predict(given)
 
 
 def test_images_are_taken_in_any_form(load: Callable[[str], Any], image_model: Path) -> None:
@@ -116,6 +130,7 @@ def test_images_are_taken_in_any_form(load: Callable[[str], Any], image_model: P
         (np.stack([GREY] * 3, axis=2), 1),
         (pd.Series([encoded, encoded]), 2),
         (pd.DataFrame({"id": ["a"], "image": [encoded]}), 1),
+        ({"image": in_base64}, 1),
     ]
     for form, num_records in forms:
         found = model.predict(form)
@@ -152,8 +167,7 @@ def test_a_server_answers_in_json(load: Callable[[str], Any], monkeypatch: Any) 
     bodies = {
         "topics": [
             {"inputs": TEXTS},
-            {"dataframe_split": {"columns": ["text"], "data": [[text] for text in TEXTS]}},
-            {"dataframe_records": [{"text": text} for text in TEXTS]},
+            {"inputs": {"text": TEXTS}},
         ],
         "digits": [{"inputs": [base64.b64encode(_png(GREY)).decode()] * 2}],
     }
@@ -211,3 +225,12 @@ def test_both_models_load_from_elsewhere_without_this_repository_and_without_pic
     assert topics[0]["score"] == pytest.approx(here[0]["score"], abs=1e-6)
     assert list(digits[0]) == COLUMNS
     assert not list(registered.rglob("*.pkl"))
+
+
+def test_signature_and_example_say_what_goes_in_and_out(load: Callable[[str], Any]) -> None:
+    for name, kind in (("topics", "string"), ("digits", "binary")):
+        model = load(name)
+        signature = model.metadata.signature
+        assert [column.type.name for column in signature.inputs] == [kind]
+        assert signature.outputs.input_names() == COLUMNS
+        assert list(model.predict(model.input_example).columns) == COLUMNS
