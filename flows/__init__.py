@@ -38,6 +38,7 @@ module                 holds
 ``flow``               the Prefect flow ``downstream``
 ``stage_pages``        a stage's progress and links on Prefect's pages
 ``results``            the table at the end of a run
+``sync``               MLflow brought in step with the workspace (``sync_cli``: the command)
 ``events``             what automations can wait for
 ``prefect_settings``   Prefect's settings, made before it is imported
 ``temporary_server``   a server that ends with its run

@@ -23,7 +23,7 @@ from tasks.progress import say
 from tasks.workspace import definitions, finished, libraries
 from tasks.workspace.stage_hash import entry_hash
 
-BY_STAGE = ("work", "durations", "runs", "failures")
+BY_STAGE = ("work", "durations", "failures")
 """Rooms of ``.downstream`` with one folder ``<stage>@<row>``, or one file ``….json``, a stage."""
 
 

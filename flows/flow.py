@@ -196,7 +196,7 @@ class _Run:
             pages.hear(line)
 
         outcome = self._session.perform(name, heard)
-        pages.finish(outcome == "ran")
+        pages.finish(outcome == "ran", self._session.recorder.recorded.get(name))
         return outcome
 
     def _tell_retry(self, name: str, failure: MayPassError) -> None:

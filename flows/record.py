@@ -55,6 +55,8 @@ class Recorder:
         self._params = ParamsOnce()
         self._lock_file = LockFile()
         self._seen = _stamps()
+        self.recorded: dict[str, str] = {}
+        """The stage hash of each result that this run has recorded."""
         self.graph: Graph = _load_whole(held=False)
         self._params.serve(self.graph.stages.values())
         self._lock = self.graph.repo.lock
@@ -181,6 +183,7 @@ class Recorder:
         save_result(stage)
         if stage.cmd:
             self._lock_file.record(stage)
+            self.recorded[stage_name(stage)] = stage_hash(stage)
             finished.discard(stage_name(stage), stage_hash(stage))
         else:
             stage.dump()

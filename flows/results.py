@@ -7,6 +7,7 @@ from rich.table import Table
 
 from flows.plan_view import console, duration
 from flows.session import Session
+from flows.sync import reconcile_workspace
 from tasks.contracts import files, paths
 
 COLUMNS = ("model", "accuracy", "95 % interval", "linear baseline", "twin", "gain", "version")
@@ -27,7 +28,7 @@ def finish(session: Session, seconds: float) -> list[dict[str, Any]]:
         One row a model, as printed.
     """
     models = evaluated_models(session)
-    rows = [model_row(model, version) for model, version in registry_versions(models).items()]
+    rows = [model_row(model, version) for model, version in reconcile_workspace(models).items()]
     out = console()
     if rows:
         out.print(_table(rows))
@@ -42,20 +43,6 @@ def evaluated_models(session: Session) -> list[str]:
     stages = session.recorder.graph.planned()
     models = [name.partition("@")[2] for name in stages if name.startswith("evaluate@")]
     return [model for model in models if paths.metrics(model).is_file()]
-
-
-def registry_versions(models: list[str]) -> dict[str, int | None]:
-    """Bring the MLflow registry in step with the workspace; return each model's candidate.
-
-    A registry that cannot be reached costs no result: the next run catches up.
-    """
-    registered = [model for model in models if paths.version(model).is_file()]
-    if not registered:
-        return dict.fromkeys(models)
-    from tasks.tracking.registry import reconcile
-
-    versions = reconcile(registered)
-    return {model: versions.get(model) for model in models}
 
 
 def model_row(model: str, version: int | None) -> dict[str, Any]:

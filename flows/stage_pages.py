@@ -20,9 +20,8 @@ from prefect.artifacts import (
 )
 from prefect.exceptions import PrefectException
 
-from tasks.contracts import files
+from tasks.contracts.params import TABLES
 from tasks.progress import say
-from tasks.workspace.process import RUNS
 
 PROGRESS = re.compile(r"^.+: (?P<done>[\d,]+)/(?P<total>[\d,]+)(?: |$)")
 ANSWER_TIMEOUT_SECONDS = 5
@@ -44,11 +43,16 @@ class StagePages:
         if self._wanted and share is not None:
             self._show(100 * share, line)
 
-    def finish(self, ran: bool) -> None:
-        """Say that a stage is done, and where its MLflow run is."""
+    def finish(self, ran: bool, stage_hash: str | None) -> None:
+        """Say that a stage is done, and where its MLflow run is.
+
+        Args:
+            ran: it was run, not restored.
+            stage_hash: what its result was made from, if it has a new one.
+        """
         if self._wanted and ran:
             self._show(100.0, "done")
-        page = None if _lost.is_set() else mlflow_page(self._name)
+        page = None if _lost.is_set() else mlflow_page(self._name, stage_hash)
         if page:
             publish(
                 f"the MLflow page of {self._name}",
@@ -102,19 +106,45 @@ def share_done(line: str) -> float | None:
     return min(done / total, 1.0) if total else None
 
 
-def mlflow_page(name: str) -> str | None:
-    """Return the address of a stage's run on the MLflow server's pages, where there is a server."""
+def mlflow_page(name: str, stage_hash: str | None) -> str | None:
+    """Return the address of a stage's run on the MLflow server's pages, where there is a server.
+
+    Args:
+        name: the stage.
+        stage_hash: what its result was made from; the run that made a restored result may be of
+            another machine.
+    """
     server = os.environ.get("MLFLOW_TRACKING_URI", "").rstrip("/")
-    if not server.startswith(("http://", "https://")):
+    stage, _, row = name.partition("@")
+    is_tracked = stage_hash and TABLES.get(stage) in ("backbones", "models")
+    if not is_tracked or not server.startswith(("http://", "https://")):
         return None
     try:
-        run_id = files.read_json(RUNS / f"{name}.json")["run_id"]
-        address = f"{server}/api/2.0/mlflow/runs/get"
-        answer = requests.get(address, params={"run_id": run_id}, timeout=ANSWER_TIMEOUT_SECONDS)
-        answer.raise_for_status()
-        experiment = answer.json()["run"]["info"]["experiment_id"]
-    except (OSError, ValueError, KeyError, TypeError):
+        found = _ask(server, "experiments/get-by-name", {"experiment_name": row})
+        experiment = found["experiment"]["experiment_id"]
+        same = f"tags.`downstream.stage` = '{stage}' and tags.`downstream.stage_hash` = "
+        search = {
+            "experiment_ids": [experiment],
+            "filter": f"{same}'{stage_hash}'",
+            "order_by": ["attributes.start_time ASC", "attributes.run_id ASC"],
+            "max_results": 1,
+        }
+        run_id = _ask(server, "runs/search", search, post=True)["runs"][0]["info"]["run_id"]
+    except (OSError, ValueError, LookupError, TypeError):
         return None  # nothing recorded there, or the server is away
     parts = urlsplit(server)
     public = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     return f"{public}/#/experiments/{experiment}/runs/{run_id}"
+
+
+def _ask(server: str, what: str, asked: dict[str, Any], post: bool = False) -> Any:
+    """Ask by HTTP alone: MLflow's own client takes seconds to import."""
+    answer = requests.request(
+        "POST" if post else "GET",
+        f"{server}/api/2.0/mlflow/{what}",
+        json=asked if post else None,
+        params=None if post else asked,
+        timeout=ANSWER_TIMEOUT_SECONDS,
+    )
+    answer.raise_for_status()
+    return answer.json()

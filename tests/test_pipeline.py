@@ -4,10 +4,13 @@ import ast
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,7 +98,7 @@ def test_a_second_run_has_nothing_to_do(workspace: Workspace) -> None:
     assert workspace.run("downstream", "plan", "--check").returncode == 0
 
 
-def test_a_forced_rerun_gives_the_same_lock_and_the_comparison_can_fail(
+def test_a_forced_dvc_repro_writes_the_lock_that_the_flow_wrote_and_the_comparison_can_fail(
     workspace: Workspace,
 ) -> None:
     before = workspace.lock()
@@ -201,11 +204,66 @@ def test_a_changed_parameter_runs_what_the_plan_said_and_setting_it_back_restore
     workspace.edit("params.yaml", "epochs: 2, tokens: 48", "epochs: 1, tokens: 48")
     assert workspace.stale() == TOPICS
     assert workspace.repro() == TOPICS
+    second = content(workspace)
+    assert registry(workspace) == {"versions": 2, "candidate": second}
     workspace.edit("params.yaml", "epochs: 1, tokens: 48", "epochs: 2, tokens: 48")
     states = {stage["name"]: stage["state"] for stage in workspace.plan()}
     assert states["finetune@topics-label"] == "cached"
     assert workspace.run("downstream", "run", api=api).returncode == 0
     assert workspace.lock() == before
+    # DVC has restored the first model, and register has not run: the registry follows all the same.
+    assert content(workspace) != second
+    assert registry(workspace) == {"versions": 2, "candidate": content(workspace)}
+
+
+def test_a_new_store_after_a_restore_has_the_version_and_its_evaluation_marked_so(
+    workspace: Workspace,
+) -> None:
+    for place in ("mlflow.db", "mlartifacts", ".downstream/mlflow", "data/register/digits-label"):
+        subprocess.run(["rm", "-r", workspace.root / place], check=True)
+    done = workspace.run("downstream", "sync")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "topics-label: version 1 is new in the registry",
+        "topics-label: candidate is version 1, was none",
+        "topics-label: its evaluation, which MLflow did not know, is recorded as restored",
+        "topics-label: candidate is version 1",
+    ]
+    assert registry(workspace) == {"versions": 1, "candidate": content(workspace)}
+    metrics = json.loads((workspace.root / "data/evaluate/topics-label/metrics.json").read_text())
+    assert query(
+        workspace,
+        "SELECT runs.name, latest_metrics.value FROM runs JOIN latest_metrics USING (run_uuid) "
+        "JOIN tags USING (run_uuid) WHERE tags.key = 'downstream.restored' "
+        "AND latest_metrics.key = 'accuracy' AND runs.name LIKE 'evaluate@%'",
+    ) == [("evaluate@topics-label", metrics["accuracy"])]
+    marks = "SELECT value FROM model_version_tags WHERE key = 'downstream.restored'"
+    assert query(workspace, marks) == [("true",)]
+    assert "Nothing to do" in workspace.run("downstream", "sync").stdout
+
+
+def registry(workspace: Workspace) -> dict[str, Any]:
+    """Return how many versions of the topics model there are, and the candidate's content."""
+    versions = query(
+        workspace,
+        "SELECT version, value FROM model_version_tags "
+        "WHERE name = 'topics-label' AND key = 'downstream.content_hash'",
+    )
+    aliases = "SELECT version FROM registered_model_aliases WHERE name = 'topics-label'"
+    ((candidate,),) = query(workspace, f"{aliases} AND alias = 'candidate'")
+    return {"versions": len(versions), "candidate": dict(versions)[candidate]}
+
+
+def content(workspace: Workspace) -> str:
+    """Return the content hash of the topics model that lies in the workspace."""
+    path = workspace.root / "data/register/topics-label/version.json"
+    return str(json.loads(path.read_text())["content_hash"])
+
+
+def query(workspace: Workspace, sql: str) -> list[tuple[Any, ...]]:
+    """Ask the workspace's MLflow store."""
+    with closing(sqlite3.connect(workspace.root / "mlflow.db")) as store:
+        return store.execute(sql).fetchall()
 
 
 def test_a_comment_runs_no_stage(workspace: Workspace) -> None:
@@ -220,14 +278,6 @@ def test_a_loosened_tolerance_that_still_passes_runs_validate_alone(workspace: W
         "split: {validation: 0.15, test: 0.25}\n    validate: {maximum_leaked_share: 0.5}",
     )
     assert workspace.repro() == {"validate@topics"}
-
-
-def test_the_flow_and_dvc_repro_write_the_same_lock(
-    first_run: tuple[Workspace, str], tmp_path: Path
-) -> None:
-    other = make_workspace(tmp_path / "other")
-    other.repro()
-    assert other.lock() == first_run[0].lock()
 
 
 @pytest.mark.parametrize("edited", ["parameter", "source", "module"])

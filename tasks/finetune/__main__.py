@@ -2,10 +2,11 @@
 
 from tasks.contracts import paths
 from tasks.finetune.settings import Settings
+from tasks.tracking.live import live_run
 from tasks.workspace.process import stage_process
 
 if __name__ == "__main__":
-    with stage_process("finetune", Settings) as stage:
+    with stage_process("finetune", Settings) as stage, live_run(**stage.about) as journal:
         from tasks.finetune.stage import run
 
         backbone = paths.pretrained(stage.backbone)
@@ -18,5 +19,6 @@ if __name__ == "__main__":
             stage.settings,
             stage.seed,
             stage.checkpoints,
+            journal,
         )
         stage.metrics.update(figures)

@@ -48,6 +48,11 @@ class EarlyStopping:
         known = self.best_epoch if rank() == 0 else 0
         return int(sum_over_ranks(torch.tensor(known, device=device)))
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """What the last look has found, as it is called on MLflow's pages."""
+        return {f"validation.{name}": value for name, value in self.epochs[-1].items()}
+
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint has to keep: the best weights among it."""
         return {

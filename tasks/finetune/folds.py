@@ -29,6 +29,7 @@ class FixedEpochs:
     """A watcher that ends a training after a number of epochs, and looks at nothing."""
 
     def __init__(self, epochs: int) -> None:
+        self.figures: dict[str, float] = {}
         self._epochs = epochs
 
     def after_epoch(self, epoch: int) -> bool:

@@ -27,6 +27,7 @@ def run(
     settings: Settings,
     seed: int,
     checkpoints: Path,
+    journal: Path | None = None,
 ) -> dict[str, Any]:
     """Finetune, and write what ``tasks.finetune`` lists.
 
@@ -39,6 +40,7 @@ def run(
         settings: the row's settings.
         seed: the ``seed`` of ``params.yaml``.
         checkpoints: the folder of this stage hash's checkpoints.
+        journal: where the figures of the trainings go, step by step.
 
     Returns:
         The history of both trainings.
@@ -51,7 +53,7 @@ def run(
     """
     from tasks.training.ranks import launch
 
-    arguments = (model, backbone, splits, output, settings, seed, checkpoints)
+    arguments = (model, backbone, splits, output, settings, seed, checkpoints, journal)
     history: dict[str, Any] = launch(settings.devices, _finetune, *arguments)
     return history
 
@@ -64,6 +66,7 @@ def _finetune(
     settings: Settings,
     seed: int,
     checkpoints: Path,
+    journal: Path | None,
 ) -> dict[str, Any]:
     from tasks.finetune import few_labels, folds
     from tasks.finetune.corpus import read_corpus
@@ -71,7 +74,8 @@ def _finetune(
     from tasks.training.ranks import rank
 
     corpus = read_corpus(backbone, splits, output / "model", settings.tokens)
-    recipe = Recipe(model, backbone, len(corpus.classes), settings, seed, checkpoints)
+    num_labels = len(corpus.classes)
+    recipe = Recipe(model, backbone, num_labels, settings, seed, checkpoints, journal=journal)
     fold_of = folds.assign(corpus.ids, corpus.labels, settings.folds, seed)
     labels = corpus.labels[: corpus.num_train]
     chosen = few_labels.choose(corpus.ids[: corpus.num_train], labels, settings.labels, seed)

@@ -35,6 +35,7 @@ class Recipe:
         seed: the ``seed`` of ``params.yaml``.
         checkpoints: the folder of the trainings' checkpoints.
         pretrained: begin with the backbone's weights, not with random ones.
+        journal: where the figures of the trainings go, step by step.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Recipe:
     seed: int
     checkpoints: Path
     pretrained: bool = True
+    journal: Path | None = None
 
     @property
     def family(self) -> Any:
@@ -137,6 +139,7 @@ def train_task(
         watcher: looks at it after every epoch.
         seed: of the order of the batches and of dropout.
     """
+    from tasks.tracking.curve import Curve
     from tasks.training.checkpoints import Checkpoints
     from tasks.training.loop import train
 
@@ -146,8 +149,8 @@ def train_task(
         # What few labels or a fold leave may be less than a batch; a whole split may not.
         batch_size = min(settings.batch_size, num_examples)
         settings = settings.model_copy(update={"batch_size": batch_size})
-    checkpoints = Checkpoints(recipe.checkpoints / part)
-    return train(task, settings, seed, what, watcher, checkpoints)
+    checkpoints, curve = Checkpoints(recipe.checkpoints / part), Curve(recipe.journal, f"{part}.")
+    return train(task, settings, seed, what, watcher, checkpoints, curve)
 
 
 def save_classifier(recipe: Recipe, task: Finetuning, output: Path, labels: list[str]) -> None:

@@ -16,6 +16,7 @@ def run(
     settings: Settings,
     seed: int,
     checkpoints: Path,
+    journal: Path | None = None,
 ) -> dict[str, Any]:
     """Pretrain, and write ``model/`` and ``metrics.json``.
 
@@ -27,6 +28,7 @@ def run(
         settings: the row's settings.
         seed: the ``seed`` of ``params.yaml``.
         checkpoints: the folder of this stage hash's checkpoints.
+        journal: where the figures of the training go, step by step.
 
     Returns:
         The metrics.
@@ -42,7 +44,7 @@ def run(
 
     initial = _initial_folder(backbone, settings, checkpoints / "init")
     splits = (train, validation)
-    arguments = (backbone, splits, output, settings, seed, checkpoints, initial)
+    arguments = (backbone, splits, output, settings, seed, checkpoints, initial, journal)
     metrics: dict[str, Any] = launch(settings.training.devices, _pretrain, *arguments)
     return metrics
 
@@ -63,9 +65,11 @@ def _pretrain(
     seed: int,
     checkpoints: Path,
     initial: Path | None,
+    journal: Path | None,
 ) -> dict[str, Any]:
     from tasks.contracts import registry
     from tasks.pretrain.settings import ARCHITECTURES
+    from tasks.tracking.curve import Curve
     from tasks.training.checkpoints import Checkpoints
     from tasks.training.determinism import derive_seed, make_deterministic
     from tasks.training.loop import train as train_model
@@ -78,8 +82,8 @@ def _pretrain(
     losses: list[float] = []
     if task.trains:
         what = f"pretrain {backbone}"
-        kept = Checkpoints(checkpoints / "model")
-        losses = train_model(task, settings.training, row_seed, what, checkpoints=kept)
+        kept, curve = Checkpoints(checkpoints / "model"), Curve(journal)
+        losses = train_model(task, settings.training, row_seed, what, checkpoints=kept, curve=curve)
     if rank() > 0:
         return {}
     metrics = {"validation": task.validate(), "training_loss": losses}

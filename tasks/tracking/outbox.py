@@ -2,7 +2,8 @@
 
 One folder a record, named by the time it was put there: ``record.json`` and ``files/``. A record
 is removed only after it was written, and writing one twice changes nothing, so a kill at any point
-loses nothing.
+loses nothing. Before the records go the figures of trainings (``journal``), of which the records
+are the ends.
 """
 
 from __future__ import annotations
@@ -17,14 +18,24 @@ from typing import TYPE_CHECKING, Any
 from tasks.contracts import files
 from tasks.errors import Unreachable
 from tasks.progress import say
-from tasks.tracking import run_writer, version_writer
-from tasks.tracking.store import STATE, errors, first_line, opened
+from tasks.tracking import journal, live_writer, run_writer, version_writer
+from tasks.tracking.store import (
+    SMALL_TIMEOUT_SECONDS,
+    STATE,
+    answer_within,
+    errors,
+    first_line,
+    opened,
+    require_answer,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 OUTBOX = STATE / "outbox"
 WRITERS = {"run": run_writer.write_run, "version": version_writer.write_version}
+# A version is uploaded with its weights: that may take longer.
+TIMEOUT_SECONDS = {"run": SMALL_TIMEOUT_SECONDS}
 
 
 def deliver(kind: str, record: Mapping[str, Any], attached: Mapping[str, Path]) -> Any:
@@ -48,22 +59,49 @@ def deliver(kind: str, record: Mapping[str, Any], attached: Mapping[str, Path]) 
 
 
 def send_waiting(client: MlflowClient) -> dict[str, Any]:
-    """Write every waiting record, oldest first; return what the writers return, by record."""
+    """Write all that waits, oldest first; return what the writers of records return, by record.
+
+    Raises:
+        Unreachable: the server is away by now; what is left waits.
+    """
+    for folder in journal.journals():
+        _send_figures(client, folder)
     results = {}
     for folder in _waiting_folders():
         record = files.read_json(folder / "record.json")
+        limit = TIMEOUT_SECONDS.get(record["kind"])
         try:
-            results[folder.name] = WRITERS[record["kind"]](client, record, folder / "files")
+            with answer_within(limit):
+                results[folder.name] = WRITERS[record["kind"]](client, record, folder / "files")
         except errors() as error:
-            say(f"warning: MLflow did not take {folder}: {first_line(error)}; the next run tries")
+            _tell_refused(folder, error)
         else:
             shutil.rmtree(folder)
+            if record["kind"] == "run":
+                journal.discard(journal.folder_of(record))
+    journal.forget_all_but_the_newest(live_writer.is_complete)
     return results
 
 
+def _send_figures(client: MlflowClient, folder: Path) -> None:
+    journal.end_of_the_killed(folder)
+    try:
+        with answer_within(TIMEOUT_SECONDS["run"]):
+            live_writer.send(client, folder)
+    except errors() as error:
+        _tell_refused(folder, error)
+
+
+def _tell_refused(folder: Path, error: Exception) -> None:
+    say(f"warning: MLflow did not take {folder}: {first_line(error)}; the next run tries")
+    # A server that has gone away would cost a time-out for each of the others.
+    require_answer()
+
+
 def waiting() -> int:
-    """Return how many records wait."""
-    return len(_waiting_folders())
+    """Return how many records wait, and trainings with figures that do."""
+    unsent = [one for one in journal.journals() if not live_writer.is_complete(one)]
+    return len(_waiting_folders()) + len(unsent)
 
 
 def _waiting_folders() -> list[Path]:

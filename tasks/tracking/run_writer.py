@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,8 @@ def write_run(client: MlflowClient, record: Mapping[str, Any], attached: Path) -
     Args:
         client: the open store.
         record: ``experiment``, ``name``, ``identity`` (tags that no other run shares), ``tags``,
-            ``params`` and ``metrics``, both flat.
+            ``params`` and ``metrics``, both flat; perhaps ``data``, and ``ended``, the time in
+            milliseconds, which keeps metrics that are written twice from being there twice.
         attached: the folder of its artifacts.
 
     Returns:
@@ -31,23 +33,62 @@ def write_run(client: MlflowClient, record: Mapping[str, Any], attached: Path) -
     """
     run_id, is_finished = find_or_create_run(client, record)
     if not is_finished:
-        fill(client, run_id, record["params"], record["metrics"])
+        ended = record.get("ended")
+        describe(client, run_id, record)
+        fill(client, run_id, {}, record["metrics"], ended)
         for path in sorted(attached.iterdir()) if attached.is_dir() else []:
             client.log_artifact(run_id, str(path))
-        client.set_terminated(run_id)
+        client.set_terminated(run_id, end_time=ended)
     return run_id
 
 
 def find_or_create_run(client: MlflowClient, record: Mapping[str, Any]) -> tuple[str, bool]:
     """Return the id of the run with the record's identity, and whether it is finished."""
     experiment_id = experiment(client, record["experiment"])
-    same = " and ".join(f"tags.`{key}` = '{value}'" for key, value in record["identity"].items())
-    found = client.search_runs([experiment_id], same, max_results=1)
-    if found:
-        return found[0].info.run_id, found[0].info.status == "FINISHED"
+    found = _find(client, experiment_id, record["identity"])
+    if found is not None:
+        return found.info.run_id, found.info.status == "FINISHED"
     tags = {**record["tags"], **record["identity"]}
-    run = client.create_run(experiment_id, tags=tags, run_name=record["name"])
+    run = client.create_run(
+        experiment_id, record.get("started"), tags=tags, run_name=record["name"]
+    )
     return run.info.run_id, False
+
+
+def has_run(client: MlflowClient, experiment_name: str, identity: Mapping[str, str]) -> bool:
+    """Tell whether a run with an identity is there, finished or not."""
+    found = client.get_experiment_by_name(experiment_name)
+    return found is not None and _find(client, found.experiment_id, identity) is not None
+
+
+def _find(client: MlflowClient, experiment_id: str, identity: Mapping[str, str]) -> Any:
+    same = " and ".join(f"tags.`{key}` = '{value}'" for key, value in identity.items())
+    # Where two machines have made one each, all take the same.
+    order = ["attributes.start_time ASC", "attributes.run_id ASC"]
+    found = client.search_runs([experiment_id], same, max_results=1, order_by=order)
+    return found[0] if found else None
+
+
+def describe(client: MlflowClient, run_id: str, record: Mapping[str, Any]) -> None:
+    """Log what is known of a run from its beginning: its parameters and its data."""
+    fill(client, run_id, record["params"], [])
+    if record.get("data"):
+        client.log_inputs(run_id, datasets=[_dataset(entry) for entry in record["data"]])
+
+
+def _dataset(entry: Mapping[str, Any]) -> Any:
+    """Return a file as MLflow's pages show data: with DVC's hash, and where it lies."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    dataset = Dataset(
+        name=entry["path"],
+        digest=entry["md5"],
+        source_type="local",
+        source=json.dumps({"uri": entry["path"]}),
+        profile=json.dumps({"num_rows": entry["rows"]}) if "rows" in entry else None,
+    )
+    context = {"mlflow.data.context": entry["context"], "downstream.dvc_md5": entry["md5"]}
+    return DatasetInput(dataset, tags=[InputTag(key, value) for key, value in context.items()])
 
 
 def fill(
@@ -55,12 +96,13 @@ def fill(
     run_id: str,
     params: Mapping[str, str],
     metrics: Sequence[tuple[str, float, int]],
+    timestamp: int | None = None,
 ) -> None:
-    """Log parameters, and metrics as (name, value, step)."""
+    """Log parameters, and metrics as (name, value, step), at a time in milliseconds."""
     from mlflow.entities import Metric, Param
 
-    now = int(time.time() * 1000)
-    points = [Metric(name, value, now, step) for name, value, step in metrics]
+    at = timestamp or int(time.time() * 1000)
+    points = [Metric(name, value, at, step) for name, value, step in metrics]
     texts = [Param(name, value) for name, value in params.items()]
     for start in range(0, len(points), METRICS_AT_ONCE):
         client.log_batch(run_id, metrics=points[start : start + METRICS_AT_ONCE])

@@ -1,16 +1,21 @@
 """One MLflow run for each (stage, stage hash) that trained or evaluated something."""
 
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tasks.contracts import files
 from tasks.tracking import outbox, provenance
 from tasks.tracking.figures import metrics_of, texts_of
 
+RESTORED = "downstream.restored"
+INPUTS = "downstream.inputs"
+RECORDS = ".parquet"
 
-def record_run(
+
+def record_run(  # noqa: PLR0913 - each is a fact about the run, given by name
     *,
     stage: str,
     row: str,
@@ -18,7 +23,8 @@ def record_run(
     params: Mapping[str, Any],
     metrics: Mapping[str, Any],
     tags: Mapping[str, str],
-    artifacts: Sequence[Path],
+    inputs: Mapping[str, str] | None = None,
+    artifacts: Sequence[Path] = (),
     restored: bool = False,
 ) -> str | None:
     """Record what a stage has done; recording it twice changes nothing.
@@ -29,7 +35,8 @@ def record_run(
         stage_hash: DVC's run-cache key; two results with the same key are one run.
         params: settings; nested names are joined by dots.
         metrics: numbers; nested names are joined by dots, and a list is a curve.
-        tags: what else is known, for example the hashes of the data.
+        tags: what else is known.
+        inputs: the content hash of each file that the stage reads, by path.
         artifacts: files and folders to keep with the run.
         restored: the result was restored from the run cache, and not made here: the run that made
             it is left as it is; where the store has none, one marked ``downstream.restored`` is
@@ -39,16 +46,17 @@ def record_run(
         The run's id; None while the store is away and the record waits.
     """
     record = {
-        "experiment": row,
-        "name": f"{stage}@{row}",
-        "identity": {"downstream.stage": stage, "downstream.stage_hash": stage_hash},
-        "tags": {
-            "downstream.row": row,
-            **({"downstream.restored": "true"} if restored else provenance.provenance(stage, row)),
-            **tags,
-        },
-        "params": texts_of(params),
+        **describe_run(
+            stage=stage,
+            row=row,
+            stage_hash=stage_hash,
+            params=params,
+            tags=tags,
+            inputs=inputs or {},
+            restored=restored,
+        ),
         "metrics": metrics_of(metrics),
+        "ended": int(time.time() * 1000),
     }
     attached = {path.name: path for path in artifacts}
     with tempfile.TemporaryDirectory() as temporary:
@@ -58,3 +66,43 @@ def record_run(
             files.write_text(attached["uncommitted.diff"], changes)
         run_id: str | None = outbox.deliver("run", record, attached)
     return run_id
+
+
+def describe_run(
+    *,
+    stage: str,
+    row: str,
+    stage_hash: str,
+    params: Mapping[str, Any],
+    tags: Mapping[str, str],
+    inputs: Mapping[str, str],
+    restored: bool = False,
+) -> dict[str, Any]:
+    """Return what is known of a run from its beginning, as its writer takes it."""
+    made = {RESTORED: "true"} if restored else provenance.provenance(stage, row)
+    read = {INPUTS: files.to_json(dict(sorted(inputs.items())))} if inputs else {}
+    return {
+        "experiment": row,
+        "name": f"{stage}@{row}",
+        "identity": identity_of(stage, stage_hash),
+        "tags": {"downstream.row": row, **made, **read, **tags},
+        "params": texts_of(params),
+        "data": [_data(path, md5) for path, md5 in inputs.items() if path.endswith(RECORDS)],
+    }
+
+
+def identity_of(stage: str, stage_hash: str) -> dict[str, str]:
+    """Return the tags that one run alone has."""
+    return {"downstream.stage": stage, "downstream.stage_hash": stage_hash}
+
+
+def _data(path: str, md5: str) -> dict[str, Any]:
+    """Return a file of records as MLflow's pages show it."""
+    from pyarrow import ArrowInvalid
+    from pyarrow.parquet import read_metadata
+
+    found = {"path": path, "md5": md5, "context": PurePosixPath(path).stem}
+    try:
+        return {**found, "rows": read_metadata(path).num_rows}
+    except (OSError, ArrowInvalid):
+        return found  # a restored result: what it was made from need not lie here

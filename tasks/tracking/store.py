@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 
 STATE = paths.STATE / "mlflow"
 CHOICE = "MLFLOW_TRACKING_URI"
+TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 SQLITE = "sqlite:///"
 ANSWER_TIMEOUT_SECONDS = 5
+SMALL_TIMEOUT_SECONDS = 10
+"""How long MLflow may take for what is no upload."""
 
 # What MLflow would do by itself, unless the user has decided otherwise.
 DEFAULTS = {
@@ -39,7 +42,7 @@ DEFAULTS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+    TIMEOUT: "60",
 }
 
 # Where MLflow's tables hold the absolute place of an artifact.
@@ -76,10 +79,27 @@ def opened() -> Iterator[MlflowClient]:
         Unreachable: it does not answer, or cannot be opened.
     """
     STATE.mkdir(parents=True, exist_ok=True)
-    with FileLock(STATE / "store.lock"), _same_environment(), warnings.catch_warnings():
-        # MLflow calls its own libraries in ways that they deprecate; it is not ours to mend.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        yield _connect()
+    with FileLock(STATE / "store.lock"), _same_environment():
+        require_answer()
+        with warnings.catch_warnings():
+            # MLflow calls its own libraries in ways that they deprecate; it is not ours to mend.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield _connect()
+
+
+@contextmanager
+def answer_within(seconds: int | None) -> Iterator[None]:
+    """Have MLflow wait for so long at most for each answer of a server; None changes nothing."""
+    before = os.environ.get(TIMEOUT)
+    if seconds is not None:
+        os.environ[TIMEOUT] = str(min(seconds, int(before or seconds)))
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[TIMEOUT] = before
+        else:
+            os.environ.pop(TIMEOUT, None)
 
 
 @contextmanager
@@ -89,14 +109,14 @@ def _same_environment() -> Iterator[None]:
     try:
         yield
     finally:
-        os.environ.pop(CHOICE, None)
         if chosen is not None:
             os.environ[CHOICE] = chosen
+        else:
+            os.environ.pop(CHOICE, None)
 
 
 def _connect() -> MlflowClient:
     uri = tracking_uri()
-    _check_answers(uri)
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
     import mlflow
@@ -107,7 +127,8 @@ def _connect() -> MlflowClient:
     try:
         mlflow.set_tracking_uri(uri)
         client = mlflow.MlflowClient(uri)
-        client.search_experiments(max_results=1)
+        with answer_within(SMALL_TIMEOUT_SECONDS):
+            client.search_experiments(max_results=1)
     except errors() as error:
         raise Unreachable(f"MLflow at {_shown(uri)}: {first_line(error)}") from error
     return client
@@ -127,8 +148,13 @@ def first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
-def _check_answers(uri: str) -> None:
-    # MLflow itself would retry for minutes.
+def require_answer() -> None:
+    """Check that the server answers at all, if there is one; MLflow itself would try for minutes.
+
+    Raises:
+        Unreachable: it does not.
+    """
+    uri = tracking_uri()
     if not uri.startswith(("http://", "https://")):
         return
     import requests

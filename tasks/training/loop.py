@@ -1,9 +1,10 @@
 """The one training loop: every objective, pretraining and finetuning alike.
 
 It knows nothing of tokens or pixels: a task gives it batches and takes the steps. Nothing in a step
-waits for the device: the loss is read back only where a line of progress is due. The next batch is
-made in a thread beside the step. What a training is at step *t* is the weights, the optimizers and
-*t* (and what the epoch's figures have come to), so that one that was stopped goes on exactly.
+waits for the device: the loss is read back only every few steps, for the line of progress and the
+curve. The next batch is made in a thread beside the step. What a training is at step *t* is the
+weights, the optimizers and *t* (and what the figures have come to), so that one that was stopped
+goes on exactly.
 """
 
 from __future__ import annotations
@@ -13,30 +14,33 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from tasks.errors import BadInput, Diverged, Preempted
+from tasks.errors import BadInput, Preempted
 from tasks.objectives._task import ExampleRandom
 from tasks.progress import progress, say
+from tasks.tracking.curve import Curve
 from tasks.training.batches import BatchOrder
 from tasks.training.determinism import derive_seed
+from tasks.training.meter import LossMeter, Pace, steps_per_reading
 from tasks.training.preemption import Preemption, preemption
 from tasks.training.ranks import agreed, num_ranks, rank
 from tasks.training.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    import torch
     from torch import Tensor
 
     from tasks.objectives._task import Batch, Task
     from tasks.training.checkpoints import Checkpoints
     from tasks.training.settings import TrainingSettings
 
-STEPS_PER_READING = 20
-
 
 class Watcher(Protocol):
     """Looks at the model between epochs."""
+
+    @property
+    def figures(self) -> Mapping[str, float]:
+        """What the last look has found, for the curve."""
 
     def after_epoch(self, epoch: int) -> bool:
         """Look at the model after so many epochs; True ends the training."""
@@ -55,6 +59,7 @@ def train(
     description: str,
     watcher: Watcher | None = None,
     checkpoints: Checkpoints | None = None,
+    curve: Curve | None = None,
 ) -> list[float]:
     """Train the task's model in place, from the last checkpoint on where there is one.
 
@@ -65,6 +70,7 @@ def train(
         description: what the progress is called.
         watcher: looks at the model after every epoch.
         checkpoints: where to go on from, and to write to.
+        curve: keeps figures step by step.
 
     Returns:
         The mean training loss of each epoch.
@@ -78,7 +84,8 @@ def train(
 
     try:
         with preemption() as stop:
-            return _Training(task, settings, seed, description, watcher, checkpoints).run(stop)
+            training = _Training(task, settings, seed, description, watcher, checkpoints, curve)
+            return training.run(stop)
     except torch.OutOfMemoryError as error:
         raise BadInput(
             f"{description}: the device's memory is too small ({str(error).split('.')[0]}): lower "
@@ -97,6 +104,7 @@ class _Training:
         description: str,
         watcher: Watcher | None,
         checkpoints: Checkpoints | None,
+        curve: Curve | None,
     ) -> None:
         import torch
 
@@ -106,6 +114,7 @@ class _Training:
         self._description = description
         self._watcher = watcher
         self._checkpoints = checkpoints if rank() == 0 else None
+        self._curve = curve if curve and rank() == 0 else Curve(None)
         if settings.batch_size > len(task.lengths):
             raise BadInput(
                 f"{description}: batch_size is {settings.batch_size}, but there are "
@@ -116,7 +125,9 @@ class _Training:
         self._num_steps = self._order.steps_per_epoch * settings.epochs
         task.model.to(self._device).train()
         self._state = State(task, settings, self._device, self._num_steps)
-        self._meter = _LossMeter(self._device, description)
+        self._steps_per_reading = steps_per_reading(self._num_steps)
+        self._meter = LossMeter(self._device, description)
+        self._pace = Pace(task.lengths)
         self._losses: list[float] = []
         self._step = 0
         self._over = False
@@ -131,8 +142,12 @@ class _Training:
         ):
             batches = self._batches(maker)
             while not self._ended(stop):
-                self._meter.add(self._take_step(next(batches)), self._step)
+                amount, parts = next(batches)
+                self._meter.add(self._take_step(parts), self._step)
+                self._pace.add(amount)
                 self._step += 1
+                if self._step % self._steps_per_reading == 0 or self._step == self._num_steps:
+                    self._read()
                 reporter.advance(note=self._meter.note)
                 if stop.requested or (self._checkpoints is not None and self._checkpoints.due):
                     self._save()
@@ -143,6 +158,10 @@ class _Training:
                     )
         self._save()
         return self._losses
+
+    def _read(self) -> None:
+        figures = {**self._state.figures(), **self._pace.read()}
+        self._curve.log(self._step, {"loss": self._meter.read(), **figures})
 
     def _take_step(self, parts: list[Batch]) -> Tensor:
         import torch
@@ -158,23 +177,30 @@ class _Training:
     def _ended(self, stop: Preemption) -> bool:
         """Close an epoch that is full; tell whether the training is over."""
         if self._meter.count == self._order.steps_per_epoch:
-            mean = self._meter.read()
+            mean = self._meter.epoch_mean()
             if self._watcher is not None:
                 self._over = self._watched(self._watcher, stop)
             self._losses.append(mean)
-            self._meter = _LossMeter(self._device, self._description)
+            self._meter.begin_epoch()
         return self._over or self._step == self._num_steps
 
     def _watched(self, watcher: Watcher, stop: Preemption) -> bool:
         try:
             with stop.at_once():
-                return agreed(rank() == 0 and watcher.after_epoch(len(self._losses) + 1))
+                is_over = agreed(rank() == 0 and watcher.after_epoch(len(self._losses) + 1))
         except Preempted:
             self._save()
             raise
+        if rank() == 0:
+            self._curve.log(self._step, watcher.figures)
+        self._pace.restart()
+        return is_over
 
-    def _batches(self, maker: ThreadPoolExecutor) -> Iterator[list[Batch]]:
-        """Yield this rank's batches, each made while the step before it is taken."""
+    def _batches(self, maker: ThreadPoolExecutor) -> Iterator[tuple[int, list[Batch]]]:
+        """Yield this rank's batches, each made while the step before it is taken.
+
+        With each comes the length of the whole batch, over all ranks.
+        """
         waiting = [maker.submit(self._make, self._step)]
         for step in range(self._step + 1, self._num_steps + 1):
             ready = waiting.pop().result()
@@ -182,7 +208,7 @@ class _Training:
                 waiting.append(maker.submit(self._make, step))
             yield ready
 
-    def _make(self, step: int) -> list[Batch]:
+    def _make(self, step: int) -> tuple[int, list[Batch]]:
         """Return batch ``step`` as far as this rank has it, in parts.
 
         A rank that has no example of a short batch takes one, and gives it no weight.
@@ -198,7 +224,7 @@ class _Training:
         for some in np.array_split(places, min(self._num_parts, len(places))):
             batch = self._task.batch(indices[some], ExampleRandom(self._seed, step, some))
             parts.append({**batch, "weight": weight})
-        return parts
+        return int(self._task.lengths[indices].sum()), parts
 
     def _save(self) -> None:
         if self._checkpoints is None:
@@ -241,52 +267,3 @@ class _Training:
 def _weights(model: Any) -> dict[str, Tensor]:
     """Return a model's parameters and buffers, each once: shared ones have several names."""
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
-
-
-class _LossMeter:
-    """Sums losses on the device, and remembers the first step at which one was not finite."""
-
-    def __init__(self, device: torch.device, description: str) -> None:
-        import torch
-
-        self._sum = torch.zeros((), device=device, dtype=torch.float64)
-        self._first_bad = torch.full((), -1, device=device, dtype=torch.int64)
-        self._description = description
-        self.count = 0
-        self.note = ""
-
-    def add(self, loss: Tensor, step: int) -> None:
-        """Count one step's loss; read the sums back every few steps."""
-        bad = ~loss.isfinite() & (self._first_bad < 0)
-        self._first_bad.masked_fill_(bad, step)
-        self._sum += loss
-        self.count += 1
-        if self.count % STEPS_PER_READING == 0:
-            self.note = f"loss {self.read():.4f}"
-
-    def read(self) -> float:
-        """Return the mean loss so far.
-
-        Raises:
-            Diverged: one of them was not finite.
-        """
-        self.require_finite()
-        return float(self._sum) / self.count
-
-    def require_finite(self) -> None:
-        """Raise ``Diverged`` if a loss was not finite."""
-        step = int(self._first_bad)
-        if step >= 0:
-            raise Diverged(
-                f"{self._description}: the loss is NaN or infinite at step {step}: lower "
-                "learning_rate or maximum_gradient_norm, or set precision: fp32"
-            )
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what has been added up."""
-        return {"sum": self._sum, "count": self.count}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take it back."""
-        self._sum.copy_(state["sum"])
-        self.count = state["count"]

@@ -42,13 +42,16 @@ class State:
             device.type, torch.bfloat16, enabled=uses_bf16(settings.precision)
         )
         self._compiled: dict[Any, Any] = {}
+        self._rate = 0.0
+        self._norms: dict[str, Tensor] = {}
 
     def set_learning_rate(self, step: int) -> None:
         """Set every optimizer's rate for a step counted from 0."""
         share = learning_rate_share(self._settings, step, self._num_steps)
+        self._rate = self._settings.learning_rate * share
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
-                group["lr"] = self._settings.learning_rate * share * group["scale"]
+                group["lr"] = self._rate * group["scale"]
 
     def minimise(
         self, loss: Callable[[Batch], Tensor], parts: list[Batch], name: str = "model"
@@ -77,11 +80,20 @@ class State:
             total += value.detach()
         trained = [value for group in optimizer.param_groups for value in group["params"]]
         sum_gradients(trained)
-        torch.nn.utils.clip_grad_norm_(trained, self._settings.maximum_gradient_norm)
+        norm = torch.nn.utils.clip_grad_norm_(trained, self._settings.maximum_gradient_norm)
+        self._norms[name] = norm
         optimizer.step()
         for other in self.optimizers.values():
             other.zero_grad(set_to_none=True)
         return sum_over_ranks(total)
+
+    def figures(self) -> dict[str, float]:
+        """Return the last step's learning rate, and its gradients' norms before clipping."""
+        norms = {
+            "gradient_norm" if name == "model" else f"{name}.gradient_norm": float(norm)
+            for name, norm in self._norms.items()
+        }
+        return {"learning_rate": self._rate, **norms}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the optimizers' tensors."""

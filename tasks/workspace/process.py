@@ -33,8 +33,6 @@ from tasks.workspace.libraries import keep_versions
 from tasks.workspace.stage_hash import Inputs, read_inputs
 
 LOCK_TIMEOUT_SECONDS = 30
-RUNS = paths.STATE / "runs"
-"""The MLflow run of each stage, for links to it."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,8 @@ class StageRun:
     """The row's ``corpus`` and ``backbone``, where it names them."""
     metrics: dict[str, Any] = field(default_factory=dict)
     """Figures for MLflow; the stage may fill them."""
+    about: dict[str, Any] = field(default_factory=dict)
+    """What MLflow is told of the run from its beginning: ``live_run(**stage.about)``."""
 
     @property
     def corpus(self) -> str:
@@ -80,9 +80,10 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
         run = _prepare(stage, row, settings_type)
         held.callback(shutil.rmtree, run.output, ignore_errors=True)
         inputs, code = read_inputs(name), _current_code(stage, row)
-        run = replace(run, checkpoints=finished.checkpoint_folder(name, inputs.stage_hash))
+        checkpoints = finished.checkpoint_folder(name, inputs.stage_hash)
+        run = replace(run, checkpoints=checkpoints, about=_about(run, inputs, code))
         finished.sweep(name, inputs.recorded, inputs.stage_hash)
-        if _taken_over(run, inputs, code):
+        if _taken_over(run, inputs):
             sys.exit(0)
         if inputs.needs_device:
             held.enter_context(device_lease())
@@ -100,7 +101,7 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
         keep_definitions(code, Path.cwd())
         kept = {"metrics": run.metrics, "seconds": seconds}
         finished.keep(name, inputs.stage_hash, run.output, kept)
-        _hand_over(run, inputs, code, seconds)
+        _hand_over(run, seconds)
 
 
 @contextmanager
@@ -200,36 +201,38 @@ def _resolved(run: StageRun) -> dict[str, Any]:
     return {"row": run.row, "seed": run.seed, **run.references, "settings": settings}
 
 
-def _taken_over(run: StageRun, inputs: Inputs, code: str) -> bool:
+def _taken_over(run: StageRun, inputs: Inputs) -> bool:
     kept = finished.take(run.name, inputs.stage_hash, run.output)
     if kept is None:
         return False
     run.metrics.update(kept["metrics"])
-    _hand_over(run, inputs, code, kept["seconds"])
+    _hand_over(run, kept["seconds"])
     say(f"{run.name}: taken over from a run that ended before it was recorded; not run again")
     return True
 
 
-def _hand_over(run: StageRun, inputs: Inputs, code: str, seconds: float) -> None:
+def _hand_over(run: StageRun, seconds: float) -> None:
     stage, row = run.name.split("@")
     files.replace_folder(run.output, paths.stage_output(stage, row))
     files.write_json(paths.STATE / "durations" / f"{run.name}.json", {"seconds": seconds})
-    _record(run, inputs, code)
+    _record(run)
 
 
-def _record(run: StageRun, inputs: Inputs, code: str) -> None:
+def _about(run: StageRun, inputs: Inputs, code: str) -> dict[str, Any]:
+    stage, row = run.name.split("@")
+    return {
+        "stage": stage,
+        "row": row,
+        "stage_hash": inputs.stage_hash,
+        "params": run.settings.model_dump(mode="json"),
+        "tags": {"downstream.code": files.sha256_of_text(code)},
+        "inputs": inputs.files,
+    }
+
+
+def _record(run: StageRun) -> None:
     if not run.metrics:
         return
     from tasks.tracking.runs import record_run
 
-    stage, row = run.name.split("@")
-    run_id = record_run(
-        stage=stage,
-        row=row,
-        stage_hash=inputs.stage_hash,
-        params=run.settings.model_dump(mode="json"),
-        metrics=run.metrics,
-        tags={"downstream.code": files.sha256_of_text(code)},
-        artifacts=[],
-    )
-    files.write_json(RUNS / f"{run.name}.json", {"run_id": run_id, "stage_hash": inputs.stage_hash})
+    record_run(**run.about, metrics=run.metrics)

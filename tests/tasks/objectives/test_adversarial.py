@@ -1,6 +1,7 @@
 """Adversarial training."""
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -83,6 +84,8 @@ def test_a_training_that_was_stopped_goes_on_exactly(
     images: tuple[Path, Path], tmp_path: Path
 ) -> None:
     class Stop:
+        figures: ClassVar[dict[str, float]] = {}
+
         def after_epoch(self, epoch: int) -> bool:
             if epoch == 1:
                 raise KeyboardInterrupt

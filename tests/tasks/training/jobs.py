@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tasks.tracking.journal import lines
+
 DRIVER = Path(__file__).with_name("driver.py")
 SECONDS_TO_END = 10
 ROOT = Path(__file__).parents[3]
@@ -29,6 +31,7 @@ class Job:
         folder.mkdir(parents=True, exist_ok=True)
         self.output = folder / "out"
         self.checkpoints = folder / "checkpoints"
+        self._journal = folder / ".downstream/mlflow/live" / f"{stage}@small" / "abc"
         self._path = folder / "job.json"
         job = {
             "stage": stage,
@@ -43,7 +46,13 @@ class Job:
     def _start(self, *options: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [sys.executable, str(DRIVER), str(self._path), *options],
-            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "passive"},
+            cwd=self._path.parent,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "OMP_WAIT_POLICY": "passive",
+                "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -67,6 +76,15 @@ class Job:
             time.sleep(random.uniform(0, 0.3))  # noqa: S311 - any moment will do
             process.send_signal(number)
             return process.communicate(timeout=SECONDS_TO_END)[0]
+
+    def curve(self) -> list[tuple[str, int, float]]:
+        """Return (name, step, value) of all figures but those that no two runs have the same."""
+        return [
+            (name, line["step"], value)
+            for line, _ in lines(self._journal)
+            for name, value in line.get("figures", {}).items()
+            if not name.startswith("system/") and not name.endswith("_per_second")
+        ]
 
     def _newest(self) -> str:
         return max((path.name for path in self.checkpoints.rglob("step-*.json")), default="")

@@ -79,6 +79,7 @@ class StopAt:
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
         self.seen: list[int] = []
+        self.figures: dict[str, float] = {}
 
     def after_epoch(self, epoch: int) -> bool:
         self.seen.append(epoch)

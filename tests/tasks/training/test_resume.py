@@ -1,4 +1,7 @@
-"""Exact resume: killed at any moment and run again, a training ends in the same bytes."""
+"""Exact resume: killed at any moment and run again, a training ends in the same bytes.
+
+So do its curves: no step is missing, and none is there twice.
+"""
 
 import signal
 from pathlib import Path
@@ -13,36 +16,41 @@ RESUMED = "goes on from the checkpoint of step"
 
 
 @pytest.fixture(scope="module")
-def backbone(texts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(texts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Job:
     """A pretraining that nothing has disturbed."""
     job = Job(tmp_path_factory.mktemp("undisturbed"), texts, "pretrain", settings=BERT)
     job.run()
-    return job.output
+    return job
 
 
 def test_a_pretraining_killed_twice_ends_in_the_same_bytes(
-    texts: tuple[Path, Path], backbone: Path, tmp_path: Path
+    texts: tuple[Path, Path], undisturbed: Job, tmp_path: Path
 ) -> None:
     job = Job(tmp_path, texts, "pretrain", settings=BERT)
     job.kill()
     job.kill()
     assert RESUMED in job.run()
-    assert files.sha256_of_folder(job.output) == files.sha256_of_folder(backbone)
+    assert files.sha256_of_folder(job.output) == files.sha256_of_folder(undisturbed.output)
+    assert len(job.curve()) > 10
+    assert job.curve() == undisturbed.curve()
 
 
 def test_a_finetuning_killed_twice_ends_in_the_same_bytes(
-    texts: tuple[Path, Path], backbone: Path, tmp_path: Path
+    texts: tuple[Path, Path], undisturbed: Job, tmp_path: Path
 ) -> None:
-    killed, undisturbed = (
-        Job(tmp_path / name, texts, "finetune", settings=FINETUNE, backbone=backbone / "model")
+    backbone = undisturbed.output / "model"
+    killed, whole = (
+        Job(tmp_path / name, texts, "finetune", settings=FINETUNE, backbone=backbone)
         for name in ("killed", "undisturbed")
     )
     killed.kill()
     killed.kill()
     assert RESUMED in killed.run()
-    undisturbed.run()
-    one, two = (files.sha256_of_folder(job.output) for job in (killed, undisturbed))
+    whole.run()
+    one, two = (files.sha256_of_folder(job.output) for job in (killed, whole))
     assert one == two
+    assert {"model.validation.accuracy", "twin.loss"} <= {name for name, _, _ in whole.curve()}
+    assert killed.curve() == whole.curve()
 
 
 def test_two_ranks_killed_and_preempted_end_in_the_same_bytes(
@@ -59,3 +67,4 @@ def test_two_ranks_killed_and_preempted_end_in_the_same_bytes(
     assert RESUMED in killed.run()
     one, two = (files.sha256_of_folder(job.output) for job in (undisturbed, killed))
     assert one == two
+    assert killed.curve() == undisturbed.curve()

@@ -1,0 +1,60 @@
+"""What the machine does while a training runs, by the names that MLflow's own pages show."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from contextlib import suppress
+
+PREFIX = "system/"
+MEGABYTE = 1e6
+GPU_TIMEOUT_SECONDS = 5
+
+
+def figures() -> dict[str, float]:
+    """Return CPU, memory and, where there are any, GPUs; shares of time since the call before."""
+    import psutil  # type: ignore[import-untyped]
+
+    memory = psutil.virtual_memory()
+    return {
+        "cpu_utilization_percentage": psutil.cpu_percent(),
+        "system_memory_usage_megabytes": memory.used / MEGABYTE,
+        "system_memory_usage_percentage": memory.percent,
+        "stage_memory_usage_megabytes": _own_memory() / MEGABYTE,
+        **_gpus(),
+    }
+
+
+def _own_memory() -> int:
+    """Return the bytes that this process and its ranks hold in memory."""
+    import psutil
+
+    process = psutil.Process()
+    total = 0
+    for one in [process, *process.children(recursive=True)]:
+        with suppress(psutil.Error):  # it has ended meanwhile
+            total += one.memory_info().rss
+    return total
+
+
+def _gpus() -> dict[str, float]:
+    program = shutil.which("nvidia-smi")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if program is None or visible == "":
+        return {}
+    command = [program, "--query-gpu=utilization.gpu,memory.used,memory.total"]
+    command += ["--format=csv,noheader,nounits", *([f"--id={visible}"] if visible else [])]
+    try:
+        done = subprocess.run(  # noqa: S603 - the driver's own program
+            command, capture_output=True, text=True, check=True, timeout=GPU_TIMEOUT_SECONDS
+        )
+        rows = [[float(cell) for cell in line.split(",")] for line in done.stdout.splitlines()]
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return {}
+    found = {}
+    for number, (busy, used, total) in enumerate(rows):
+        found[f"gpu_{number}_utilization_percentage"] = busy
+        found[f"gpu_{number}_memory_usage_megabytes"] = used * 2**20 / MEGABYTE
+        found[f"gpu_{number}_memory_usage_percentage"] = 100 * used / total
+    return found

@@ -1,0 +1,124 @@
+"""What is measured while a model trains: its loss, on the device, and how fast it goes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import Diverged
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import Tensor
+
+STEPS_PER_READING = 20
+MOST_READINGS = 2000
+FEWEST_READINGS = 20
+
+
+def steps_per_reading(num_steps: int) -> int:
+    """Return after how many steps to read figures back: rarely in long trainings.
+
+    Reading makes the host wait for the device, and every reading is a point on a curve.
+    """
+    rarely = max(STEPS_PER_READING, -(-num_steps // MOST_READINGS))
+    return min(rarely, max(1, num_steps // FEWEST_READINGS))
+
+
+class LossMeter:
+    """Sums losses on the device, and remembers the first step at which one was not finite.
+
+    Attributes:
+        count: the steps of the epoch so far.
+        note: the epoch's mean loss so far, in words.
+    """
+
+    def __init__(self, device: torch.device, description: str) -> None:
+        import torch
+
+        self._epoch = torch.zeros((), device=device, dtype=torch.float64)
+        self._unread = torch.zeros_like(self._epoch)
+        self._num_unread = 0
+        self._first_bad = torch.full((), -1, device=device, dtype=torch.int64)
+        self._description = description
+        self.count = 0
+        self.note = ""
+
+    def add(self, loss: Tensor, step: int) -> None:
+        """Count one step's loss."""
+        bad = ~loss.isfinite() & (self._first_bad < 0)
+        self._first_bad.masked_fill_(bad, step)
+        self._epoch += loss
+        self._unread += loss
+        self.count += 1
+        self._num_unread += 1
+
+    def read(self) -> float:
+        """Return the mean loss since the last reading.
+
+        Raises:
+            Diverged: one of them was not finite.
+        """
+        self.note = f"loss {self.epoch_mean():.4f}"
+        mean = float(self._unread) / self._num_unread
+        self._unread.zero_()
+        self._num_unread = 0
+        return mean
+
+    def epoch_mean(self) -> float:
+        """Return the epoch's mean loss so far.
+
+        Raises:
+            Diverged: one of them was not finite.
+        """
+        self.require_finite()
+        return float(self._epoch) / self.count
+
+    def begin_epoch(self) -> None:
+        """Begin a new mean."""
+        self._epoch.zero_()
+        self.count = 0
+
+    def require_finite(self) -> None:
+        """Raise ``Diverged`` if a loss was not finite."""
+        step = int(self._first_bad)
+        if step >= 0:
+            raise Diverged(
+                f"{self._description}: the loss is NaN or infinite at step {step}: lower "
+                "learning_rate or maximum_gradient_norm, or set precision: fp32"
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what has been added up."""
+        counts = {"count": self.count, "num_unread": self._num_unread}
+        return {"sum": self._epoch, "unread": self._unread, **counts}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it back."""
+        self._epoch.copy_(state["sum"])
+        self._unread.copy_(state["unread"])
+        self.count, self._num_unread = state["count"], state["num_unread"]
+
+
+class Pace:
+    """How many tokens, or images, are worked off in a second."""
+
+    def __init__(self, lengths: np.ndarray) -> None:
+        self._name = "tokens_per_second" if lengths.max() > 1 else "examples_per_second"
+        self.restart()
+
+    def add(self, amount: int) -> None:
+        """Count what a step has worked off."""
+        self._amount += amount
+
+    def read(self) -> dict[str, float]:
+        """Return the pace since the last reading, by its name."""
+        pace = self._amount / max(time.monotonic() - self._started, 1e-9)
+        self.restart()
+        return {self._name: pace}
+
+    def restart(self) -> None:
+        """Begin to count anew, after something that is no training."""
+        self._amount = 0
+        self._started = time.monotonic()
