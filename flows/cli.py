@@ -11,7 +11,12 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from flows.checkout import enter_workspace
+from flows.data_cli import data
 from flows.haste import in_haste
+from flows.lineage_cli import lineage
+from flows.registry_cli import history, rollback
+from flows.review_cli import review
+from flows.sync_cli import sync
 from tasks.errors import DownstreamError
 from tasks.progress import say
 
@@ -241,30 +246,8 @@ def clean(
     return 0
 
 
-data = App(name="data", help="Look at the data.")
-app.command(data)
-
-
-@data.command
-def show(
-    corpus: Annotated[str, Parameter(help="A row of corpora.")],
-    *,
-    part: Annotated[
-        str | None, Parameter(help="One split: train, validation or test; none is all.")
-    ] = None,
-    dropped: Annotated[
-        bool, Parameter(help="What clean dropped, and why.", negative="", show_default=False)
-    ] = False,
-    rows: Annotated[int, Parameter(help="How many records of each split to print.")] = 5,
-) -> int:
-    """Show a corpus: records by class, the verdict of validate, some records, what was dropped.
-
-    Reads params.yaml and data/; writes nothing.
-    """
-    from flows.data_view import show_corpus
-
-    show_corpus(corpus, part, dropped, rows)
-    return 0
+for command in (data, history, lineage, review, rollback, sync):
+    app.command(command)
 
 
 def main(arguments: list[str] | None = None) -> int:

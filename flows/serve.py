@@ -5,6 +5,7 @@ from typing import Any
 
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.events import DeploymentEventTrigger
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL
@@ -67,6 +68,7 @@ def deployment(listed: dict[str, Any]) -> RunnerDeployment:
     made = flow.to_deployment(
         name=listed["name"],
         schedules=schedules,
+        triggers=[DeploymentEventTrigger(**entry) for entry in listed.get("triggers") or ()],
         parameters=listed.get("parameters") or {},
         description=listed.get("description"),
         tags=listed.get("tags") or [],

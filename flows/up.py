@@ -38,7 +38,7 @@ def up(prefect_port: int, mlflow_port: int) -> None:
         servers.start(mlflow_server(mlflow, mlflow_port))
         servers.start(prefect_server(prefect, prefect_port))
         servers.start(serving(addresses))
-        say(f"Prefect:  {prefect}\nMLflow:   {mlflow}\nServing:  nightly and train\n")
+        say(f"Prefect:  {prefect}\nMLflow:   {mlflow}\nServing:  nightly, train and review\n")
         say("In other terminals, so that your runs appear there:")
         say("\n".join(f"  export {name}={address}" for name, address in addresses.items()))
         say("\nCtrl-C stops all three.")

@@ -84,5 +84,5 @@ def p_value(value: float) -> str:
 
 
 def megabytes(size_bytes: int) -> str:
-    """Return a size in megabytes of 10^6 bytes."""
-    return f"{size_bytes / 1e6:.1f} MB"
+    """Return a size in megabytes of 10^6 bytes, with two digits that say something."""
+    return f"{size_bytes / 1e6:.{1 if size_bytes >= 1e6 else 2}f} MB"

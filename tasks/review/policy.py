@@ -16,6 +16,7 @@ Both also ask that no slice is significantly worse (McNemar's exact test, Holm's
 """
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from tasks.review.schema import Comparison, Decision
 from tasks.review.settings import PromotionSettings, ReviewSettings
@@ -39,17 +40,15 @@ def decide(
     policy = review.policy
     if missed_gates:
         return {"decision": "reject", "policy": policy, "reasons": list(missed_gates)}
-    if policy == "manual":
-        return {"decision": "ask", "policy": policy, "reasons": ["a person decides"]}
     if comparison is None:
         reason = "there is no champion to compare with: a person decides on the first one"
         return {"decision": "ask", "policy": policy, "reasons": [reason]}
-    findings = [
-        CONDITIONS[policy](comparison, settings.review),
-        _slices(comparison, settings.review),
-    ]
+    findings = [CONDITIONS[policy](comparison, review), _slices(comparison, review)]
+    follows: Literal["promote", "reject"] = (
+        "promote" if all(met for met, _ in findings) else "reject"
+    )
     return {
-        "decision": "promote" if all(met for met, _ in findings) else "reject",
+        "decision": "ask" if policy == "manual" else follows,
         "policy": policy,
         "reasons": [reason for _, reason in findings],
     }
@@ -80,6 +79,7 @@ def _not_worse(comparison: Comparison, review: ReviewSettings) -> Finding:
 
 
 CONDITIONS: dict[str, Callable[[Comparison, ReviewSettings], Finding]] = {
+    "manual": _better,  # tells the person
     "auto_if_better": _better,
     "auto_if_not_worse": _not_worse,
 }

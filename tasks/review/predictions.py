@@ -172,18 +172,23 @@ def read_predictions(path: Path) -> Predictions:
     )
 
 
-def predict(folder: Path, test: Labelled) -> Predictions:
+def predict(folder: Path, test: Labelled, who: str = "champion") -> Predictions:
     """Score test records with the model in a folder, as ``evaluate`` does.
 
     A class that the model does not know is one that it never gives: a champion may be older than a
     class of today's test split.
+
+    Args:
+        folder: the finetuned model's folder.
+        test: the records.
+        who: what the model is called while it works, and where it fails.
     """
     from tasks.models.classifier import load_classifier
 
     classifier = load_classifier(folder)
     labels = [*classifier.labels, *sorted(set(test.labels) - set(classifier.labels))]
     true = positions(test.labels, labels, folder, folder)
-    scored = classify("champion", classifier, test, true)
+    scored = classify(who, classifier, test, true)
     unknown = np.zeros((len(true), len(labels) - len(classifier.labels)))
     scores = np.concatenate([scored.scores, unknown], axis=1)
     return Predictions(test.ids, labels, Scored(true, scored.predicted, scores))

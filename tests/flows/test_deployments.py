@@ -4,20 +4,34 @@ import inspect
 from pathlib import Path
 
 import pytest
+from prefect.events import DeploymentEventTrigger
 from prefect.flows import load_flow_from_entrypoint
 
 from flows.deployments import read_deployments
+from flows.events import CANDIDATE_REGISTERED
+from flows.serve import deployment
 from tasks.errors import BadSettings
 from tests.flows.pipeline import ROOT
 
 LISTED = read_deployments(ROOT / "prefect.yaml")
 
 
-def test_the_deployments_are_nightly_on_a_schedule_and_train_on_demand() -> None:
-    assert [(listed["name"], len(listed.get("schedules", []))) for listed in LISTED] == [
-        ("nightly", 1),
-        ("train", 0),
-    ]
+def test_nightly_runs_on_a_schedule_train_on_demand_review_at_a_new_candidate() -> None:
+    started = [(len(one.get("schedules", [])), len(one.get("triggers", []))) for one in LISTED]
+    names = [one["name"] for one in LISTED]
+    assert dict(zip(names, started, strict=True)) == {
+        "nightly": (1, 0),
+        "train": (0, 0),
+        "review": (0, 1),
+    }
+
+
+def test_review_is_started_by_the_event_that_a_run_sends() -> None:
+    (review,) = [one for one in LISTED if one["name"] == "review"]
+    (trigger,) = deployment(review).triggers
+    assert isinstance(trigger, DeploymentEventTrigger)
+    assert trigger.expect == {CANDIDATE_REGISTERED}
+    assert trigger.parameters == {"model": "{{ event.payload.model }}"}
 
 
 @pytest.mark.parametrize("listed", LISTED, ids=lambda listed: str(listed["name"]))

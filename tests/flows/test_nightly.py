@@ -38,7 +38,10 @@ def workspace(
 def test_the_deployments_are_those_of_prefect_yaml(workspace: Pipeline, prefect: Prefect) -> None:
     nightly, train = prefect.deployment("nightly"), prefect.deployment("train")
     listed = yaml.safe_load((workspace.root / "prefect.yaml").read_text())["deployments"]
-    assert [entry["name"] for entry in listed] == ["nightly", "train"]
+    assert [entry["name"] for entry in listed] == ["nightly", "train", "review"]
+    assert prefect.deployment("review")["entrypoint"] == "flows.review.review"
+    (started,) = prefect.ask("automations/filter", {})
+    assert started["trigger"]["expect"] == ["downstream.candidate.registered"]
     (schedule,) = nightly["schedules"]
     (cron,) = listed[0]["schedules"]
     assert {key: schedule["schedule"][key] for key in cron} == cron

@@ -41,15 +41,15 @@ def test_a_missed_gate_rejects_under_every_policy(policy: str) -> None:
     assert decide(None, reasons, _settings(policy)) == expected
 
 
-def test_by_default_a_person_decides() -> None:
-    assert decide(_comparison(50, 0), [], PromotionSettings()) == {
-        "decision": "ask",
-        "policy": "manual",
-        "reasons": ["a person decides"],
-    }
+def test_by_default_a_person_decides_and_is_told_what_the_tests_say() -> None:
+    found = decide(_comparison(50, 0), [], PromotionSettings())
+    assert (found["decision"], found["policy"]) == ("ask", "manual")
+    assert (
+        found["reasons"] == decide(_comparison(50, 0), [], _settings("auto_if_better"))["reasons"]
+    )
 
 
-@pytest.mark.parametrize("policy", ["auto_if_better", "auto_if_not_worse"])
+@pytest.mark.parametrize("policy", ["manual", "auto_if_better", "auto_if_not_worse"])
 def test_without_a_champion_a_person_decides(policy: str) -> None:
     found = decide(None, [], _settings(policy))
     assert found["decision"] == "ask"

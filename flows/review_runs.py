@@ -1,0 +1,45 @@
+"""The suspended flow runs that hold a review's form, on the Prefect server."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.states import Cancelled
+
+FLOW = "review"
+
+
+def waiting_runs(model: str) -> list[FlowRun]:
+    """Return the flow runs that wait for a person's answer about a model."""
+    suspended = FlowRunFilterStateType(any_=[StateType.PAUSED])
+    with _client() as client:
+        found = client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=[FLOW])),
+            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=suspended)),
+        )
+    return [run for run in found if run.name.startswith(f"{model} version ")]
+
+
+def call(flow_run_id: UUID, name: str) -> None:
+    """Name a flow run for the review that it asks about."""
+    with _client() as client:
+        client.update_flow_run(flow_run_id, name=name)
+
+
+def close(runs: Sequence[FlowRun], reason: str) -> None:
+    """End flow runs whose form needs no answer any more."""
+    with _client() as client:
+        for run in runs:
+            client.set_flow_run_state(run.id, Cancelled(message=reason), force=True)
+
+
+def _client() -> SyncPrefectClient:
+    return get_client(sync_client=True)

@@ -1,0 +1,45 @@
+"""What has happened to a registered model's aliases, and whether the record of it holds."""
+
+from dataclasses import dataclass
+
+from tasks.errors import Unreachable
+from tasks.tracking import aliases, audit
+from tasks.tracking.audit import Entry, require_registered
+from tasks.tracking.store import errors, first_line, opened
+
+
+@dataclass(frozen=True)
+class History:
+    """The audit log of a model.
+
+    Attributes:
+        entries: oldest first.
+        problems: what is wrong with the log, one line each.
+        aliases: where they are now.
+    """
+
+    model: str
+    entries: list[Entry]
+    problems: list[str]
+    aliases: dict[str, int]
+
+
+def history(model: str) -> History:
+    """Return a model's history; changes that were made by hand are recorded first.
+
+    Raises:
+        BadInput: there is no such registered model.
+        Unreachable: the store is away.
+    """
+    with opened() as client:
+        try:
+            require_registered(client, model)
+            aliases.notice(client, model)
+            return History(
+                model,
+                audit.read(client, model),
+                audit.problems(client, model),
+                aliases.current(client, model),
+            )
+        except errors() as error:
+            raise Unreachable(f"MLflow: {model}: {first_line(error)}") from error

@@ -1,0 +1,119 @@
+"""The files of a registered version, on any machine, checked against what the version is bound to.
+
+Whoever can write to the artifact store can replace a file there; the registry's tags say what it
+must hold. A file that differs is refused by its name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.contracts import files
+from tasks.errors import BadInput
+from tasks.tracking import version_reader
+from tasks.tracking.version_writer import (
+    CONTENT_HASH,
+    EVIDENCE_FILES,
+    EVIDENCE_RUN,
+    METRICS,
+    METRICS_HASH,
+    MODEL_FILES,
+    PREDICTIONS,
+    PREDICTIONS_HASH,
+    WEIGHTS,
+    WEIGHTS_HASH,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+OF_MODEL = {WEIGHTS: WEIGHTS_HASH}
+OF_EVIDENCE = {PREDICTIONS: PREDICTIONS_HASH, METRICS: METRICS_HASH}
+"""The tags with the sha256 of one file each."""
+
+
+def tags_of(client: MlflowClient, model: str, version: int) -> dict[str, str]:
+    """Return a version's tags.
+
+    Raises:
+        BadInput: there is no such version.
+    """
+    return dict(version_reader.read_version(client, model, version).tags)
+
+
+def download_model(client: MlflowClient, model: str, version: int, folder: Path) -> Path:
+    """Copy a version's model to ``folder/model``, as ``data/finetune/<model>/model`` has it.
+
+    Returns:
+        That folder; what was there before is replaced.
+
+    Raises:
+        BadInput: there is no such version, or a file is not the one that was registered.
+        Unreachable: MLflow does not give the files.
+    """
+    tags = tags_of(client, model, version)
+    found = version_reader.download_model_files(client, model, version, folder)
+    who = f"{model} version {version}"
+    expected = _expected(tags, MODEL_FILES, OF_MODEL)
+    _require_same(who, found, expected)
+    for path in sorted(path for path in found.rglob("*") if path.is_file()):
+        name = path.relative_to(found).as_posix()
+        if MODEL_FILES in tags and name not in expected:
+            raise BadInput(
+                f"{who}: {name} in MLflow was not registered: somebody has added it, do not use "
+                "this version"
+            )
+    content_hash = tags.get(CONTENT_HASH, "")
+    if files.sha256_of_folder(found) != content_hash:
+        raise BadInput(
+            f"{who}: the model's folder in MLflow is not the one that was registered (its content "
+            f"hash is not {content_hash[:12]!r}): somebody has altered it, do not use it"
+        )
+    return found
+
+
+def download_evidence(client: MlflowClient, model: str, version: int, folder: Path) -> Path:
+    """Copy a version's evidence to ``folder/evaluation``.
+
+    That is ``predictions.parquet``, ``metrics.json``, the model card (``README.md`` and ``.html``),
+    ``plots/`` and ``gate.json``, the verdict of ``validate``.
+
+    Returns:
+        That folder; what was there before is replaced.
+
+    Raises:
+        BadInput: there is no such version, or a file is not the one that was registered.
+        Unreachable: MLflow does not give the files.
+    """
+    found = version_reader.read_version(client, model, version)
+    run_id = found.tags.get(EVIDENCE_RUN, found.run_id)
+    who = f"{model} version {version}"
+    target = version_reader.download_run_files(client, run_id, folder, who)
+    _require_same(who, target, _expected(found.tags, EVIDENCE_FILES, OF_EVIDENCE))
+    return target
+
+
+def _expected(tags: Mapping[str, str], all_files: str, single: Mapping[str, str]) -> dict[str, str]:
+    """Return the sha256 of each file that the tags name."""
+    named = {name: tags[tag] for name, tag in single.items() if tag in tags}
+    return {**json.loads(tags.get(all_files, "{}")), **named}
+
+
+def _require_same(who: str, folder: Path, expected: Mapping[str, str]) -> None:
+    for name, sha256 in sorted(expected.items()):
+        path = folder / name
+        if not path.is_file():
+            raise BadInput(
+                f"{who}: {name} is missing from what MLflow keeps of it: somebody has removed it, "
+                "do not use this version"
+            )
+        found = files.sha256(path)
+        if found != sha256:
+            raise BadInput(
+                f"{who}: {name} in MLflow is not the one that was registered (sha256 "
+                f"{found[:12]}, expected {sha256[:12]}): somebody has altered it, do not use this "
+                "version"
+            )

@@ -1,0 +1,116 @@
+"""A workspace with registered versions of one small model, which reviews are about."""
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import yaml
+
+from tasks.contracts import files, paths, records
+from tests.classifiers import sample_texts, save_text_classifier
+
+MODEL = CORPUS = "topics"
+SIZES = {"layers": 1, "hidden_size": 32, "heads": 2, "positions": 64}
+PARAMS: dict[str, Any] = {
+    "seed": 0,
+    "corpora": {CORPUS: {"collect": {}, "clean": {}, "split": {}, "validate": {}}},
+    "backbones": {
+        "bert": {
+            "corpus": CORPUS,
+            "pretrain": {
+                "objective": "masked",
+                "architecture": "bert",
+                "bert": SIZES,
+                "masked": {"tokens": 64, "vocabulary_size": 400},
+            },
+        }
+    },
+    "models": {
+        MODEL: {
+            "backbone": "bert",
+            "corpus": CORPUS,
+            "finetune": {},
+            "evaluate": {},
+            "register": {"review": {"bootstrap_samples": 100}},
+        }
+    },
+}
+
+
+def make_models(folder: Path) -> dict[str, Path]:
+    """Return a poor model, and two good ones that differ little."""
+    made = {}
+    for name, num_steps in (("poor", 2), ("good", 40), ("other", 44)):
+        made[name] = folder / name / "model"
+        made[name].parent.mkdir(parents=True)
+        save_text_classifier(made[name], "bert", SIZES, num_steps)
+    return made
+
+
+def make_store(folder: Path) -> Path:
+    """Return a new store's database; the current folder is its workspace."""
+    from tasks.tracking.store import opened
+
+    with opened():
+        pass
+    return folder / "mlflow.db"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The current folder as a workspace."""
+
+    models: dict[str, Path]
+
+    def lay(self, register: dict[str, Any] | None = None) -> None:
+        """Write parameters, test records and the verdict on the corpus."""
+        self.configure(register or {})
+        self.write_test_split()
+        files.write_json(paths.gate(CORPUS), {"passed": True})
+
+    def configure(self, register: dict[str, Any]) -> None:
+        """Write ``params.yaml`` with other settings of register."""
+        params = {**PARAMS, "models": {MODEL: {**PARAMS["models"][MODEL]}}}
+        default = PARAMS["models"][MODEL]["register"]
+        review = {**default["review"], **register.get("review", {})}
+        params["models"][MODEL]["register"] = {**default, **register, "review": review}
+        files.write_text(paths.PARAMS, yaml.safe_dump(params))
+
+    def write_test_split(self, without: int = 0) -> None:
+        """Write the sample as test records, the first ones left out."""
+        texts, labels = (column[without:] for column in sample_texts())
+        ids = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        table = pa.table({"id": ids, "text": texts, "label": labels})
+        table = table.cast(records.split_schema("text"))
+        records.write_records(paths.split(CORPUS, "test"), table.schema, table.to_batches())
+
+    def register(self, name: str) -> None:
+        """Evaluate and register a model, as far as reviews look at it."""
+        from tasks.promotion.subject import code_hash, settings_of, split_hash
+        from tasks.register.settings import Settings
+        from tasks.register.stage import run
+        from tasks.review.predictions import predict, read_labelled, write_predictions
+
+        model = paths.finetuned(MODEL)
+        shutil.rmtree(model, ignore_errors=True)
+        shutil.copytree(self.models[name], model)
+        evidence = paths.stage_output("evaluate", MODEL)
+        test = read_labelled(paths.split(CORPUS, "test"))
+        found = predict(model, test)
+        write_predictions(evidence / "predictions.parquet", test, found.labels, found.scored, {})
+        accuracy = float(found.scored.correct.mean())
+        files.write_json(evidence / "metrics.json", {"accuracy": accuracy, "n_test": len(test.ids)})
+        files.write_text(evidence / "README.md", f"# {MODEL}\n\nA card.\n")
+        files.write_text(evidence / "README.html", "<main>\n<h1>A card</h1>\n</main>\n")
+        files.write_text(evidence / "plots" / "a.png", "a plot")
+        deps = {
+            str(paths.code("evaluate", MODEL)): code_hash(MODEL),
+            str(paths.split(CORPUS, "test")): split_hash(CORPUS),
+        }
+        entry = {"deps": [{"path": path, "md5": md5} for path, md5 in deps.items()]}
+        files.write_text(Path("dvc.lock"), yaml.safe_dump({"stages": {f"evaluate@{MODEL}": entry}}))
+        settings = Settings.model_validate(settings_of(MODEL).model_dump())
+        run(MODEL, model, evidence, paths.gate(CORPUS), paths.version(MODEL).parent, settings)
