@@ -45,6 +45,10 @@ module                 holds
 ``deployments``        the flow ``train``, and ``prefect.yaml``
 ``nightly``            the flow ``nightly`` (``clone``, ``checkout_code``: where it works)
 ``serve``              the deployments in one process
+``review``             the Prefect flow ``review`` (``review_runs``: its runs that wait)
+``review_view``        a review in the terminal (``review_markdown``: on Prefect's pages)
+``history_view``       the audit log in the terminal
+``…_cli``              commands that ``cli`` mounts: data, lineage, registry, review, sync
 ``up``                 servers and deployments on a laptop (``servers``, ``child``)
 =====================  ============================================================================
 """

@@ -1,5 +1,6 @@
 """The end of a run: one table of the models, what was run, and where to look further."""
 
+import os
 from collections import Counter
 from typing import Any
 
@@ -9,12 +10,9 @@ from flows.plan_view import console, duration
 from flows.session import Session
 from flows.sync import reconcile_workspace
 from tasks.contracts import files, paths
+from tasks.tracking.store import CHOICE, DATABASE, SQLITE, pages, without_password
 
 COLUMNS = ("model", "accuracy", "95 % interval", "linear baseline", "twin", "gain", "version")
-PAGES = (
-    "The runs and models:  mlflow ui --backend-store-uri sqlite:///mlflow.db",
-    "The flow's own pages: prefect server start",
-)
 
 
 def finish(session: Session, seconds: float) -> list[dict[str, Any]]:
@@ -33,7 +31,7 @@ def finish(session: Session, seconds: float) -> list[dict[str, Any]]:
     if rows:
         out.print(_table(rows))
     out.print(_what_was_done(session, seconds))
-    for line in PAGES if rows else ():
+    for line in _pages() if rows else ():
         out.print(line, style="dim")
     return rows
 
@@ -74,6 +72,16 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     for row in rows:
         table.add_row(*row.values())
     return table
+
+
+def _pages() -> tuple[str, str]:
+    """Say where MLflow's and Prefect's pages are, or which command opens them."""
+    database = os.environ.get(CHOICE) or f"{SQLITE}{DATABASE}"
+    server = os.environ.get("PREFECT_API_URL", "").rstrip("/").removesuffix("/api")
+    return (
+        f"The runs and models:  {pages() or f'mlflow ui --backend-store-uri {database}'}",
+        f"The flow's own pages: {without_password(server) or 'prefect server start'}",
+    )
 
 
 def _what_was_done(session: Session, seconds: float) -> str:

@@ -3,10 +3,8 @@
 What a reviewer needs to decide stands first; the whole page, with plots, is the report's HTML.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from tasks.evaluate.markdown import escape, table
 from tasks.promotion.decisions import told
@@ -15,6 +13,7 @@ from tasks.promotion.reports import REPORT, Report
 from tasks.promotion.reviews import Review
 from tasks.review.page import HEADLINES, megabytes, p_value, percent, points, worst_slice
 from tasks.review.schema import Comparison, Flip, Serving, SliceChange
+from tasks.tracking.store import pages
 
 EXAMPLES = 3
 """Flipped records shown in each direction; the page has more."""
@@ -58,17 +57,15 @@ def body(report: Report) -> str:
 
 def links(review: Review) -> dict[str, str]:
     """Return the pages of a review on the MLflow server, by name; none where there is no server."""
-    server = os.environ.get("MLFLOW_TRACKING_URI", "").rstrip("/")
-    if not server.startswith(("http://", "https://")):
+    server = pages()
+    if server is None:
         return {}
-    parts = urlsplit(server)
-    public = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     subject = review.subject
     page = CARD_PAGE if subject.champion is None else PAGE
-    run = f"{public}/#/experiments/{review.experiment_id}/runs/{review.run_id}"
+    run = f"{server}/#/experiments/{review.experiment_id}/runs/{review.run_id}"
     return {
         "The whole page": f"{run}/artifacts/{REPORT}/{page}",
-        "The candidate": f"{public}/#/models/{subject.model}/versions/{subject.candidate}",
+        "The candidate": f"{server}/#/models/{subject.model}/versions/{subject.candidate}",
     }
 
 

@@ -8,7 +8,6 @@ import re
 import threading
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx
@@ -22,6 +21,7 @@ from prefect.exceptions import PrefectException
 
 from tasks.contracts.params import TABLES
 from tasks.progress import say
+from tasks.tracking.store import pages
 
 PROGRESS = re.compile(r"^.+: (?P<done>[\d,]+)/(?P<total>[\d,]+)(?: |$)")
 ANSWER_TIMEOUT_SECONDS = 5
@@ -132,9 +132,7 @@ def mlflow_page(name: str, stage_hash: str | None) -> str | None:
         run_id = _ask(server, "runs/search", search, post=True)["runs"][0]["info"]["run_id"]
     except (OSError, ValueError, LookupError, TypeError):
         return None  # nothing recorded there, or the server is away
-    parts = urlsplit(server)
-    public = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    return f"{public}/#/experiments/{experiment}/runs/{run_id}"
+    return f"{pages()}/#/experiments/{experiment}/runs/{run_id}"
 
 
 def _ask(server: str, what: str, asked: dict[str, Any], post: bool = False) -> Any:

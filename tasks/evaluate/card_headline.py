@@ -13,6 +13,7 @@ LINEAR = {
     "text": "TF-IDF and a linear support vector machine",
     "image": "logistic regression on pixels",
 }
+TWIN = "The twin has the same architecture, records, order and budget, and no pretraining. "
 FEW_RECORDS = 30
 UNDEFINED = "not defined"
 
@@ -34,9 +35,8 @@ def headline(evaluation: Evaluation, settings: Settings) -> str:
             f"{_weakest(evaluation)}",
             table(["", "accuracy, %", "macro F1, %"], rows),
             "In brackets: 95 % intervals (Wilson for accuracy, bootstrap over the test records for "
-            "the rest). The twin has the same architecture, records, order and budget, and no "
-            f"pretraining. The linear baseline, {LINEAR[evaluation.modality]}, saw the same "
-            "records and labels.",
+            f"the rest). {TWIN if 'twin' in figures else ''}The linear baseline, "
+            f"{LINEAR[evaluation.modality]}, saw the same records and labels.",
             f"**Intended use.** {_use(evaluation, settings.intended_use)}",
         ]
     )

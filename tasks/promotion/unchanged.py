@@ -1,4 +1,7 @@
-"""What would be promoted must be what was reviewed: versions, data, code, settings, files."""
+"""What would be promoted must be what was reviewed: versions, data, code, settings, files.
+
+And the audit log, which says who has reviewed what, must hold.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from tasks.promotion.reports import checked_report
 from tasks.promotion.reviews import Review
 from tasks.promotion.subject import Subject, subject_of
 from tasks.promotion.versions import download_model, tags_of
+from tasks.tracking import audit
 from tasks.tracking.aliases import CANDIDATE, CHAMPION
 from tasks.tracking.version_writer import WEIGHTS_HASH
 
@@ -39,8 +43,18 @@ def require_unchanged(client: MlflowClient, review: Review, *, thoroughly: bool)
             f"`downstream review show {then.model}` shows the present pair"
         )
     if thoroughly:
+        _require_whole_log(client, then.model)
         _require_same_inputs(review, now)
         _require_same_files(client, review)
+
+
+def _require_whole_log(client: MlflowClient, model: str) -> None:
+    found = audit.problems(client, model)
+    if found:
+        raise BadInput(
+            f"the audit log does not hold: {found[0]}: find out who altered it "
+            f"(`downstream history {model} --verify`) before anything is promoted"
+        )
 
 
 def _require_same_inputs(review: Review, now: Subject) -> None:

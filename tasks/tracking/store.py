@@ -130,7 +130,7 @@ def _connect() -> MlflowClient:
         with answer_within(SMALL_TIMEOUT_SECONDS):
             client.search_experiments(max_results=1)
     except errors() as error:
-        raise Unreachable(f"MLflow at {_shown(uri)}: {first_line(error)}") from error
+        raise Unreachable(f"MLflow at {without_password(uri)}: {first_line(error)}") from error
     return client
 
 
@@ -163,11 +163,18 @@ def require_answer() -> None:
         requests.get(f"{uri.rstrip('/')}/health", timeout=ANSWER_TIMEOUT_SECONDS)
     except requests.RequestException:
         raise Unreachable(
-            f"no MLflow server answers at {_shown(uri)}: start it, or check MLFLOW_TRACKING_URI"
+            f"no MLflow server answers at {without_password(uri)}: start it, or check "
+            "MLFLOW_TRACKING_URI"
         ) from None
 
 
-def _shown(uri: str) -> str:
+def pages() -> str | None:
+    """Return where the MLflow server's pages are, without a password; None where there is none."""
+    chosen = os.environ.get(CHOICE, "").rstrip("/")
+    return without_password(chosen) if chosen.startswith(("http://", "https://")) else None
+
+
+def without_password(uri: str) -> str:
     """Return a URI without a user's name and password."""
     parts = urlsplit(uri)
     if "@" not in parts.netloc:

@@ -45,6 +45,19 @@ def test_the_end_says_what_was_done_and_how_to_look_further(
     ]
 
 
+def test_servers_that_are_named_are_what_the_end_points_to(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session(Options(), pipeline.codes())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ann:secret@127.0.0.1:9")
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
+    finish(session, 3.0)
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "The runs and models:  http://127.0.0.1:9",
+        "The flow's own pages: http://127.0.0.1:4200",
+    ]
+
+
 def test_without_a_model_there_is_no_table(
     new_pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:

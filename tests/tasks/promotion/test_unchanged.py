@@ -1,6 +1,8 @@
 """What is promoted is what was reviewed; what differs is named."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,12 @@ def _retag(_: Scene) -> None:
         client.set_model_version_tag(MODEL, "2", "downstream.weights_sha256", "f" * 64)
 
 
+def _alter_log(_: Scene) -> None:
+    with closing(sqlite3.connect("mlflow.db")) as connection, connection:
+        statement = "UPDATE params SET value = value || ' ' WHERE key = '000001'"
+        assert connection.execute(statement).rowcount == 1
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -38,8 +46,9 @@ def _retag(_: Scene) -> None:
         (_tamper("comparison.html"), r"comparison\.html of the report in MLflow \(run .* is not "),
         (_tamper("champion.parquet"), r"champion\.parquet of the report in MLflow"),
         (_retag, r"its tag downstream\.weights_sha256 is not the sha256 of the weights that were "),
+        (_alter_log, r"^the audit log does not hold: topics: entry 1 was altered: its sha256 is "),
     ],
-    ids=["test split", "settings", "weights", "report", "predictions", "tag"],
+    ids=["test split", "settings", "weights", "report", "predictions", "tag", "log"],
 )
 def test_approval_is_refused_by_name(
     reviewed: Scene, change: Callable[[Scene], None], message: str
