@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.contracts import settings as contract
+from tasks.errors import BadInput
 from tasks.objectives._pictures import PictureTask, read_pictures, require_part
 from tasks.objectives._task import Batch, ExampleRandom
 
@@ -167,10 +168,15 @@ def prepare(
     """Read both splits and build both networks.
 
     Raises:
-        BadInput: the corpus holds text.
+        BadInput: the corpus holds text, or one image to validate with.
         BadSettings: the architecture has no generator.
     """
     require_part(architecture, "generator", "adversarial")
     pictures, held_out = (read_pictures(path, "adversarial") for path in (train, validation))
+    if len(held_out.inputs.pixels) < 2:
+        raise BadInput(
+            f"{validation} holds one image, but drawn ones are compared with two at least: raise "
+            "the corpus' split.validation"
+        )
     model = architecture.build(architecture_settings, pictures.traits)
     return Adversarial(model, pictures.inputs, held_out.inputs, architecture_settings.latent_size)

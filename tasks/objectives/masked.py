@@ -10,6 +10,7 @@ Dimensions: N examples, T tokens, M chosen tokens of a batch, V tokens of the vo
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,9 +79,9 @@ class Masked(Task):
         self._is_ordinary = np.zeros(tokenizer.get_vocab_size(), dtype=bool)
         self._is_ordinary[self._ordinary] = True
 
-    @property
+    @cached_property
     def lengths(self) -> np.ndarray:  # type: ignore[override]
-        """Tokens of each example, special ones included."""
+        """Tokens of each example, special ones included; every step asks for some."""
         return np.minimum(self.train_documents.lengths + 3, self._settings.tokens)
 
     def batch(self, indices: np.ndarray, randoms: ExampleRandom) -> Batch:

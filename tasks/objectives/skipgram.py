@@ -22,7 +22,7 @@ from tasks.models import text
 from tasks.models.tokenizer import save_tokenizer
 from tasks.objectives._documents import Documents, read_documents
 from tasks.objectives._task import Batch, ExampleRandom, Task
-from tasks.objectives._text_model import start
+from tasks.objectives._text_model import UNLIMITED, start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 READS = text.SINGLE_TOKENS
 VALIDATION_BATCH_SIZE = 64
 NOISE_POWER = 0.75
-UNLIMITED = 1_000_000
-"""Positions of a model that has no limit."""
 
 
 class Settings(contract.Settings):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from tests.flows.deployed import Prefect, commit, deployable, git
+from tests.flows.deployed import Prefect, commit, deployable, git, wait_for
 from tests.flows.pipeline import Pipeline
 
 ALL = ["clean@a", "clean@b", "evaluate@m", "evaluate@n", "finetune@m", "finetune@n",
@@ -89,6 +89,18 @@ def test_a_night_runs_in_a_clone_and_commits_there_and_a_second_one_runs_no_stag
     assert git(workspace.root, "branch", "--format=%(refname:short)") == "main"
     assert (workspace.lock(), workspace.ran()) == (lock, [])
     assert "up to date" in workspace.dvc("status")
+
+
+def test_prefects_scheduler_plans_the_next_nights_at_the_hour_of_the_cron_line(
+    workspace: Pipeline, prefect: Prefect
+) -> None:
+    planned = {
+        "deployments": {"name": {"any_": ["nightly"]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+    }
+    nights = wait_for(lambda: prefect.ask("flow_runs/filter", planned), bool)
+    assert all(night["auto_scheduled"] for night in nights)
+    assert {night["expected_start_time"][11:19] for night in nights} == {"02:00:00"}
 
 
 def test_a_night_runs_what_a_branch_has_made_stale_with_that_branchs_code(

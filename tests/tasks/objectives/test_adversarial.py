@@ -138,3 +138,11 @@ def test_it_needs_a_generator(images: tuple[Path, Path]) -> None:
 def test_text_is_refused(texts: tuple[Path, Path]) -> None:
     with pytest.raises(BadInput, match="holds text; the objective 'adversarial' needs images"):
         adversarial.prepare(dcgan, SMALL, adversarial.Settings(), *texts)
+
+
+def test_one_image_to_validate_with_is_refused(images: tuple[Path, Path], tmp_path: Path) -> None:
+    alone = tmp_path / "validation.parquet"
+    table = records.read_table(images[1]).slice(0, 1)
+    records.write_records(alone, table.schema, table.to_batches())
+    with pytest.raises(BadInput, match=r"validation\.parquet holds one image, but drawn ones are"):
+        prepared((images[0], alone))

@@ -71,6 +71,15 @@ def test_an_example_does_not_depend_on_what_else_is_in_its_batch(
     assert whole["is_random"][5].equal(part["is_random"][0])
 
 
+def test_lengths_are_worked_out_once_for_all_steps(texts: tuple[Path, Path]) -> None:
+    task = prepared(texts)
+    assert task.lengths is task.lengths
+    batch = task.batch(np.arange(180), ExampleRandom(0, 0, range(180)))
+    together = ~batch["is_random"].bool().numpy()
+    lengths = batch["attention_mask"].sum(1).numpy()
+    assert task.lengths[together].tolist() == lengths[together].tolist()
+
+
 def test_it_learns_more_than_how_frequent_tokens_are(texts: tuple[Path, Path]) -> None:
     sizes = bert.Settings(layers=1, hidden_size=64, heads=4, positions=64)
     task = prepared(texts, sizes, probability=0.2)

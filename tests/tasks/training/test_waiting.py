@@ -70,8 +70,8 @@ def waits_in_a_step(objective: str, architecture: str, splits: tuple[Path, Path]
         tried.Settings(**SMALL.get(objective, {})),
         *splits,
     )
-    training = _Training(task, TrainingSettings(batch_size=8), 0, "waiting", None, None)
-    parts = training._make(0)
+    training = _Training(task, TrainingSettings(batch_size=8), 0, "waiting", None, None, None)
+    _, parts = training._make(0)
     waits = Waits()
     if torch.cuda.is_available():
         torch.cuda.set_sync_debug_mode("error")

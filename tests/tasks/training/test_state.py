@@ -1,0 +1,78 @@
+"""How a loss becomes a step."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tasks.objectives._task import Batch, Task
+from tasks.training.settings import TrainingSettings
+from tasks.training.state import State, uses_bf16
+
+SETTINGS = TrainingSettings(learning_rate=0.1, weight_decay=0.5, precision="fp32", warmup=0)
+
+
+class Layer(Task):
+    """A matrix and a bias, in groups of different rates."""
+
+    def __init__(self, slope: float = 0.0) -> None:
+        self.model = nn.Linear(2, 1)
+        nn.init.ones_(self.model.weight)
+        nn.init.ones_(self.model.bias)
+        self.lengths = np.ones(4, dtype=int)
+        self._slope = slope
+
+    def optimized(self) -> dict[str, list[dict[str, Any]]]:
+        matrix, bias = self.model.weight, self.model.bias
+        return {"model": [{"params": [matrix], "scale": 0.5}, {"params": [bias]}]}
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return a loss whose gradient is the same for all weights."""
+        weights = self.model.weight.sum() + self.model.bias.sum()
+        return self._slope * weights * batch["x"].sum() / batch["counts"][0]
+
+
+def part(*values: float, weight: float = 1.0) -> Batch:
+    return {
+        "x": torch.tensor(values),
+        "counts": torch.tensor([float(len(values))]),
+        "weight": torch.tensor(weight),
+    }
+
+
+def state_of(task: Task) -> State:
+    state = State(task, SETTINGS, torch.device("cpu"), 10)
+    state.set_learning_rate(0)
+    return state
+
+
+def test_matrices_decay_at_their_groups_rate_and_biases_do_not() -> None:
+    task = Layer()
+    state_of(task).minimise(task.loss, [part(1.0)])
+    assert task.model.weight.flatten().tolist() == pytest.approx([1 - 0.5 * 0.1 * 0.5] * 2)
+    assert task.model.bias.tolist() == [1.0]
+
+
+def test_the_loss_is_the_mean_over_all_parts_and_a_part_without_weight_does_not_count() -> None:
+    task = Layer(slope=1.0)
+    parts = [part(1.0, 2.0), part(6.0), part(100.0, weight=0.0)]
+    loss = state_of(task).minimise(task.loss, parts)
+    assert float(loss) == pytest.approx(3 * (1 + 2 + 6) / 3)
+
+
+def test_the_norm_is_that_before_clipping() -> None:
+    task = Layer(slope=30.0)
+    state = state_of(task)
+    state.minimise(task.loss, [part(1.0)])
+    figures = state.figures()
+    assert figures["learning_rate"] == pytest.approx(0.1)
+    assert figures["gradient_norm"] == pytest.approx(30 * 3**0.5)
+    first = state.optimizers["model"].state[task.model.bias]["exp_avg"]
+    assert first.tolist() == pytest.approx([0.1 / 3**0.5])  # clipped to a norm of 1
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("bf16", True), ("fp32", False)])
+def test_a_precision_that_is_asked_for_is_used(precision: str, expected: bool) -> None:
+    assert uses_bf16(precision) == expected
