@@ -178,12 +178,25 @@ def _apply(client: MlflowClient, model: str, entry: Entry) -> None:
         if number is None:
             client.delete_registered_model_alias(model, alias)
         else:
-            client.set_registered_model_alias(model, alias, str(number))
+            _set(client, model, alias, number)
         audit.mark_applied(client, model, entry["number"])
         newest = audit.load(client, model).last(alias)
         if newest is None or newest["number"] <= entry["number"]:
             return
         entry = newest
+
+
+def _set(client: MlflowClient, model: str, alias: str, number: int) -> None:
+    """Set an alias, again where MLflow fails since another process has made it meanwhile."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.set_registered_model_alias(model, alias, str(number))
+    except MlflowException as error:
+        if error.error_code != "BAD_REQUEST":
+            raise
+        audit.pause()
+        client.set_registered_model_alias(model, alias, str(number))
 
 
 def _difference(log: Log, now: Mapping[str, int]) -> Change | None:
