@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from tests.prefect_home import lay_prefect_home
+
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "tests" / "data" / "reuters-sample.csv"
 
@@ -153,4 +155,5 @@ def make_workspace(root: Path) -> Workspace:
     for command in (["git", "init", "--quiet"], ["dvc", "init", "--quiet"]):
         assert workspace.run(*command).returncode == 0
     shutil.copy(ROOT / ".dvc" / "config", root / ".dvc" / "config")
+    lay_prefect_home(root / ".prefect")
     return workspace

@@ -56,7 +56,7 @@ class EarlyStopping:
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint has to keep: the best weights among it."""
         return {
-            "epochs": self.epochs,
+            "epochs": list(self.epochs),
             "best_epoch": self.best_epoch,
             "best_weights": self._best_weights,
         }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import shutil
 import time
 from pathlib import Path
@@ -47,7 +48,7 @@ class Checkpoints:
         self._last_took = 0.0
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / ".writable"
+            probe = folder / f".writable.{os.getpid()}"  # every rank tries
             probe.write_bytes(b"")
             probe.unlink()
         except OSError as error:
@@ -106,6 +107,8 @@ class Checkpoints:
     def _write(self, step: int, state: dict[str, Any]) -> None:
         from safetensors.torch import save as to_bytes
 
+        for torn in self._folder.glob(".step-*.tmp"):  # left by a kill in the middle of this
+            torn.unlink()
         tensors: dict[str, Tensor] = {}
         values = _split(state, (), tensors)
         content = to_bytes({name: value.detach().cpu() for name, value in tensors.items()})

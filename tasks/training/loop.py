@@ -185,10 +185,12 @@ class _Training:
         return self._over or self._step == self._num_steps
 
     def _watched(self, watcher: Watcher, stop: Preemption) -> bool:
+        before = watcher.state_dict()
         try:
             with stop.at_once():
                 is_over = agreed(rank() == 0 and watcher.after_epoch(len(self._losses) + 1))
         except Preempted:
+            watcher.load_state_dict(before)  # it may just have ended its look, and will look again
             self._save()
             raise
         if rank() == 0:

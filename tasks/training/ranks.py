@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 SECONDS_TO_CHECKPOINT = 10
+LONGEST_VALIDATION = timedelta(hours=12)
+"""The other ranks wait while the first validates; NCCL's own limit is ten minutes."""
 
 
 def launch(num_ranks: int, run: Callable[..., Any], *arguments: Any) -> Any:
@@ -84,7 +87,8 @@ def _rank(errors_folder: Path, run: Callable[..., Any], arguments: tuple[Any, ..
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, timeout=LONGEST_VALIDATION)
     try:
         return run(*arguments)
     except DownstreamError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from tasks.errors import BadSettings
 from tasks.training.ranks import sum_gradients, sum_over_ranks
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class State:
         self._autocast = torch.autocast(
             device.type, torch.bfloat16, enabled=uses_bf16(settings.precision)
         )
+        if device.type == "cuda" and settings.precision == "auto":
+            torch.set_float32_matmul_precision("high")  # TF32 for what autocast leaves in fp32
         self._compiled: dict[Any, Any] = {}
         self._rate = 0.0
         self._norms: dict[str, Tensor] = {}
@@ -107,14 +110,34 @@ class State:
             optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
     def _maybe_compiled(self, loss: Callable[[Batch], Tensor]) -> Callable[[Batch], Tensor]:
-        import torch
-
         if not self._settings.compile:
             return loss
         if loss not in self._compiled:
-            self._compiled[loss] = torch.compile(loss)
-        compiled: Callable[[Batch], Tensor] = self._compiled[loss]
-        return compiled
+            self._compiled[loss] = compiled(loss)
+        found: Callable[[Batch], Tensor] = self._compiled[loss]
+        return found
+
+
+def compiled(loss: Callable[[Batch], Tensor]) -> Callable[[Batch], Tensor]:
+    """Return a loss that is compiled when it is first called.
+
+    Raises:
+        BadSettings: (when it is called) torch cannot compile on this machine.
+    """
+    import torch
+
+    fast = torch.compile(loss)
+
+    def call(batch: Batch) -> Tensor:
+        try:
+            return fast(batch)
+        except torch._dynamo.exc.BackendCompilerFailed as error:
+            raise BadSettings(
+                f"compile: true, but torch cannot compile here ({str(error).splitlines()[0]}): "
+                "install a C++ compiler (g++), or set compile: false"
+            ) from error
+
+    return call
 
 
 def uses_bf16(precision: str) -> bool:
@@ -124,7 +147,7 @@ def uses_bf16(precision: str) -> bool:
     if precision != "auto":
         return precision == "bf16"
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 

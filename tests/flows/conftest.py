@@ -14,6 +14,7 @@ import requests
 
 from tests.flows.pipeline import Pipeline
 from tests.flows.stage_pipeline import StagePipeline
+from tests.prefect_home import lay_prefect_home
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -87,6 +88,7 @@ def prefect_server(home: Path) -> "Iterator[tuple[str, subprocess.Popen[bytes]]]
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}/api"
     prefect = str(Path(sys.executable).parent / "prefect")
+    lay_prefect_home(home)
     with (home / "server.log").open("w") as log:
         server = subprocess.Popen(
             [prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)],

@@ -16,6 +16,7 @@ import yaml
 
 from flows.declared import load_pipeline
 from flows.plan import Plan, make_plan
+from tests.prefect_home import lay_prefect_home
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -281,6 +282,7 @@ class Pipeline:
         environment["PREFECT_API_URL"] = "http://127.0.0.1:9/api" if api is None else api
         if api == "":
             del environment["PREFECT_API_URL"]
+            lay_prefect_home(self.root / ".prefect")
         return subprocess.Popen(
             [sys.executable, "-m", "flows", *arguments],
             cwd=self.root,

@@ -7,6 +7,7 @@ from typing import Any
 
 import requests
 
+from tests.flows.deployed import ENDED, wait_for
 from tests.flows.pipeline import Pipeline
 
 
@@ -21,7 +22,12 @@ def last_flow_run(api: str) -> dict[str, Any]:
 
 
 def task_runs(api: str, flow_run: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    found = ask(api, "task_runs", flow_runs={"id": {"any_": [flow_run["id"]]}})
+    """Return them by name; the server hears of them a moment later than of the flow's end."""
+    wanted = {"id": {"any_": [flow_run["id"]]}}
+    found: list[dict[str, Any]] = wait_for(
+        lambda: ask(api, "task_runs", flow_runs=wanted),
+        lambda runs: runs and all(run["state_type"] in ENDED for run in runs),
+    )
     return {run["name"]: run for run in found}
 
 

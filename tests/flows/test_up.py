@@ -17,6 +17,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from tests.flows.deployed import Prefect, deployable, wait_for
 from tests.flows.pipeline import Pipeline
 from tests.flows.test_serve import running_in
+from tests.prefect_home import lay_prefect_home
 
 PATIENCE_MILLISECONDS = 60_000.0
 
@@ -68,6 +69,7 @@ def free_ports() -> tuple[int, int]:
 
 
 def start(pipeline: Pipeline, *arguments: str) -> "subprocess.Popen[str]":
+    lay_prefect_home(pipeline.root / ".prefect")
     dropped = {"PREFECT_API_URL", "MLFLOW_TRACKING_URI"}
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
     home = {"PREFECT_HOME": str(pipeline.root / ".prefect"), "PREFECT_RUNNER_POLL_FREQUENCY": "1"}

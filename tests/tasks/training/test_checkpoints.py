@@ -85,6 +85,15 @@ def test_a_folder_that_cannot_be_written_is_refused_before_training(tmp_path: Pa
         Checkpoints(tmp_path / "file" / "model")
 
 
+def test_what_a_kill_leaves_of_a_checkpoint_goes_with_the_next_one(tmp_path: Path) -> None:
+    (tmp_path / ".step-000000000003.safetensors.77.tmp").write_bytes(b"half")
+    Checkpoints(tmp_path).save(4, state(4))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "step-000000000004.json",
+        "step-000000000004.safetensors",
+    ]
+
+
 def test_a_disk_too_small_for_all_that_is_kept_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"checkpoints need 3,000,000,000,000 MB, the disk has"):
         Checkpoints(tmp_path).require_room(10**18)

@@ -86,7 +86,7 @@ class StopAt:
         return epoch >= self.epoch
 
     def state_dict(self) -> dict[str, Any]:
-        return {"seen": self.seen}
+        return {"seen": list(self.seen)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.seen = state["seen"]
@@ -160,6 +160,21 @@ def test_sigterm_while_the_watcher_looks_is_heard_at_once(tmp_path: Path) -> Non
     assert time.monotonic() - started < 10
     train(resumed, SETTINGS, 0, "line", StopAt(4), Checkpoints(tmp_path))
     assert weights(resumed) == weights(undisturbed)
+
+
+def test_sigterm_when_the_watcher_has_just_looked_costs_no_look(tmp_path: Path) -> None:
+    class Late(StopAt):
+        def after_epoch(self, epoch: int) -> bool:
+            is_over = super().after_epoch(epoch)
+            if epoch == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return is_over
+
+    with pytest.raises(Preempted):
+        train(Line(), SETTINGS, 0, "line", Late(4), Checkpoints(tmp_path))
+    watcher = StopAt(4)
+    train(Line(), SETTINGS, 0, "line", watcher, Checkpoints(tmp_path))
+    assert watcher.seen == [1, 2, 3, 4]
 
 
 def test_a_batch_larger_than_the_corpus_is_refused() -> None:
