@@ -21,6 +21,7 @@ from flows.child import end_with_runner
 from flows.review_markdown import to_markdown, to_short_markdown
 from flows.review_runs import call, close, waiting_runs
 from flows.stage_pages import publish
+from flows.sync import reconcile_workspace
 from tasks.errors import DownstreamError
 from tasks.promotion.decisions import (
     DONE,
@@ -64,6 +65,7 @@ def review(model: str) -> State[Any]:
     """
     end_with_runner()
     try:
+        reconcile_workspace([model])
         found = request_and_decide(model)
         if found.decided is None:
             return _ask(found)

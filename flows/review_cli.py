@@ -22,12 +22,15 @@ Reviewer = Annotated[
 def list_reviews() -> int:
     """List the candidates, their champions, and what becomes of them.
 
-    Reads params.yaml and the registry in MLflow; writes nothing but what an interrupted decision
-    has left undone.
+    Reads params.yaml and the registry in MLflow, and brings that in step with the workspace first,
+    as sync does; writes what an interrupted decision has left undone.
     """
     from flows.review_view import print_list
+    from flows.sync import reconcile_workspace
+    from tasks.contracts.params import read_params
     from tasks.promotion.pending import pending
 
+    reconcile_workspace(read_params()["models"])
     print_list(pending())
     return 0
 
@@ -45,9 +48,11 @@ def show(
     Reads data/split/, params.yaml and the versions in MLflow; writes the review to MLflow.
     """
     from flows.review_view import print_review
+    from flows.sync import reconcile_workspace
     from tasks.promotion.reports import read_report
     from tasks.promotion.requests import request
 
+    reconcile_workspace([model])
     print_review(read_report(request(model)), html)
     return 0
 
@@ -62,9 +67,12 @@ def request(
     where the policy decides by itself, the decision with the aliases and the audit log.
     """
     from flows.review_view import print_outcome
+    from flows.sync import reconcile_workspace
+    from tasks.contracts.params import read_params
     from tasks.promotion.pending import with_candidate
     from tasks.promotion.policies import request_and_decide
 
+    reconcile_workspace(models or read_params()["models"])
     for model in models or with_candidate():
         print_outcome(request_and_decide(model))
     return 0
