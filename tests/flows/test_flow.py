@@ -18,7 +18,11 @@ def ask(api: str, what: str, **body: Any) -> Any:
 
 
 def last_flow_run(api: str) -> dict[str, Any]:
-    return ask(api, "flow_runs", sort="START_TIME_DESC", limit=1)[0]
+    """Return the newest of those that have started: the server also plans the nights to come."""
+    started = {"start_time": {"is_null_": False}}
+    found = ask(api, "flow_runs", sort="START_TIME_DESC", limit=1, flow_runs=started)
+    newest: dict[str, Any] = found[0]
+    return newest
 
 
 def task_runs(api: str, flow_run: dict[str, Any]) -> dict[str, dict[str, Any]]:
