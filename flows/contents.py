@@ -1,8 +1,9 @@
 """What files hold, in DVC's terms: hashes from its state database, objects in its cache."""
 
-import hashlib
 import os
 from typing import Any, NamedTuple
+
+from tasks.tracking.bindings import md5_of_text
 
 
 class Content(NamedTuple):
@@ -41,7 +42,7 @@ def content_on_disk(repo: Any, path: str) -> Content:
 
 def text_content(text: str) -> Content:
     """Return the content of a file that would hold ``text``."""
-    return Content(hashlib.md5(text.encode("utf-8"), usedforsecurity=False).hexdigest())
+    return Content(md5_of_text(text))
 
 
 def is_cached(repo: Any, md5: str) -> bool:

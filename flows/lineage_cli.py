@@ -28,11 +28,11 @@ def lineage(
     files; exits with 1 where a link does not hold. First makes MLflow agree with the workspace, as
     sync does.
     """
+    from flows.sync import reconcile_workspace
     from tasks.errors import BadInput
     from tasks.promotion.lineage import lineage as follow
-    from tasks.tracking.registry import reconcile
 
-    reconcile([model])
+    reconcile_workspace([model])
     found = follow(model, version)
     _print_json(found) if json else _print_table(found)
     if found.broken:

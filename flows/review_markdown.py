@@ -121,9 +121,8 @@ def _changed_figures(comparison: Comparison) -> str:
 
 
 def _slice(one: SliceChange) -> str:
-    kind = "class " if one["kind"] == "class" else ""
     return (
-        f"{kind}{escape(one['name'])}, {percent(one['champion'])} to {percent(one['candidate'])} "
+        f"{_named(one)}, {percent(one['champion'])} to {percent(one['candidate'])} "
         f"of {one['records']:,} records"
     )
 
@@ -153,11 +152,13 @@ def _own_figures(report: Report) -> str:
 
 
 def _weakest(one: Mapping[str, Any]) -> str:
-    kind = "class " if one["kind"] == "class" else ""
     return (
-        f"- Weakest slice: {kind}{escape(one['name'])}, {percent(one['accuracy'])} of "
-        f"{one['records']:,} records"
+        f"- Weakest slice: {_named(one)}, {percent(one['accuracy'])} of {one['records']:,} records"
     )
+
+
+def _named(one: Mapping[str, Any]) -> str:
+    return f"{'class ' if one['kind'] == 'class' else ''}{escape(one['name'])}"
 
 
 def _cost(serving: Serving | None) -> str:

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from tasks.errors import Unreachable
+from tasks.promotion.connection import connected
 from tasks.tracking import aliases, audit
 from tasks.tracking.audit import Entry, require_registered
-from tasks.tracking.store import errors, first_line, opened
 
 
 @dataclass(frozen=True)
@@ -31,15 +30,12 @@ def history(model: str) -> History:
         BadInput: there is no such registered model.
         Unreachable: the store is away.
     """
-    with opened() as client:
-        try:
-            require_registered(client, model)
-            aliases.notice(client, model)
-            return History(
-                model,
-                audit.read(client, model),
-                audit.problems(client, model),
-                aliases.current(client, model),
-            )
-        except errors() as error:
-            raise Unreachable(f"MLflow: {model}: {first_line(error)}") from error
+    with connected() as client:
+        require_registered(client, model)
+        aliases.notice(client, model)
+        return History(
+            model,
+            audit.read(client, model),
+            audit.problems(client, model),
+            aliases.current(client, model),
+        )

@@ -15,12 +15,12 @@ from tasks.contracts import paths
 from tasks.contracts.params import STAGES
 from tasks.errors import BadInput
 from tasks.promotion import accepted, version_links
+from tasks.promotion.connection import connected
 from tasks.promotion.link import Link
 from tasks.promotion.versions import tags_of
 from tasks.remote.pins import read_pins
 from tasks.tracking import aliases
 from tasks.tracking.bindings import hashes, md5_of, read_lock
-from tasks.tracking.store import opened
 
 Lock = dict[str, Any]
 COMMIT = "mlflow.source.git.commit"
@@ -58,7 +58,7 @@ def lineage(model: str, version: int | None = None) -> Lineage:
         BadInput: there is no such version.
         Unreachable: MLflow is away.
     """
-    with opened() as client:
+    with connected() as client:
         where = aliases.current(client, model)
         number = version if version is not None else where.get(aliases.CANDIDATE)
         if number is None:

@@ -10,16 +10,16 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.contracts.params import read_params, row_of
-from tasks.errors import BadInput, DownstreamError, Unreachable
+from tasks.errors import BadInput, DownstreamError
 from tasks.progress import say
+from tasks.promotion.connection import connected
 from tasks.promotion.rescoring import rescore
+from tasks.promotion.subject import corpus_of
 from tasks.promotion.versions import download_evidence, download_model, tags_of
 from tasks.tracking import aliases, audit
 from tasks.tracking.aliases import CHAMPION, PREVIOUS
 from tasks.tracking.audit import Entry, require_registered
-from tasks.tracking.store import errors, first_line, opened
-from tasks.tracking.version_writer import PREDICTIONS_HASH, WEIGHTS_HASH
+from tasks.tracking.version_writer import PREDICTIONS, PREDICTIONS_HASH, WEIGHTS_HASH
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -44,25 +44,22 @@ def roll_back(model: str, to: int | None, reason: str) -> str:
         Unreachable: the store is away.
     """
     _require_reason(reason)
-    corpus = row_of(read_params(), "models", model)["corpus"]
-    with opened() as client:
-        try:
-            require_registered(client, model)
-            aliases.notice(client, model)
-            champion, target = _way_back(client, model, to)
-            evidence = _checked(client, model, target, corpus)
-            aliases.move(
-                client,
-                model,
-                CHAMPION,
-                target,
-                action="rollback",
-                reason=reason,
-                evidence=evidence,
-                expected=champion,
-            )
-        except errors() as error:
-            raise Unreachable(f"MLflow: {model}: {first_line(error)}") from error
+    corpus = corpus_of(model)
+    with connected() as client:
+        require_registered(client, model)
+        aliases.notice(client, model)
+        champion, target = _way_back(client, model, to)
+        evidence = _checked(client, model, target, corpus)
+        aliases.move(
+            client,
+            model,
+            CHAMPION,
+            target,
+            action="rollback",
+            reason=reason,
+            evidence=evidence,
+            expected=champion,
+        )
     return (
         f"{model}: version {target} is the champion again, version {champion} is `previous`; "
         f"{evidence['rescored']}"
@@ -123,6 +120,6 @@ def _checked(client: MlflowClient, model: str, version: int, corpus: str) -> dic
         folder = download_model(client, model, version, Path(temporary))
         evidence = download_evidence(client, model, version, Path(temporary))
         who = f"{model} version {version}"
-        rescored = rescore(who, folder, evidence / "predictions.parquet", corpus)
+        rescored = rescore(who, folder, evidence / PREDICTIONS, corpus)
     hashes = {name: tags[tag] for name, tag in EVIDENCE.items() if tag in tags}
     return {**hashes, "rescored": rescored}

@@ -6,7 +6,6 @@ would be promoted, and the next review is another one.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from tasks.errors import BadInput, DownstreamError
 from tasks.review.settings import PromotionSettings
 from tasks.tracking import aliases, audit
 from tasks.tracking.aliases import CANDIDATE, CHAMPION
-from tasks.tracking.bindings import hashes, read_lock
+from tasks.tracking.bindings import hashes, md5_of, md5_of_text, read_lock
 from tasks.workspace.fingerprint import fingerprint, stage_settings
 
 if TYPE_CHECKING:
@@ -117,21 +116,15 @@ def split_hash(corpus: str) -> str:
         BadInput: neither knows them.
     """
     path = paths.split(corpus, "test")
-    if path.is_file():
-        return _md5(path.read_bytes())
     recorded = hashes(read_lock().get(f"split@{corpus}", {}), "outs").get(path.as_posix())
-    if recorded is None:
+    found = md5_of(path) or recorded
+    if found is None:
         raise BadInput(
             f"{path} is missing, and dvc.lock does not know it: `downstream run split@{corpus}`"
         )
-    return recorded
+    return found
 
 
 def code_hash(model: str) -> str:
     """Return the hash that ``dvc.lock`` gives the fingerprint of evaluate's code as it is now."""
-    return _md5(fingerprint(read_params(), "evaluate", model, CODE_ROOT).encode())
-
-
-def _md5(content: bytes) -> str:
-    # DVC's own hash: it tells changes, and guards nothing.
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return md5_of_text(fingerprint(read_params(), "evaluate", model, CODE_ROOT))

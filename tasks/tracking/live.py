@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from tasks.errors import Preempted, Unreachable
 from tasks.progress import say
 from tasks.tracking import journal, live_writer, system
 from tasks.tracking.curve import Curve
-from tasks.tracking.runs import describe_run
+from tasks.tracking.runs import Facts, describe_run
 from tasks.tracking.store import SMALL_TIMEOUT_SECONDS, answer_within, errors, first_line, opened
 
 SECONDS_BETWEEN = 5.0
@@ -36,32 +36,16 @@ SYSTEM_SHARE = 1000
 
 
 @contextmanager
-def live_run(
-    *,
-    stage: str,
-    row: str,
-    stage_hash: str,
-    params: Mapping[str, Any],
-    tags: Mapping[str, str],
-    inputs: Mapping[str, str],
-) -> Iterator[Path]:
+def live_run(**facts: Unpack[Facts]) -> Iterator[Path]:
     """Tell MLflow of a training while the body runs; ``record_run`` completes the same run.
 
     Args:
-        stage: the stage that trains.
-        row: its row in ``params.yaml``.
-        stage_hash: DVC's run-cache key.
-        params: its settings.
-        tags: what else is known.
-        inputs: the content hash of each file that it reads, by path.
+        facts: what is known of it from its beginning.
 
     Yields:
         The journal, to be given to each ``Curve``.
     """
-    about = describe_run(
-        stage=stage, row=row, stage_hash=stage_hash, params=params, tags=tags, inputs=inputs
-    )
-    folder = journal.begin(about)
+    folder = journal.begin(describe_run(**facts))
     with journal.held(folder, SECONDS_TO_HOLD):
         journal.mark(folder, journal.RUNNING)
         with _beside(_send_now_and_then, folder), _beside(_look, folder):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import files
 from tasks.tracking import journal
-from tasks.tracking.run_writer import METRICS_AT_ONCE, describe, find_or_create_run
+from tasks.tracking.run_writer import describe, find_or_create_run, log_points
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -80,10 +80,10 @@ def _write(
         if "figures" in line:
             points += _points(line, known)
         if "status" in line:
-            _log(client, run_id, points)
+            log_points(client, run_id, points)
             points = []
             _set_status(client, run_id, line)
-    _log(client, run_id, points)
+    log_points(client, run_id, points)
 
 
 def _points(line: dict[str, Any], known: dict[str, int]) -> list[Metric]:
@@ -95,11 +95,6 @@ def _points(line: dict[str, Any], known: dict[str, int]) -> list[Metric]:
         for name, value in line["figures"].items()
         if step > known.get(name, -1)
     ]
-
-
-def _log(client: MlflowClient, run_id: str, points: list[Metric]) -> None:
-    for start in range(0, len(points), METRICS_AT_ONCE):
-        client.log_batch(run_id, metrics=points[start : start + METRICS_AT_ONCE])
 
 
 def _set_status(client: MlflowClient, run_id: str, line: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from tasks.tracking.store import artifact_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Metric
 
 # MLflow's limits on one call.
 METRICS_AT_ONCE = 1000
@@ -104,10 +105,15 @@ def fill(
     at = timestamp or int(time.time() * 1000)
     points = [Metric(name, value, at, step) for name, value, step in metrics]
     texts = [Param(name, value) for name, value in params.items()]
-    for start in range(0, len(points), METRICS_AT_ONCE):
-        client.log_batch(run_id, metrics=points[start : start + METRICS_AT_ONCE])
+    log_points(client, run_id, points)
     for start in range(0, len(texts), PARAMS_AT_ONCE):
         client.log_batch(run_id, params=texts[start : start + PARAMS_AT_ONCE])
+
+
+def log_points(client: MlflowClient, run_id: str, points: Sequence[Metric]) -> None:
+    """Log metrics, as many at once as MLflow takes."""
+    for start in range(0, len(points), METRICS_AT_ONCE):
+        client.log_batch(run_id, metrics=points[start : start + METRICS_AT_ONCE])
 
 
 def experiment(client: MlflowClient, name: str) -> str:

@@ -4,7 +4,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NotRequired, TypedDict, Unpack
 
 from tasks.contracts import files
 from tasks.tracking import outbox, provenance
@@ -15,46 +15,45 @@ INPUTS = "downstream.inputs"
 RECORDS = ".parquet"
 
 
-def record_run(  # noqa: PLR0913 - each is a fact about the run, given by name
+class Facts(TypedDict):
+    """What is known of a run from its beginning."""
+
+    stage: str
+    """For example ``evaluate``."""
+    row: str
+    """Its row in ``params.yaml``; the experiment has that name."""
+    stage_hash: str
+    """DVC's run-cache key; two results with the same key are one run."""
+    params: Mapping[str, Any]
+    """Settings; nested names are joined by dots."""
+    tags: Mapping[str, str]
+    """What else is known."""
+    inputs: NotRequired[Mapping[str, str]]
+    """The content hash of each file that the stage reads, by path."""
+
+
+def record_run(
     *,
-    stage: str,
-    row: str,
-    stage_hash: str,
-    params: Mapping[str, Any],
     metrics: Mapping[str, Any],
-    tags: Mapping[str, str],
-    inputs: Mapping[str, str] | None = None,
     artifacts: Sequence[Path] = (),
     restored: bool = False,
+    **facts: Unpack[Facts],
 ) -> str | None:
     """Record what a stage has done; recording it twice changes nothing.
 
     Args:
-        stage: the stage, for example ``evaluate``.
-        row: its row in ``params.yaml``; the experiment has that name.
-        stage_hash: DVC's run-cache key; two results with the same key are one run.
-        params: settings; nested names are joined by dots.
         metrics: numbers; nested names are joined by dots, and a list is a curve.
-        tags: what else is known.
-        inputs: the content hash of each file that the stage reads, by path.
         artifacts: files and folders to keep with the run.
         restored: the result was restored from the run cache, and not made here: the run that made
             it is left as it is; where the store has none, one marked ``downstream.restored`` is
             written.
+        facts: what was known from the beginning.
 
     Returns:
         The run's id; None while the store is away and the record waits.
     """
     record = {
-        **describe_run(
-            stage=stage,
-            row=row,
-            stage_hash=stage_hash,
-            params=params,
-            tags=tags,
-            inputs=inputs or {},
-            restored=restored,
-        ),
+        **describe_run(restored=restored, **facts),
         "metrics": metrics_of(metrics),
         "ended": int(time.time() * 1000),
     }
@@ -68,25 +67,17 @@ def record_run(  # noqa: PLR0913 - each is a fact about the run, given by name
     return run_id
 
 
-def describe_run(
-    *,
-    stage: str,
-    row: str,
-    stage_hash: str,
-    params: Mapping[str, Any],
-    tags: Mapping[str, str],
-    inputs: Mapping[str, str],
-    restored: bool = False,
-) -> dict[str, Any]:
+def describe_run(*, restored: bool = False, **facts: Unpack[Facts]) -> dict[str, Any]:
     """Return what is known of a run from its beginning, as its writer takes it."""
+    stage, row, inputs = facts["stage"], facts["row"], facts.get("inputs", {})
     made = {RESTORED: "true"} if restored else provenance.provenance(stage, row)
     read = {INPUTS: files.to_json(dict(sorted(inputs.items())))} if inputs else {}
     return {
         "experiment": row,
         "name": f"{stage}@{row}",
-        "identity": identity_of(stage, stage_hash),
-        "tags": {"downstream.row": row, **made, **read, **tags},
-        "params": texts_of(params),
+        "identity": identity_of(stage, facts["stage_hash"]),
+        "tags": {"downstream.row": row, **made, **read, **facts["tags"]},
+        "params": texts_of(facts["params"]),
         "data": [_data(path, md5) for path, md5 in inputs.items() if path.endswith(RECORDS)],
     }
 

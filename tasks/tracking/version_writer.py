@@ -87,9 +87,7 @@ def set_candidate(client: MlflowClient, model: str, number: int) -> None:
 
 def candidate_of(client: MlflowClient, model: str) -> int | None:
     """Return the version that has the alias ``candidate``."""
-    found = client.search_registered_models(f"name = '{model}'")
-    number = found[0].aliases.get(aliases.CANDIDATE) if found else None
-    return int(number) if number else None
+    return aliases.current(client, model).get(aliases.CANDIDATE)
 
 
 def find_version(client: MlflowClient, model: str, content_hash: str) -> int | None:

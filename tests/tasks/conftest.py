@@ -27,6 +27,20 @@ def token_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def new_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new store's database; making one takes seconds, so the tests copy it."""
+    from tasks.tracking.store import opened
+
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        with opened():
+            pass
+    return folder / "mlflow.db"
+
+
 def write(path: Path, modality: records.Modality, rows: list[dict[str, Any]]) -> Path:
     schema = records.split_schema(modality)
     records.write_records(path, schema, [pa.RecordBatch.from_pylist(rows, schema=schema)])

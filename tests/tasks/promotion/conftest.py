@@ -7,7 +7,7 @@ import pytest
 
 from tests.tasks.promotion.chain import MODEL, lay_chain
 from tests.tasks.promotion.scene import MODEL as REVIEWED
-from tests.tasks.promotion.scene import Scene, make_models, make_store
+from tests.tasks.promotion.scene import Scene, enter, make_models
 
 
 @pytest.fixture(scope="session")
@@ -16,28 +16,17 @@ def made_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return make_models(tmp_path_factory.mktemp("models"))
 
 
-@pytest.fixture(scope="session")
-def made_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new store's database; making one takes seconds, so the tests copy it."""
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        return make_store(folder)
-
-
 @pytest.fixture
 def scene(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     made_models: dict[str, Path],
-    made_store: Path,
+    new_store: Path,
 ) -> Scene:
     """A workspace with a store and test records, which is the current folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    enter(tmp_path, monkeypatch)
     monkeypatch.setenv("DOWNSTREAM_REVIEWER", "Ann")
-    shutil.copy(made_store, tmp_path / "mlflow.db")
+    shutil.copy(new_store, tmp_path / "mlflow.db")
     found = Scene(made_models)
     found.lay()
     return found
@@ -45,7 +34,7 @@ def scene(
 
 @pytest.fixture(scope="session")
 def reviewed_workspace(
-    made_models: dict[str, Path], made_store: Path, tmp_path_factory: pytest.TempPathFactory
+    made_models: dict[str, Path], new_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A workspace with a champion, and a candidate that waits for a decision; to be copied."""
     from tasks.promotion.decisions import decide
@@ -53,10 +42,9 @@ def reviewed_workspace(
 
     folder = tmp_path_factory.mktemp("reviewed") / "workspace"
     folder.mkdir()
-    shutil.copy(made_store, folder / "mlflow.db")
+    shutil.copy(new_store, folder / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        enter(folder, patch)
         laid = Scene(made_models)
         laid.lay()
         laid.register("poor")
@@ -76,23 +64,21 @@ def reviewed(
     """A copy of that workspace, which is the current folder."""
     folder = tmp_path / "workspace"
     shutil.copytree(reviewed_workspace, folder)
-    monkeypatch.chdir(folder)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    enter(folder, monkeypatch)
     monkeypatch.setenv("DOWNSTREAM_REVIEWER", "Ann")
     return Scene(made_models)
 
 
 @pytest.fixture(scope="session")
-def registered_chain(made_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def registered_chain(new_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with a registered model and all that it was made from; to be copied."""
     from tasks.tracking.registry import reconcile
 
     folder = tmp_path_factory.mktemp("chain") / "workspace"
     folder.mkdir()
-    shutil.copy(made_store, folder / "mlflow.db")
+    shutil.copy(new_store, folder / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        enter(folder, patch)
         lay_chain()
         assert reconcile([MODEL]) == {MODEL: 1}
     return folder
@@ -103,6 +89,5 @@ def chain(registered_chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """A copy of that workspace, which is the current folder."""
     folder = tmp_path / "workspace"
     shutil.copytree(registered_chain, folder)
-    monkeypatch.chdir(folder)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    enter(folder, monkeypatch)
     return folder

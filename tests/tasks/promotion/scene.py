@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 import yaml
 
 from tasks.contracts import files, paths, records
@@ -50,13 +51,10 @@ def make_models(folder: Path) -> dict[str, Path]:
     return made
 
 
-def make_store(folder: Path) -> Path:
-    """Return a new store's database; the current folder is its workspace."""
-    from tasks.tracking.store import opened
-
-    with opened():
-        pass
-    return folder / "mlflow.db"
+def enter(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Make a folder the current one, with the store that lies in it."""
+    patch.chdir(folder)
+    patch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
 @dataclass(frozen=True)

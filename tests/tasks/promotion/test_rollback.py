@@ -11,11 +11,11 @@ from tasks.promotion.rollback import roll_back
 from tasks.tracking import aliases, audit
 from tasks.tracking.store import opened
 from tests.classifiers import save_text_classifier
-from tests.tasks.promotion.scene import MODEL, SIZES, Scene, make_store
+from tests.tasks.promotion.scene import MODEL, SIZES, Scene, enter
 
 
 @pytest.fixture(scope="module")
-def promoted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def promoted(new_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with two champions, one after the other, and a third version; to be copied."""
     models = {}
     for name, num_steps in (("first", 4), ("second", 8), ("third", 12)):
@@ -23,9 +23,8 @@ def promoted(tmp_path_factory: pytest.TempPathFactory) -> Path:
         save_text_classifier(models[name], "bert", SIZES, num_steps)
     folder = tmp_path_factory.mktemp("promoted")
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        make_store(folder)
+        enter(folder, patch)
+        shutil.copy(new_store, folder / "mlflow.db")
         scene = Scene(models)
         scene.lay()
         for name in models:
@@ -39,10 +38,9 @@ def promoted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(promoted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of that workspace, which is the current folder."""
     monkeypatch.setattr(aliases, "SETTLING_SECONDS", 0.0)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     folder = tmp_path / "workspace"
     shutil.copytree(promoted, folder)
-    monkeypatch.chdir(folder)
+    enter(folder, monkeypatch)
     return folder
 
 

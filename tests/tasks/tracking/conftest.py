@@ -22,20 +22,6 @@ def empty_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def new_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new store's database; making one takes seconds, so the tests copy it."""
-    from tasks.tracking.store import opened
-
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        with opened():
-            pass
-    return folder / "mlflow.db"
-
-
 @pytest.fixture
 def workspace(empty_workspace: Path, new_store: Path) -> Path:
     """A workspace with a new store, which is the current folder."""
