@@ -26,6 +26,8 @@ KEPT = 2
 SECONDS_BETWEEN = 60.0
 # Time inside checkpoint calls stays below 1 / this share of the training time.
 TIMES_AS_LONG = 100.0
+# One write that something else held up must not leave hours of training unsaved.
+LONGEST_SECONDS_BETWEEN = 1800.0
 SEPARATOR = "/"
 
 
@@ -61,7 +63,8 @@ class Checkpoints:
     def due(self) -> bool:
         """Tell whether it is time for the next one."""
         waited = time.monotonic() - self._last
-        return waited >= max(SECONDS_BETWEEN, TIMES_AS_LONG * self._last_took)
+        wanted = max(SECONDS_BETWEEN, TIMES_AS_LONG * self._last_took)
+        return waited >= min(wanted, LONGEST_SECONDS_BETWEEN)
 
     def require_room(self, num_bytes: int) -> None:
         """Check that all checkpoints that are kept at once fit.

@@ -131,3 +131,21 @@ def test_the_next_one_waits_a_hundred_times_as_long_as_the_last_took(
     assert not kept.due
     now[0] += 1
     assert kept.due
+
+
+def test_a_write_that_was_held_up_leaves_at_most_half_an_hour_unsaved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
+    kept = Checkpoints(tmp_path)
+
+    def held_up(step: int, state: object) -> None:
+        now[0] += 120
+
+    monkeypatch.setattr(kept, "_write", held_up)
+    kept.save(1, state(1))
+    now[0] += 1799
+    assert not kept.due
+    now[0] += 1
+    assert kept.due
