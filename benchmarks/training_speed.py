@@ -5,7 +5,7 @@ The same model, data and batch, in one run, in turns: ours; Trainer with its def
 from settings is the difference between the Trainers, what comes from the engine is the rest. The
 losses are those of the same held-out batches, without dropout, after the same number of tokens.
 
-    python -m benchmarks.training_speed [--quick] [--json]
+    python -m benchmarks.training_speed [--steps 40] [--rounds 3] [--quick] [--json]
 
 It needs the default pipeline's ``data/split/reuters/train.parquet`` (``dvc repro split@reuters``),
 and takes about ten minutes on two cores.
@@ -54,11 +54,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a small model, few steps")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
+    parser.add_argument(
+        "--steps", type=int, default=40, help="of each training; R8 has text for 140"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="how often each side is timed")
     arguments = parser.parse_args()
     if not SOURCE.exists():
         sys.exit(f"{SOURCE} is missing: run `dvc repro split@reuters`")
     sizes = {"layers": 2, "hidden_size": 64, "heads": 2} if arguments.quick else {}
-    num_steps, rounds = (6, 1) if arguments.quick else (40, 3)
+    num_steps, rounds = (6, 1) if arguments.quick else (arguments.steps, arguments.rounds)
     seconds: dict[str, list[float]] = {name: [] for name in (OURS, *TRAINERS)}
     losses: dict[str, float] = {}
     peaks = []
