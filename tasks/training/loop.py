@@ -161,6 +161,8 @@ class _Training:
 
     def _read(self) -> None:
         figures = {**self._state.figures(), **self._pace.read()}
+        if self._checkpoints is not None:
+            figures["checkpoint_seconds"] = self._checkpoints.seconds
         self._curve.log(self._step, {"loss": self._meter.read(), **figures})
 
     def _take_step(self, parts: list[Batch]) -> Tensor:
@@ -225,7 +227,10 @@ class _Training:
         parts = []
         for some in np.array_split(places, min(self._num_parts, len(places))):
             batch = self._task.batch(indices[some], ExampleRandom(self._seed, step, some))
-            parts.append({**batch, "weight": weight})
+            part = {**batch, "weight": weight}
+            if self._device.type == "cuda":  # else the copy to the device waits
+                part = {name: value.pin_memory() for name, value in part.items()}
+            parts.append(part)
         return int(self._task.lengths[indices].sum()), parts
 
     def _save(self) -> None:

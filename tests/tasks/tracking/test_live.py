@@ -31,7 +31,13 @@ SETTINGS = {
     "masked": {"tokens": 48, "vocabulary_size": 600},
     "training": {"epochs": 4, "batch_size": 8},
 }
-AT_EVERY_READING = ["gradient_norm", "learning_rate", "loss", "tokens_per_second"]
+AT_EVERY_READING = [
+    "checkpoint_seconds",
+    "gradient_norm",
+    "learning_rate",
+    "loss",
+    "tokens_per_second",
+]
 AWAY = "http://127.0.0.1:9"
 NOTHING = (Path("train"), Path("validation"))
 
