@@ -77,6 +77,11 @@ def test_tango_agrees_with_published_examples(
     assert tango(num_won, num_lost, num_records, 0.95) == pytest.approx((low, high), abs=1e-4)
 
 
+def test_tango_at_another_level_agrees_with_another_implementation() -> None:
+    # scoreci.mp(25, 28, 618) of the R package PropCIs, at its level of 0.90.
+    assert tango(28, 25, 618, 0.90) == pytest.approx((-0.0148, 0.0247), abs=1e-4)
+
+
 def test_the_test_of_non_inferiority_agrees_with_tangos_own_example() -> None:
     # Tango 1998: disinfection of soft contact lenses, 44 pairs, one of which only the standard
     # treatment passed, with a margin of 0.1: Z = 1.709, p = 0.044.
