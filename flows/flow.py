@@ -105,9 +105,8 @@ class _Run:
     def __init__(self, session: Session) -> None:
         self._session = session
         names = [stage.name for stage in session.stages]
-        self._gpu = {stage.name for stage in session.stages if stage.gpu}
         self._schedule = Schedule(
-            names, session.upstream, self._gpu, session.options.jobs, len(device_indexes())
+            names, session.upstream, session.gpu, session.options.jobs, len(device_indexes())
         )
         self._futures: Futures = {}
         self._ended: queue.Queue[str] = queue.Queue()
@@ -159,7 +158,7 @@ class _Run:
             retry_delay_seconds=exponential_backoff(RETRY_SECONDS),
             retry_jitter_factor=RETRY_JITTER,
             retry_condition_fn=lambda *_: name in self._may_pass,
-            tags={"gpu" if name in self._gpu else "cpu"},
+            tags={"gpu" if name in self._session.gpu else "cpu"},
             cache_policy=NO_CACHE,
             persist_result=False,
         )
@@ -189,7 +188,7 @@ class _Run:
 
     def _perform(self, name: str) -> Outcome:
         log = get_run_logger()
-        pages = StagePages(name, name in self._gpu)
+        pages = StagePages(name, name in self._session.gpu)
 
         def heard(line: str) -> None:
             log.info("%s", line)

@@ -1,7 +1,7 @@
 """Which stage may start now: its upstream is done, and there is a slot for it.
 
-GPU stages have one slot a device, the others as many as there are jobs. A stage that waits for its
-upstream holds none.
+There is one slot a device for GPU stages, of which each takes as many as it trains on; the others
+have as many as there are jobs. A stage that waits for its upstream holds none.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,7 +14,7 @@ class Schedule:
         self,
         order: Sequence[str],
         upstream: Mapping[str, Collection[str]],
-        gpu: Collection[str],
+        gpu: Mapping[str, int],
         jobs: int,
         devices: int,
     ) -> None:
@@ -23,13 +23,14 @@ class Schedule:
         Args:
             order: the stages to look at, upstream first.
             upstream: whom each depends on; names that are not in ``order`` are done already.
-            gpu: those that need a device.
+            gpu: on how many devices each of those trains that need any.
             jobs: how many of the others may run at once.
-            devices: how many GPU stages may run at once.
+            devices: how many there are for the GPU stages that run at once.
         """
         self._waiting = list(order)
         self._upstream = {name: set(upstream[name]) & set(order) for name in order}
-        self._gpu = set(gpu)
+        # One that asks for more than there are takes all: its own process knows what is to be done.
+        self._gpu = {name: min(wanted, devices) for name, wanted in gpu.items()}
         self._slots = {True: devices, False: jobs}
         self._done: set[str] = set()
         self.running: set[str] = set()
@@ -66,5 +67,6 @@ class Schedule:
 
     def _has_slot(self, name: str) -> bool:
         needs_device = name in self._gpu
-        busy = sum((other in self._gpu) == needs_device for other in self.running)
-        return busy < self._slots[needs_device]
+        rivals = [other for other in self.running if (other in self._gpu) == needs_device]
+        busy = sum(self._gpu.get(other, 1) for other in rivals)
+        return busy + self._gpu.get(name, 1) <= self._slots[needs_device]

@@ -13,6 +13,7 @@ from flows.process import Processes
 from flows.record import Job, Recorder
 from tasks.progress import say
 from tasks.workspace import finished
+from tasks.workspace.devices import num_devices
 
 Outcome = Literal["ran", "restored", "fresh", "left"]
 """``left``: a GPU stage that would have to run, under ``--skip-gpu``."""
@@ -50,7 +51,8 @@ class Session:
         self.processes = Processes()
         self.outcomes: dict[str, Outcome] = {}
         self.forced: set[str] = set()
-        self._gpu: set[str] = set()
+        self.gpu: dict[str, int] = {}
+        """On how many devices each GPU stage trains."""
         selected = self.recorder.graph.select(options.targets)
         self._width = max(map(len, selected), default=0)
         self._niced: set[str] = set()
@@ -59,9 +61,10 @@ class Session:
         self.forced = forced_stages(options, selected)
         wanted = {stage.name for stage in self.plan.unfresh} | self.forced
         self.stages = [stage for stage in self.plan.stages if stage.name in wanted]
-        self._gpu = {stage.name for stage in self.stages if stage.gpu}
-        if self._gpu:
-            self._niced = wanted - self._gpu
+        on_gpu = [stage.name for stage in self.stages if stage.gpu]
+        self.gpu = {name: num_devices(codes.get(name, "")) for name in on_gpu}
+        if self.gpu:
+            self._niced = wanted - self.gpu.keys()
 
     @property
     def upstream(self) -> dict[str, list[str]]:
@@ -99,7 +102,7 @@ class Session:
             on_line: is given each line that the stage prints, beside the terminal.
         """
         started = time.monotonic()
-        runs = not (self.options.skip_gpu and name in self._gpu)
+        runs = not (self.options.skip_gpu and name in self.gpu)
         job = self.recorder.begin(name, force=name in self.forced, run=runs)
         outcome: Outcome = self._run(job, on_line) if isinstance(job, Job) else job
         if outcome == "restored":

@@ -26,7 +26,7 @@ from tasks.parent import die_with_parent
 from tasks.progress import say
 from tasks.workspace import finished
 from tasks.workspace.definitions import keep_definitions
-from tasks.workspace.devices import device_lease
+from tasks.workspace.devices import device_lease, num_devices
 from tasks.workspace.failure import tell_failure
 from tasks.workspace.fingerprint import fingerprint
 from tasks.workspace.libraries import keep_versions
@@ -86,7 +86,7 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
         if _taken_over(run, inputs):
             sys.exit(0)
         if inputs.needs_device:
-            held.enter_context(device_lease())
+            held.enter_context(device_lease(name, num_devices(code)))
         started = time.monotonic()
         try:
             yield run
@@ -119,6 +119,14 @@ def exit_code(name: str | None = None) -> Iterator[None]:
         if os.environ.get("DOWNSTREAM_DEBUG"):
             raise
         sys.exit(f"error: {error}")
+    except Exception as error:
+        # torch's, which is not imported here; the training loop has a better text for its own.
+        if type(error).__name__ != "OutOfMemoryError" or os.environ.get("DOWNSTREAM_DEBUG"):
+            raise
+        sys.exit(
+            f"error: {name or 'code'}: the device's memory is too small "
+            f"({str(error).split('.')[0]}): lower the number of tokens or the size of the model"
+        )
 
 
 def _row_argument(stage: str) -> str:

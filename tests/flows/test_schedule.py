@@ -11,7 +11,7 @@ UPSTREAM = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"], "e": []}
 
 
 def schedule(jobs: int = 2, devices: int = 1, gpu: str = "") -> Schedule:
-    return Schedule("abcde", UPSTREAM, gpu, jobs, devices)
+    return Schedule("abcde", UPSTREAM, dict.fromkeys(gpu, 1), jobs, devices)
 
 
 def start_all(plan: Schedule) -> str:
@@ -30,12 +30,29 @@ def test_a_stage_starts_when_its_upstream_is_done() -> None:
 
 
 def test_upstream_that_is_not_part_of_the_run_is_done_already() -> None:
-    assert start_all(Schedule("d", UPSTREAM, "", 1, 1)) == "d"
+    assert start_all(Schedule("d", UPSTREAM, {}, 1, 1)) == "d"
 
 
 def test_gpu_stages_have_slots_of_their_own() -> None:
     assert start_all(schedule(jobs=1, devices=1, gpu="a")) == "ae"
     assert start_all(schedule(jobs=5, devices=1, gpu="ae")) == "a"
+
+
+def test_a_gpu_stage_takes_a_slot_for_each_of_its_devices() -> None:
+    plan = Schedule("abc", dict.fromkeys("abc", ()), {"a": 2, "b": 2, "c": 1}, jobs=1, devices=3)
+    assert start_all(plan) == "ac"
+    plan.finish("c")
+    assert start_all(plan) == ""
+    plan.finish("a")
+    assert start_all(plan) == "b"
+
+
+def test_a_stage_that_asks_for_more_devices_than_there_are_takes_all() -> None:
+    plan = Schedule("abc", dict.fromkeys("abc", ()), {"a": 1, "b": 4, "c": 1}, jobs=1, devices=2)
+    assert start_all(plan) == "ac"
+    plan.finish("a")
+    plan.finish("c")
+    assert start_all(plan) == "b"
 
 
 def test_after_a_failure_nothing_starts_and_the_rest_is_skipped() -> None:
@@ -63,21 +80,23 @@ def graphs(draw: st.DrawFn) -> dict[int, list[int]]:
     }
 
 
-@given(graphs(), st.sets(st.integers(0, 8)), st.integers(1, 3), st.integers(1, 3), st.randoms())
+WANTED = st.dictionaries(st.integers(0, 8).map(str), st.integers(1, 5))
+
+
+@given(graphs(), WANTED, st.integers(1, 3), st.integers(1, 3), st.randoms())
 def test_every_stage_runs_once_after_its_upstream_and_within_the_slots(
-    graph: dict[int, list[int]], gpu: set[int], jobs: int, devices: int, chance: Random
+    graph: dict[int, list[int]], gpu: dict[str, int], jobs: int, devices: int, chance: Random
 ) -> None:
     upstream = {str(name): [str(other) for other in others] for name, others in graph.items()}
-    on_gpu = {str(name) for name in gpu}
-    plan = Schedule(list(upstream), upstream, on_gpu, jobs, devices)
+    plan = Schedule(list(upstream), upstream, gpu, jobs, devices)
     done: list[str] = []
     while True:
         while name := plan.start_next():
             assert set(upstream[name]) <= set(done)
         if not plan.running:
             break
-        assert len(plan.running & on_gpu) <= devices
-        assert len(plan.running - on_gpu) <= jobs
+        assert sum(min(gpu[name], devices) for name in plan.running & gpu.keys()) <= devices
+        assert len(plan.running - gpu.keys()) <= jobs
         name = chance.choice(sorted(plan.running))
         plan.finish(name)
         done.append(name)

@@ -22,6 +22,14 @@ def test_what_is_not_fresh_is_to_be_looked_at(pipeline: Pipeline) -> None:
     assert names(session(pipeline, "split")) == []
 
 
+def test_a_gpu_stage_is_known_with_the_devices_that_it_asks_for(pipeline: Pipeline) -> None:
+    pipeline.change("models.m.finetune", {"rate": 0.7, "devices": 2})
+    pipeline.change("corpora.b.clean", {"drop": 1})
+    assert session(pipeline).gpu == {
+        "finetune@m": 2, "evaluate@m": 1, "finetune@n": 1, "evaluate@n": 1,
+    }  # fmt: skip
+
+
 def test_force_runs_the_targets_alone_or_everything(pipeline: Pipeline) -> None:
     assert names(session(pipeline, "split@a", force=True)) == ["split@a"]
     assert names(session(pipeline, "split", force=True)) == ["split@a", "split@b"]

@@ -1,8 +1,9 @@
-"""Two runs and a ``dvc repro`` in one workspace: one device each, and one whole lock."""
+"""Two runs and a ``dvc repro`` in one workspace: no device twice, and one whole lock."""
 
 import os
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,15 @@ import pytest
 from tests.flows.stage_pipeline import StagePipeline
 
 ROWS = "ghijkl"
+ON_TWO_DEVICES = "hk"
 
 
 @pytest.fixture
 def six_trainings(staged: StagePipeline, monkeypatch: pytest.MonkeyPatch) -> StagePipeline:
     params = staged.params()
     for row in ROWS:
-        params["models"][row] = {"corpus": "a", "finetune": {"seconds": 1.5}, "evaluate": {}}
+        finetune = {"seconds": 1.5, "devices": 1 + (row in ON_TWO_DEVICES)}
+        params["models"][row] = {"corpus": "a", "finetune": finetune, "evaluate": {}}
     staged.write_params(params)
     staged.repro("code")
     staged.events()
@@ -26,15 +29,16 @@ def six_trainings(staged: StagePipeline, monkeypatch: pytest.MonkeyPatch) -> Sta
 
 def busy_devices(events: list[str]) -> list[list[str]]:
     """Return the devices in use after each event."""
-    held: dict[str, str] = {}
+    held: dict[str, list[str]] = {}
     found = []
     for event in events:
         what, name, *device = event.split()
         if what == "begin":
-            held[name] = device[0]
+            held[name] = device[0].split(",")
+            assert len(held[name]) == 1 + (name[-1] in ON_TWO_DEVICES)
         else:
             del held[name]
-        found.append(sorted(held.values()))
+        found.append(sorted(chain.from_iterable(held.values())))
     return found
 
 
@@ -66,3 +70,18 @@ def test_never_more_trainings_than_devices_and_never_two_on_one(
     assert all(len(set(devices)) == len(devices) for devices in busy)
     assert "up to date" in six_trainings.dvc("status", *(f"finetune@{row}" for row in ROWS))
     assert six_trainings.held_locks() == []
+
+
+def test_a_stage_that_asks_for_more_devices_than_there_are_says_so(
+    six_trainings: StagePipeline,
+) -> None:
+    six_trainings.change("models.g.finetune.devices", 4)
+    six_trainings.repro("code")
+    command = [sys.executable, "run_finetune.py", "g"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: params.yaml: finetune@g asks for devices: 4, but may use 3 GPUs here (0, 1, 2): "
+        "lower it, or run on a larger machine\n",
+    )
+    assert six_trainings.events() == []
