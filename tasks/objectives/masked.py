@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 READS = text.BOTH_SIDES
 VALIDATION_BATCH_SIZE = 64
+_SUMS = ("loss", "unigram", "right", "most_frequent", "tokens", "next", "random", "pairs")
 
 
 class Settings(contract.Settings):
@@ -103,7 +104,8 @@ class Masked(Task):
     def validate(self) -> dict[str, float]:
         """Return loss, perplexity and accuracies on the validation texts, masked once and for all.
 
-        ``unigram_perplexity`` is that of always guessing by the training texts' token frequencies.
+        ``unigram_…`` is the figure of always guessing by the training texts' token frequencies,
+        ``majority_…`` of always guessing what is more frequent among these pairs.
         """
         import torch
         from torch.nn.functional import cross_entropy
@@ -113,7 +115,8 @@ class Masked(Task):
         unigram = torch.from_numpy(
             self.train_documents.unigram_log_probabilities(self._tokenizer.get_vocab_size())
         )
-        sums = dict.fromkeys(("loss", "unigram", "right", "tokens", "next", "pairs"), 0.0)
+        most_frequent = int(unigram.argmax())
+        sums = dict.fromkeys(_SUMS, 0.0)
         self.model.eval()
         with torch.inference_mode():
             for start in range(0, len(order), VALIDATION_BATCH_SIZE):
@@ -125,8 +128,10 @@ class Masked(Task):
                 sums["loss"] += float(cross_entropy(masked.float(), targets, reduction="sum"))
                 sums["unigram"] -= float(unigram[targets.cpu()].sum())
                 sums["right"] += int((masked.argmax(-1) == targets).sum())
+                sums["most_frequent"] += int((targets == most_frequent).sum())
                 sums["tokens"] += len(targets)
                 sums["pairs"] += len(batch["is_random"])
+                sums["random"] += int(batch["is_random"].sum())
                 if next_sentence is not None:
                     right = next_sentence.argmax(-1) == batch["is_random"]
                     sums["next"] += int(right.sum())
@@ -140,9 +145,12 @@ class Masked(Task):
             "perplexity": float(np.exp(sums["loss"] / tokens)),
             "unigram_perplexity": float(np.exp(sums["unigram"] / tokens)),
             "masked_accuracy": sums["right"] / tokens,
+            "unigram_masked_accuracy": sums["most_frequent"] / tokens,
         }
         if self._settings.next_sentence:
+            random = sums["random"] / max(sums["pairs"], 1)
             figures["next_sentence_accuracy"] = sums["next"] / max(sums["pairs"], 1)
+            figures["majority_next_sentence_accuracy"] = max(random, 1 - random)
         return figures
 
     def save(self, folder: Path) -> None:

@@ -24,10 +24,13 @@ from tasks.tracking.curve import Curve
 from tasks.tracking.runs import Facts, describe_run
 from tasks.tracking.store import SMALL_TIMEOUT_SECONDS, answer_within, errors, first_line, opened
 
+STOPPED = (Preempted, KeyboardInterrupt, SystemExit)
 SECONDS_BETWEEN = 5.0
 LONGEST_SECONDS_BETWEEN = 60.0
 """While the server is away."""
 SECONDS_TO_END = 15.0
+SECONDS_TO_STOP = 2.0
+"""After SIGTERM, as whoever sent it waits: what is not sent yet is kept, and sent later."""
 SECONDS_TO_HOLD = 30.0
 """Others hold a journal only to see that nobody does."""
 SYSTEM_SECONDS_BETWEEN = 10.0
@@ -52,7 +55,7 @@ def live_run(**facts: Unpack[Facts]) -> Iterator[Path]:
             try:
                 yield folder
             except BaseException as error:
-                was_stopped = isinstance(error, (Preempted, KeyboardInterrupt, SystemExit))
+                was_stopped = isinstance(error, STOPPED)
                 journal.mark(folder, journal.KILLED if was_stopped else journal.FAILED)
                 raise
             journal.mark(folder, journal.ENDED)
@@ -64,11 +67,15 @@ def _beside(work: Callable[[Path, threading.Event], None], folder: Path) -> Iter
     stop = threading.Event()
     thread = threading.Thread(target=work, args=(folder, stop), name=work.__name__, daemon=True)
     thread.start()
+    patience = SECONDS_TO_END
     try:
         yield
+    except STOPPED:
+        patience = SECONDS_TO_STOP
+        raise
     finally:
         stop.set()
-        thread.join(SECONDS_TO_END)
+        thread.join(patience)
 
 
 def _send_now_and_then(folder: Path, stop: threading.Event) -> None:

@@ -207,7 +207,8 @@ class _Training:
         """
         waiting = [maker.submit(self._make, self._step)]
         for step in range(self._step + 1, self._num_steps + 1):
-            ready = waiting.pop().result()
+            with self._pace.waiting():
+                ready = waiting.pop().result()
             if step < self._num_steps:
                 waiting.append(maker.submit(self._make, step))
             yield ready

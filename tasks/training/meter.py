@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import Diverged
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     import torch
     from torch import Tensor
@@ -102,7 +105,7 @@ class LossMeter:
 
 
 class Pace:
-    """How many tokens, or images, are worked off in a second."""
+    """How many tokens, or images, are worked off in a second, and how long steps wait for them."""
 
     def __init__(self, lengths: np.ndarray) -> None:
         self._name = "tokens_per_second" if lengths.max() > 1 else "examples_per_second"
@@ -112,13 +115,22 @@ class Pace:
         """Count what a step has worked off."""
         self._amount += amount
 
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count the time of the body as a step's wait for its batch."""
+        started = time.monotonic()
+        yield
+        self._waited += time.monotonic() - started
+
     def read(self) -> dict[str, float]:
-        """Return the pace since the last reading, by its name."""
-        pace = self._amount / max(time.monotonic() - self._started, 1e-9)
+        """Return the pace, and the share of the time spent waiting, since the last reading."""
+        seconds = max(time.monotonic() - self._started, 1e-9)
+        figures = {self._name: self._amount / seconds, "waiting_share": self._waited / seconds}
         self.restart()
-        return {self._name: pace}
+        return figures
 
     def restart(self) -> None:
         """Begin to count anew, after something that is no training."""
         self._amount = 0
+        self._waited = 0.0
         self._started = time.monotonic()

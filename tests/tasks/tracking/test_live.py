@@ -37,6 +37,7 @@ AT_EVERY_READING = [
     "learning_rate",
     "loss",
     "tokens_per_second",
+    "waiting_share",
 ]
 AWAY = "http://127.0.0.1:9"
 NOTHING = (Path("train"), Path("validation"))
@@ -233,3 +234,24 @@ def test_what_the_machine_does_is_noted(
     stop.set()
     thread.join()
     assert ("system/cpu_utilization_percentage", 0) in figures_in(folder)
+
+
+def test_a_training_that_is_stopped_hardly_waits_for_a_server_that_never_answers(
+    empty_workspace: Path,
+    silent_server: str,
+    texts: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", silent_server)
+    monkeypatch.setattr(live, "SECONDS_BETWEEN", 0.1)
+    stopped: list[float] = []
+
+    def stop() -> None:
+        with live_run(**about(texts)):
+            time.sleep(0.5)  # a line is on its way by now
+            stopped.append(time.monotonic())
+            raise Preempted("stopped by SIGTERM")
+
+    with pytest.raises(Preempted):
+        stop()
+    assert time.monotonic() - stopped[0] < 2 * live.SECONDS_TO_STOP + 2

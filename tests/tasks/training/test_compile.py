@@ -1,12 +1,14 @@
-"""``compile: true`` is meant for GPUs; a machine that has no compiler for it is told so."""
+"""``compile: true`` trains as without; a machine that has no compiler for it is told so."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tasks.contracts import files
 from tests.tasks.training.jobs import Job
 
-COMPILED = {
+COMPILED: dict[str, Any] = {
     "objective": "reconstruction",
     "architecture": "dense_autoencoder",
     "dense_autoencoder": {"hidden_sizes": [16]},
@@ -30,3 +32,17 @@ def test_a_machine_that_cannot_compile_is_told_what_to_do(
     ) in printed
     assert "install a C++ compiler (g++), or set compile: false" in printed
     assert not job.output.exists()
+
+
+def test_a_compiled_training_learns_as_a_plain_one_does(
+    images: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "kernels"))
+    plain = {**COMPILED, "training": {**COMPILED["training"], "compile": False}}
+    losses = []
+    for name, settings in (("compiled", COMPILED), ("plain", plain)):
+        job = Job(tmp_path / name, images, "pretrain", settings=settings)
+        job.run()
+        losses.append(files.read_json(job.output / "metrics.json")["training_loss"])
+    assert list((tmp_path / "kernels").rglob("*.so"))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)

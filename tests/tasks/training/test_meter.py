@@ -64,6 +64,14 @@ def test_the_pace_is_in_what_the_lengths_count(lengths: list[int], name: str) ->
     pace.add(sum(lengths))
     time.sleep(0.05)
     found = pace.read()
-    assert list(found) == [name]
+    assert list(found) == [name, "waiting_share"]
     assert 0 < found[name] <= sum(lengths) / 0.05
-    assert pace.read() == {name: 0.0}
+    assert pace.read() == {name: 0.0, "waiting_share": 0.0}
+
+
+def test_the_time_in_which_a_step_waits_for_its_batch_is_a_share_of_all() -> None:
+    pace = Pace(np.array([1]))
+    with pace.waiting():
+        time.sleep(0.06)
+    time.sleep(0.02)
+    assert 0.1 < pace.read()["waiting_share"] < 0.9
