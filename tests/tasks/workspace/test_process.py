@@ -10,17 +10,18 @@ from tasks.workspace.process import exit_code
 
 
 @pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DOWNSTREAM_DEBUG", raising=False)
 
 
-def test_a_users_mistake_ends_in_one_line_and_is_noted_for_the_flow(empty_workspace: Path) -> None:
-    with pytest.raises(SystemExit, match="^error: too few records$"), exit_code("split@small"):
+def test_a_users_mistake_ends_in_one_line_and_is_noted_for_the_flow() -> None:
+    with pytest.raises(SystemExit, match=r"^error: too few records$"), exit_code("split@small"):
         raise BadInput("too few records")
     assert '"BadInput"' in (FAILURES / "split@small.json").read_text()
 
 
-def test_a_device_whose_memory_is_too_small_is_a_users_mistake_too(empty_workspace: Path) -> None:
+def test_a_device_whose_memory_is_too_small_is_a_users_mistake_too() -> None:
     import torch
 
     told = (
@@ -30,6 +31,6 @@ def test_a_device_whose_memory_is_too_small_is_a_users_mistake_too(empty_workspa
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
 
-def test_other_errors_are_shown_whole(empty_workspace: Path) -> None:
+def test_other_errors_are_shown_whole() -> None:
     with pytest.raises(ZeroDivisionError), exit_code("evaluate@small"):
         raise ZeroDivisionError
