@@ -12,7 +12,10 @@ from tasks.contracts.paths import Part
 from tasks.finetune.corpus import Corpus, read_corpus
 from tasks.finetune.settings import Settings
 from tasks.finetune.task import Finetuning, Recipe, balanced_weights, new_task
+from tasks.models import attention
 from tasks.objectives._task import ExampleRandom
+from tasks.training.loop import _Training
+from tests.tasks.training.waits import waits_of_a_step
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +92,16 @@ def test_the_twin_learns_all_of_its_weights_at_the_full_rate(
     found = task(twin, corpus)
     assert trained(found) == {name for name, _ in found.model.named_parameters()}
     assert "scale" not in found.optimized()["model"][0]
+
+
+@pytest.mark.parametrize("mode", ["full", "frozen", "lora"])
+def test_a_step_waits_for_nothing(
+    bert: Path, corpus: Corpus, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "on_gpu", lambda: True)
+    found = recipe(bert, corpus, mode=mode, class_weights="balanced", batch_size=8)
+    learning = task(found, corpus)
+    training = _Training(learning, found.settings, 0, "waiting", None, None, None)
+    waits = waits_of_a_step(training)
+    assert waits.found == []
+    assert "aten::_fused_adamw_" in waits.seen

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from tasks.contracts import registry
 from tasks.models import attention
@@ -13,17 +12,8 @@ from tasks.pretrain.settings import ARCHITECTURES, OBJECTIVES
 from tasks.training.determinism import make_deterministic
 from tasks.training.loop import _Training
 from tasks.training.settings import TrainingSettings
+from tests.tasks.training.waits import Waits, waits_of_a_step
 
-# Operators that make a GPU's host wait: they read a value back, or need it for a shape.
-WAITING = {
-    "aten::_local_scalar_dense",
-    "aten::is_nonzero",
-    "aten::item",
-    "aten::equal",
-    "aten::nonzero",
-    "aten::masked_select",
-    "aten::_unique2",
-}
 TEXT = [("masked", "bert"), ("causal", "gpt2"), ("causal", "lstm"), ("skipgram", "wordvectors")]
 IMAGES = [
     ("reconstruction", "autoencoder"),
@@ -34,24 +24,6 @@ IMAGES = [
     ("classification", "convnet"),
     ("classification", "resnet"),
 ]
-
-
-class Waits(TorchDispatchMode):
-    """Notes the operators that would wait."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self.seen: set[str] = set()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        name = func.name().split(".")[0]
-        self.seen.add(name)
-        if name in WAITING:
-            self.found.append(name)
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.fixture(autouse=True)
@@ -71,17 +43,7 @@ def waits_in_a_step(objective: str, architecture: str, splits: tuple[Path, Path]
         *splits,
     )
     training = _Training(task, TrainingSettings(batch_size=8), 0, "waiting", None, None, None)
-    _, parts = training._make(0)
-    waits = Waits()
-    if torch.cuda.is_available():
-        torch.cuda.set_sync_debug_mode("error")
-    try:
-        with waits:
-            training._take_step(parts)
-    finally:
-        if torch.cuda.is_available():
-            torch.cuda.set_sync_debug_mode("default")
-    return waits
+    return waits_of_a_step(training)
 
 
 SIZES: dict[str, dict[str, Any]] = {"vit": {"patch_size": 2}}
