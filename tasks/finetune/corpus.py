@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tasks.contracts.paths import Part
+    from tasks.finetune.settings import Settings
     from tasks.objectives.classification import Examples
 
 
@@ -50,6 +51,19 @@ class Corpus:
                 "label": pa.array([self.labels[place] for place in places], pa.string()),
             }
         )
+
+
+def require_positions(backbone: Path, settings: Settings) -> None:
+    """Check that texts of the length that a row asks for fit into its backbone.
+
+    The default length is a bound: a backbone with fewer positions lowers it.
+
+    Raises:
+        BadInput: they do not.
+    """
+    family = architecture_of(backbone).family
+    if family.MODALITY == "text" and "tokens" in settings.model_fields_set:
+        family.require_positions(backbone, settings.tokens)
 
 
 def read_corpus(backbone: Path, splits: dict[Part, Path], folder: Path, tokens: int) -> Corpus:

@@ -30,7 +30,12 @@ class Settings(TrainingSettings):
         "low-rank adapters, which are merged into the weights at the end",
     )
     lora: LoraSettings = Field(LoraSettings(), description="the adapters of mode: lora")
-    tokens: int = Field(128, ge=8, description="texts are cut to so many tokens")
+    tokens: int = Field(
+        128,
+        ge=8,
+        description="texts are cut to so many tokens; if not given, to no more than the backbone's "
+        "positions",
+    )
     pooling: Literal["auto", "cls", "mean", "max", "last"] = Field(
         "auto", description="what the head sees of a text's tokens; auto: the architecture's own"
     )

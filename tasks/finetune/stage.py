@@ -46,8 +46,9 @@ def run(
         The history of both trainings.
 
     Raises:
-        BadInput: backbone and corpus do not fit, a label is missing, a class has fewer records
-            than there are folds, or LoRA finds nothing to adapt.
+        BadInput: backbone and corpus do not fit, the settings ask for more tokens than the backbone
+            has positions, a label is missing, a class has fewer records than there are folds, or
+            LoRA finds nothing to adapt.
         Diverged: a loss was NaN or infinite.
         Preempted: SIGTERM came; running again goes on from the checkpoint.
     """
@@ -69,10 +70,11 @@ def _finetune(
     journal: Path | None,
 ) -> dict[str, Any]:
     from tasks.finetune import few_labels, folds
-    from tasks.finetune.corpus import read_corpus
+    from tasks.finetune.corpus import read_corpus, require_positions
     from tasks.finetune.task import Recipe
     from tasks.training.ranks import rank
 
+    require_positions(backbone, settings)
     corpus = read_corpus(backbone, splits, output / "model", settings.tokens)
     num_labels = len(corpus.classes)
     recipe = Recipe(model, backbone, num_labels, settings, seed, checkpoints, journal=journal)

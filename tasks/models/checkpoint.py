@@ -16,30 +16,43 @@ from tasks.progress import say
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
 
     from tokenizers import Tokenizer
+    from torch import nn
+
+    from tasks.models.traits import ImageTraits
 
 CONFIG, WEIGHTS, SHARDS = "config.json", "model.safetensors", "model.safetensors.index.json"
-GPT2 = "gpt2"
+GPT2, VIT = "gpt2", "vit_mae"
 # All that is ever read of a checkpoint.
 PATTERNS = (CONFIG, "model*.safetensors", SHARDS, TOKENIZER)
 # Parts of an encoder that many published ones lack: they start fresh, as heads do.
 _MAY_BE_MISSING = ("pooler.",)
+# What our encoder of images takes from a ViT's config, and what it has to find there.
+_SIZES = {
+    "patch_size": "patch_size",
+    "layers": "num_hidden_layers",
+    "hidden_size": "hidden_size",
+    "heads": "num_attention_heads",
+    "decoder_hidden_size": "hidden_size",
+}
+_FIXED = ("intermediate_size", "hidden_act", "layer_norm_eps", "qkv_bias")
 
 
 class Checkpoint:
-    """A folder with a model and its tokenizer.
+    """A folder with a model and, if it reads texts, its tokenizer.
 
     Attributes:
         config: its ``config.json``.
     """
 
-    def __init__(self, folder: Path, architecture: str, name: str) -> None:
+    def __init__(self, folder: Path, model_type: str, name: str) -> None:
         """Check what lies in the folder.
 
         Args:
             folder: where it lies.
-            architecture: the key in ``params.yaml``, which is also transformers' ``model_type``.
+            model_type: what transformers calls the architecture.
             name: what errors call it.
 
         Raises:
@@ -56,11 +69,14 @@ class Checkpoint:
             self.config: dict[str, Any] = files.read_json(folder / CONFIG)
             found = self.config["model_type"]
         except (ValueError, KeyError, TypeError):
-            raise BadInput(f"{name}: {CONFIG} names no model_type: it is damaged") from None
-        if found != architecture:
             raise BadInput(
-                f"{name} is a {found!r}, but the architecture is {architecture!r}: choose the "
-                "architecture of the checkpoint, or another checkpoint"
+                f"{name}: {CONFIG} names no model_type: it is not in Hugging Face's format, or it "
+                "is damaged: choose another checkpoint"
+            ) from None
+        if found != model_type:
+            raise BadInput(
+                f"{name} is a {found!r}, but the architecture asks for a {model_type!r}: choose "
+                "the architecture of the checkpoint, or another checkpoint"
             )
         self._folder = folder
         self._name = name
@@ -115,6 +131,37 @@ class Checkpoint:
 
         return self._load(AutoModel)
 
+    def image_model(self, architecture: ModuleType, traits: ImageTraits) -> nn.ModuleDict:
+        """Return the parts of an image architecture, encoder and decoder, with these weights.
+
+        Raises:
+            BadInput: it is made for other images, its encoder differs from ours in more than its
+                sizes, or weights are damaged, missing or of another shape.
+            BadSettings: the architecture has no such sizes.
+        """
+        loaded = self.pretraining_model()
+        config = loaded.config
+        shape = (config.num_channels, config.image_size, config.image_size)
+        if shape != traits.shape:
+            raise BadInput(
+                f"{self._name} is for images of {shape} (channels, height, width), but the corpus "
+                f"has {traits.shape}: set its clean.size and clean.mode"
+            )
+        sizes = {ours: getattr(config, theirs) for ours, theirs in _SIZES.items()}
+        model = architecture.build(architecture.Settings.parse(sizes, self._name), traits)
+        ours = model["encoder"].vit.config
+        for key in _FIXED:
+            if getattr(ours, key) != getattr(config, key):
+                raise BadInput(
+                    f"{self._name}: {key} is {getattr(config, key)}, but our encoder of these "
+                    f"sizes has {getattr(ours, key)}: choose another checkpoint"
+                )
+        model["encoder"].vit, model["patch_decoder"] = loaded.vit, loaded.decoder
+        # A finetuned model is built again from our settings: its encoder, and no decoder of note.
+        decoder = {k: v for k, v in config.to_dict().items() if k.startswith("decoder_")}
+        model.config.update(decoder)
+        return model
+
     def _load(self, kind: Any) -> Any:
         import torch
         from safetensors import SafetensorError
@@ -139,11 +186,13 @@ class Checkpoint:
 
     def _check_missing(self, model: Any, missing: list[str]) -> None:
         prefix = f"{model.base_model_prefix}." if hasattr(model, model.base_model_prefix) else ""
+        if self.config["model_type"] == VIT:
+            prefix = ""  # its decoder is no head: transformers cannot draw one that learns
         inner = [key.removeprefix(prefix) for key in missing if key.startswith(prefix)]
         lost = [key for key in inner if not key.startswith(_MAY_BE_MISSING)]
         if lost:
             raise BadInput(
-                f"{self._name} lacks {len(lost)} of the encoder's weights, {lost[0]} among them: "
+                f"{self._name} lacks {len(lost)} of the model's weights, {lost[0]} among them: "
                 "choose another checkpoint"
             )
         if missing:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tasks.contracts import files, registry
-from tasks.errors import BadSettings, one_of
+from tasks.errors import BadInput, BadSettings, one_of
 from tasks.models.pooling import pool
 from tasks.models.token_inputs import TokenInputs, tokenise
 from tasks.models.tokenizer import TOKENIZER, TOKENIZER_CONFIG, load_tokenizer
@@ -186,6 +186,20 @@ def _above_encoder(classifier: nn.ModuleDict) -> nn.ModuleDict:
     from torch import nn
 
     return nn.ModuleDict({name: part for name, part in classifier.items() if name != "encoder"})
+
+
+def require_positions(folder: Path, tokens: int) -> None:
+    """Check that the model in ``folder`` has a position for each token of a text.
+
+    Raises:
+        BadInput: it has fewer.
+    """
+    positions = files.read_json(folder / TOKENIZER_CONFIG)["model_max_length"]
+    if tokens > positions:
+        raise BadInput(
+            f"finetune.tokens is {tokens}, but the backbone {folder} has {positions} positions: "
+            "lower finetune.tokens, or take a backbone with more positions"
+        )
 
 
 def copy_inputs(source: Path, folder: Path, tokens: int) -> None:

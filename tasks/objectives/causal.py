@@ -84,6 +84,8 @@ class Causal(Task):
         self._validation = Stream(validation[0], separator)
         self._validation_bytes = validation[1]
         self._window = settings.tokens
+        # A published GPT-2 would note keys and values for a next token that never comes.
+        self._options = {"use_cache": False} if hasattr(model.config, "use_cache") else {}
         self._positions = positions
         self.lengths = np.full(self._num_windows(self._train), self._window)
         self.lengths[-1] = len(self._train) - 1 - self._window * (len(self.lengths) - 1)
@@ -151,7 +153,7 @@ class Causal(Task):
         """Return the summed cross entropy of a batch."""
         from torch.nn.functional import cross_entropy
 
-        logits = self.model(input_ids=batch["input_ids"]).logits.flatten(0, 1)
+        logits = self.model(input_ids=batch["input_ids"], **self._options).logits.flatten(0, 1)
         return cross_entropy(
             logits.float(), batch["targets"].flatten(), reduction="sum", ignore_index=NO_TARGET
         )

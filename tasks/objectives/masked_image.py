@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
+    from tasks.models.checkpoint import Checkpoint
     from tasks.models.pixels import PixelInputs
 
 VALIDATION_BATCH_SIZE = 256
@@ -153,15 +154,19 @@ def prepare(
     settings: Settings,
     train: Path,
     validation: Path,
+    initial: Checkpoint | None = None,
 ) -> MaskedImage:
-    """Read both splits and build the model.
+    """Read both splits and build the model, or take that of ``initial``.
 
     Raises:
-        BadInput: the corpus holds text.
+        BadInput: the corpus holds text, or images that ``initial`` is not made for.
         BadSettings: the architecture draws no patches, its patches do not fit the images, or all
             or none of them would be hidden.
     """
     require_part(architecture, "patch_decoder", "masked_image")
     pictures, held_out = (read_pictures(path, "masked_image") for path in (train, validation))
-    model = architecture.build(architecture_settings, pictures.traits)
+    if initial:
+        model = initial.image_model(architecture, pictures.traits)
+    else:
+        model = architecture.build(architecture_settings, pictures.traits)
     return MaskedImage(model, pictures.inputs, held_out.inputs, settings)

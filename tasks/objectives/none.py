@@ -9,8 +9,8 @@ import numpy as np
 from tasks.contracts import records
 from tasks.contracts import settings as contract
 from tasks.errors import BadInput
-from tasks.models import text
 from tasks.models.tokenizer import save_tokenizer
+from tasks.objectives._pictures import read_pictures
 from tasks.objectives._task import Task
 
 if TYPE_CHECKING:
@@ -25,15 +25,15 @@ class Settings(contract.Settings):
 
 
 class Untrained(Task):
-    """A model that is kept as it came, with its tokenizer."""
+    """A model that is kept as it came, with its tokenizer if it reads texts."""
 
     trains = False
 
-    def __init__(self, initial: Checkpoint) -> None:
-        self.model = initial.encoder()
+    def __init__(self, model: Any, family: Any, initial: Checkpoint) -> None:
+        self.model = model
         self.lengths = np.zeros(0, dtype=np.int64)
-        self._tokenizer = initial.tokenizer()
-        self._positions = initial.positions
+        self._family = family
+        self._initial = initial
 
     def validate(self) -> dict[str, float]:
         """Return no figures: without an objective there is nothing to measure."""
@@ -41,13 +41,14 @@ class Untrained(Task):
 
     def save(self, folder: Path) -> None:
         """Write the model and its tokenizer."""
-        text.save(self.model, folder)
-        save_tokenizer(self._tokenizer, folder, self._positions)
+        self._family.save(self.model, folder)
+        if self._family.MODALITY == "text":
+            save_tokenizer(self._initial.tokenizer(), folder, self._initial.positions)
 
 
 def prepare(
-    architecture: ModuleType,  # noqa: ARG001 - an entry's signature
-    architecture_settings: Any,  # noqa: ARG001
+    architecture: ModuleType,
+    architecture_settings: Any,  # noqa: ARG001 - an entry's signature
     settings: Settings,  # noqa: ARG001
     train: Path,
     validation: Path,  # noqa: ARG001
@@ -56,8 +57,15 @@ def prepare(
     """Load the checkpoint.
 
     Raises:
-        BadInput: the corpus holds images, or the checkpoint cannot be loaded.
+        BadInput: it does not fit the corpus, or cannot be loaded.
     """
-    if records.modality_of(records.read_schema(train)) != "text":
-        raise BadInput(f"{train} holds images, but checkpoints are of text models: choose another")
-    return Untrained(initial)
+    family = architecture.family
+    found = records.modality_of(records.read_schema(train))
+    if found != family.MODALITY:
+        raise BadInput(
+            f"{train} holds {found}s, but the checkpoint takes {family.MODALITY}s: choose another"
+        )
+    if found == "text":
+        return Untrained(initial.encoder(), family, initial)
+    traits = read_pictures(train, "none").traits
+    return Untrained(initial.image_model(architecture, traits), family, initial)

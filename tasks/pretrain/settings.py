@@ -33,6 +33,8 @@ from tasks.training.settings import TrainingSettings
 OBJECTIVES = "tasks.objectives"
 ARCHITECTURES = "tasks.models.architectures"
 NO_OBJECTIVE = "none"
+# What transformers calls the architectures that a checkpoint can be of.
+MODEL_TYPES = {"bert": "bert", "gpt2": "gpt2", "vit": "vit_mae"}
 SOURCES = paths.DATA / "sources"
 
 
@@ -123,8 +125,8 @@ class Settings(contract.Settings):
             if isinstance(raw.get(key), str):
                 entry = registry.load(package, raw[key], f"params.yaml: {where}.{key}")
                 schemas[raw[key]] = (entry.Settings, Field(default_factory=entry.Settings))
-                if key == "objective":
-                    _check_init(raw, entry, where)
+        if isinstance(raw.get("objective"), str):
+            _check_init(raw, registry.load(OBJECTIVES, raw["objective"], where), where)
         if raw.get("init") is not None:
             schemas.pop(str(raw.get("architecture")), None)
             raw = {**raw, "init": _parse_init(raw["init"], f"{where}.init")}
@@ -165,6 +167,11 @@ def _check_init(raw: dict[str, Any], objective: ModuleType, where: str) -> None:
         raise BadSettings(
             f"params.yaml: {where}.init: the objective {name!r} starts from random weights alone: "
             "remove init, or choose another objective"
+        )
+    if isinstance(architecture, str) and architecture not in MODEL_TYPES:
+        raise BadSettings(
+            f"params.yaml: {where}.init: there are no checkpoints of {architecture!r} to start "
+            f"from: remove init, or set architecture to one of: {', '.join(MODEL_TYPES)}"
         )
     section = raw.get(name)
     decided = {

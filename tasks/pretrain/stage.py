@@ -103,7 +103,7 @@ def _prepare(
 ) -> Any:
     """Return the objective's task, from random weights or from a checkpoint."""
     from tasks.contracts import registry
-    from tasks.pretrain.settings import OBJECTIVES
+    from tasks.pretrain.settings import MODEL_TYPES, OBJECTIVES
 
     objective = registry.load(OBJECTIVES, settings.objective, "objective")
     chosen = getattr(settings, settings.objective)
@@ -112,5 +112,6 @@ def _prepare(
         return objective.prepare(architecture, sizes, chosen, *splits)
     from tasks.models.checkpoint import Checkpoint
 
-    checkpoint = Checkpoint(initial, settings.architecture, settings.init.identity)
+    model_type = MODEL_TYPES[settings.architecture]
+    checkpoint = Checkpoint(initial, model_type, settings.init.identity)
     return objective.prepare(architecture, None, chosen, *splits, initial=checkpoint)

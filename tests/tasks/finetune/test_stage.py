@@ -102,6 +102,23 @@ def test_a_backbone_of_another_modality_is_refused(
         finetuned(bert, images, tmp_path)
 
 
+def test_texts_longer_than_the_backbones_positions_are_refused_if_asked_for(
+    bert: Path, texts: tuple[Path, Path], tmp_path: Path
+) -> None:
+    message = (
+        r"finetune\.tokens is 65, but the backbone .* has 64 positions: lower finetune\.tokens, or "
+        r"take a backbone with more positions"
+    )
+    with pytest.raises(BadInput, match=message):
+        finetuned(bert, texts, tmp_path / "long", Settings.parse({"tokens": 65}, "finetune"))
+    assert not (tmp_path / "long").exists()
+    for name, asked in {"default": {}, "all": {"tokens": 64}}.items():
+        settings = Settings.parse({"epochs": 1, "twin": False, **asked}, "finetune")
+        finetuned(bert, texts, tmp_path / name, settings)
+        config = files.read_json(tmp_path / name / "model" / "tokenizer_config.json")
+        assert config["model_max_length"] == 64
+
+
 def test_a_rate_far_too_high_names_the_step(
     bert: Path, texts: tuple[Path, Path], tmp_path: Path
 ) -> None:

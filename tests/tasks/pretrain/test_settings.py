@@ -67,6 +67,15 @@ def test_the_modules_of_a_row_are_those_it_names() -> None:
             {"objective": "classification", "init": {"hub": "a/b"}},
             r"pretrain\.init: the objective 'classification' starts from random weights alone",
         ),
+        (
+            {"objective": "causal", "architecture": "lstm", "init": {"hub": "a/b"}},
+            r"pretrain\.init: there are no checkpoints of 'lstm' to start from: remove init, or "
+            r"set architecture to one of: bert, gpt2, vit$",
+        ),
+        (
+            {"architecture": "brt", "init": {"hub": "a/b"}},
+            r"pretrain\.architecture: 'brt' is unknown; .*did you mean 'bert'",
+        ),
         ({"objective": 3}, r"pretrain\.objective: input should be a valid string, found 3"),
         (
             {"architecture": "brt"},

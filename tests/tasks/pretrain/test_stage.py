@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tasks.contracts import files
 from tasks.errors import BadInput
 from tasks.finetune import stage as finetune
 from tasks.finetune.settings import Settings as FinetuneSettings
+from tasks.models.tokenizer import load_tokenizer
 from tasks.pretrain import stage
 from tasks.pretrain.settings import Settings
 
@@ -17,9 +19,15 @@ from tasks.pretrain.settings import Settings
 def init(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The setting that names the checkpoint, in a workspace that has it."""
     monkeypatch.chdir(tmp_path)
-    Path("data/sources/tiny").mkdir(parents=True)
-    Path("data/sources/tiny/bert").symlink_to(published)
-    return {"path": "data/sources/tiny/bert"}
+    return linked(published)
+
+
+def linked(published: Path) -> dict[str, str]:
+    """Put a checkpoint into the current workspace; return the setting that names it."""
+    path = Path("data/sources/tiny/model")
+    path.parent.mkdir(parents=True)
+    path.symlink_to(published)
+    return {"path": str(path)}
 
 
 def pretrained(splits: tuple[Path, Path], output: str, **raw: Any) -> dict[str, Any]:
@@ -87,5 +95,102 @@ def test_examples_longer_than_the_checkpoints_positions_are_refused(
 
 
 def test_no_objective_on_images_is_refused(init: dict[str, str], images: tuple[Path, Path]) -> None:
-    with pytest.raises(BadInput, match=r"holds images, but checkpoints are of text models"):
+    with pytest.raises(BadInput, match=r"holds images, but the checkpoint takes texts"):
         pretrained(images, "out", objective="none", init=init)
+
+
+def test_a_causal_pretraining_goes_on_from_a_published_gpt2(
+    published_gpt2: Path,
+    texts: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    monkeypatch.chdir(tmp_path)
+    init = linked(published_gpt2)
+    raw = {"objective": "causal", "architecture": "gpt2", "init": init, "causal": {"tokens": 48}}
+    kept, ended = Path("kept/model"), Path("trained/model")
+    unchanged = {"epochs": 1, "learning_rate": 1e-9}
+    before = pretrained(texts, "kept", training=unchanged, **raw)["validation"]
+    trained = {"epochs": 4, "learning_rate": 1e-2, "batch_size": 8}
+    after = pretrained(texts, "trained", training=trained, **raw)["validation"]
+    assert after["perplexity"] < after["unigram_perplexity"] < before["perplexity"]
+    models = [AutoModelForCausalLM.from_pretrained(f) for f in (published_gpt2, kept, ended)]
+    weights = [dict(model.named_parameters()) for model in models]
+    assert all(weights[1][name].allclose(value, atol=1e-5) for name, value in weights[0].items())
+    assert all(model.config.use_cache for model in models)
+    tokens = load_tokenizer(ended).encode("oil prices rose")
+    assert tokens.tokens[0] == "<|endoftext|>"
+    assert tokens.ids[1:] == load_tokenizer(published_gpt2).encode("oil prices rose").ids
+
+
+def test_a_published_gpt2_is_trained_without_a_cache(
+    published_gpt2: Path, texts: tuple[Path, Path]
+) -> None:
+    from tasks.models.architectures import gpt2
+    from tasks.models.checkpoint import Checkpoint
+    from tasks.objectives import causal
+    from tasks.objectives._task import ExampleRandom
+
+    checkpoint = Checkpoint(published_gpt2, "gpt2", "tiny")
+    settings = causal.Settings(tokens=48)
+    task = causal.prepare(gpt2, None, settings, *texts, initial=checkpoint)
+    batch = task.batch(np.arange(2), ExampleRandom(0, 0, range(2)))
+    assert task.model(batch["input_ids"]).past_key_values is not None
+    seen = []
+    task.model.register_forward_hook(lambda *given: seen.append(given[2].past_key_values))
+    task.loss(batch)
+    task.validate()
+    assert set(seen) == {None}
+
+
+def test_a_masked_image_pretraining_goes_on_from_a_published_vit_and_is_finetuned(
+    published_vit: Path,
+    images: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from transformers import ViTMAEForPreTraining
+
+    monkeypatch.chdir(tmp_path)
+    init = linked(published_vit)
+    raw = {"objective": "masked_image", "architecture": "vit", "init": init}
+    unchanged = {"epochs": 1, "learning_rate": 1e-9, "batch_size": 64}
+    before = pretrained(images, "kept", training=unchanged, **raw)["validation"]
+    trained = {"epochs": 4, "learning_rate": 4e-3, "batch_size": 64}
+    for output in ("one", "two"):
+        after = pretrained(images, output, training=trained, **raw)["validation"]
+    assert after["loss"] < 0.9 * before["loss"]
+    assert files.sha256_of_folder(Path("one")) == files.sha256_of_folder(Path("two"))
+    models = (ViTMAEForPreTraining.from_pretrained(f) for f in ("kept/model", published_vit))
+    kept, started = (dict(model.named_parameters()) for model in models)
+    assert all(kept[name].allclose(value.float(), atol=1e-5) for name, value in started.items())
+    settings = FinetuneSettings(epochs=4, learning_rate=3e-3, twin=False)
+    finetuned = finetune.run(
+        "tiny",
+        Path("one/model"),
+        {"train": images[0], "validation": images[1]},
+        Path("finetuned"),
+        settings,
+        0,
+        Path("checkpoints"),
+    )["model"]["epochs"][-1]
+    assert finetuned["accuracy"] > finetuned["majority_accuracy"]
+
+
+def test_no_objective_keeps_a_published_vits_weights(
+    published_vit: Path,
+    images: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from transformers import ViTMAEForPreTraining
+
+    monkeypatch.chdir(tmp_path)
+    init = linked(published_vit)
+    metrics = pretrained(images, "out", objective="none", architecture="vit", init=init)
+    assert metrics == {"validation": {}, "training_loss": []}
+    models = (ViTMAEForPreTraining.from_pretrained(f) for f in ("out/model", published_vit))
+    ours, theirs = (dict(model.named_parameters()) for model in models)
+    assert all(ours[name].equal(value.float()) for name, value in theirs.items())
