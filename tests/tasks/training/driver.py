@@ -3,12 +3,14 @@
     python driver.py JOB.json [--rarely]
 
 The job has ``stage``, ``settings``, ``train``, ``validation``, ``output``, ``checkpoints`` and, to
-finetune, ``backbone``. A checkpoint is written after every step, or as rarely as by default. The
-current folder gets the journal of the training, which no MLflow server is there to read.
+finetune, ``backbone``. A checkpoint is written after every step, and noted with the time in
+``saved.txt``, or as rarely as by default. The current folder gets the journal of the training,
+which no MLflow server is there to read.
 """
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,23 @@ from tasks.tracking.live import live_run
 from tasks.training import checkpoints
 
 RARELY = "--rarely"
+SAVED = Path("saved.txt")
+END = "end"
+
+
+class NotedCheckpoints(checkpoints.Checkpoints):
+    """Checkpoints that somebody who wants to kill the training can wait for."""
+
+    def save(self, step: int, state: dict[str, Any]) -> None:
+        """Write a checkpoint, and note it."""
+        super().save(step, state)
+        note(self._folder.name, step)
+
+
+def note(training: str, step: int) -> None:
+    """Add a line with the time, which all processes have the same."""
+    with SAVED.open("a") as file:
+        file.write(f"{training} {step} {time.monotonic()}\n")
 
 
 def main(job: dict[str, Any]) -> None:
@@ -29,6 +48,7 @@ def main(job: dict[str, Any]) -> None:
     about = {"stage": job["stage"], "row": "small", "stage_hash": "abc"}
     with live_run(**about, params={}, tags={}, inputs={}) as journal:
         run(job, journal)
+        note(END, 0)
 
 
 def run(job: dict[str, Any], journal: Path) -> None:
@@ -54,5 +74,7 @@ def run(job: dict[str, Any], journal: Path) -> None:
 # Ranks import this file too, and have the same command line.
 if RARELY not in sys.argv:
     checkpoints.SECONDS_BETWEEN = checkpoints.TIMES_AS_LONG = 0.0
+    # Who trains imports it later.
+    checkpoints.Checkpoints = NotedCheckpoints  # type: ignore[misc]
 if __name__ == "__main__":
     main(json.loads(Path(sys.argv[1]).read_text()))

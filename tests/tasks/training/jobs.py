@@ -2,19 +2,19 @@
 
 import json
 import os
-import random
-import signal
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tasks.tracking.journal import lines
 
 DRIVER = Path(__file__).with_name("driver.py")
-SECONDS_TO_END = 10
+END = "end"
 ROOT = Path(__file__).parents[3]
+TIMES = ("_per_second", "checkpoint_seconds", "waiting_share")
 BERT = {
     "objective": "masked",
     "architecture": "bert",
@@ -24,13 +24,30 @@ BERT = {
 }
 
 
+class RunFailed(Exception):
+    """A run that nothing disturbed has failed; holds what it printed."""
+
+
+class Checkpoint(NamedTuple):
+    """A step of one of a stage's trainings (``model``, ``twin``)."""
+
+    training: str
+    step: int
+
+
 class Job:
-    """One training, in a folder of its own."""
+    """One training, in a folder of its own.
+
+    Attributes:
+        seconds: how long the last run to the end took, its start included.
+    """
 
     def __init__(self, folder: Path, splits: tuple[Path, Path], stage: str, **given: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.output = folder / "out"
-        self.checkpoints = folder / "checkpoints"
+        self.seconds = 0.0
+        self._given = {"splits": splits, "stage": stage, **given}
+        self._name = f"{stage} small"
         self._journal = folder / ".downstream/mlflow/live" / f"{stage}@small" / "abc"
         self._path = folder / "job.json"
         job = {
@@ -38,10 +55,14 @@ class Job:
             "train": splits[0],
             "validation": splits[1],
             "output": self.output,
-            "checkpoints": self.checkpoints,
+            "checkpoints": folder / "checkpoints",
             **given,
         }
         self._path.write_text(json.dumps(job, default=str))
+
+    def again(self, folder: Path) -> "Job":
+        """Return the same training in another folder, not begun."""
+        return Job(folder, **self._given)
 
     def _start(self, *options: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
@@ -60,22 +81,30 @@ class Job:
 
     def run(self, *options: str) -> str:
         """Run to the end; return what it printed."""
+        started = time.monotonic()
         with self._start(*options) as process:
             printed, _ = process.communicate()
-        assert process.returncode == 0, printed
+        if process.returncode != 0:
+            raise RunFailed(printed)
+        self.seconds = time.monotonic() - started
         return printed
 
-    def kill(self, number: signal.Signals = signal.SIGKILL) -> str:
-        """Start, and kill some time after the next checkpoint; return what it printed."""
-        before = self._newest()
-        with self._start() as process:
-            deadline = time.monotonic() + 120
-            while self._newest() == before and time.monotonic() < deadline:
-                assert process.poll() is None, process.communicate()[0]
-                time.sleep(0.01)
-            time.sleep(random.uniform(0, 0.3))  # noqa: S311 - any moment will do
-            process.send_signal(number)
-            return process.communicate(timeout=SECONDS_TO_END)[0]
+    def checkpoints(self) -> list[tuple[Checkpoint, float]]:
+        """Return all checkpoints in order, each with the time, and ``END``, if it was reached."""
+        noted = self._path.with_name("saved.txt")
+        found: dict[Checkpoint, float] = {}
+        for line in noted.read_text().splitlines(keepends=True) if noted.exists() else []:
+            if line.endswith("\n"):
+                training, step, at = line.split()
+                found.setdefault(Checkpoint(training, int(step)), float(at))
+        return list(found.items())
+
+    def goes_on(self, printed: str, newest: Checkpoint) -> bool:
+        """Tell whether a run says that it went on from a checkpoint, or from one after it."""
+        training = self._name if newest.training == "model" else f"{self._name} (twin)"
+        line = re.escape(training) + r": goes on from the checkpoint of step ([\d,]+)"
+        found = re.search(line, printed)
+        return found is not None and int(found[1].replace(",", "")) >= newest.step
 
     def curve(self) -> list[tuple[str, int, float]]:
         """Return (name, step, value) of all figures but those that no two runs have the same."""
@@ -83,8 +112,5 @@ class Job:
             (name, line["step"], value)
             for line, _ in lines(self._journal)
             for name, value in line.get("figures", {}).items()
-            if not name.startswith("system/") and not name.endswith("_per_second")
+            if not name.startswith("system/") and not name.endswith(TIMES)
         ]
-
-    def _newest(self) -> str:
-        return max((path.name for path in self.checkpoints.rglob("step-*.json")), default="")

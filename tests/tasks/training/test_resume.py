@@ -1,70 +1,90 @@
 """Exact resume: killed at any moment and run again, a training ends in the same bytes.
 
-So do its curves: no step is missing, and none is there twice.
+So do its curves: no step is missing, and none is there twice. The moments are random
+(``kills.py``), one in each half of the training's time; a fault names them.
 """
 
-import signal
 from pathlib import Path
 
 import pytest
 
-from tasks.contracts import files
-from tests.tasks.training.jobs import BERT, Job
+from tests.tasks.training.jobs import BERT, Checkpoint, Job
+from tests.tasks.training.kills import (
+    Kill,
+    everything,
+    fault_when_killed,
+    launcher_alone,
+    moments_of,
+    one_rank,
+    preempt,
+)
 
 FINETUNE = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-3}
-RESUMED = "goes on from the checkpoint of step"
 
 
 @pytest.fixture(scope="module")
-def undisturbed(texts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Job:
+def pretraining(texts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Job:
     """A pretraining that nothing has disturbed."""
     job = Job(tmp_path_factory.mktemp("undisturbed"), texts, "pretrain", settings=BERT)
     job.run()
     return job
 
 
+@pytest.fixture(scope="module")
+def on_two_ranks(texts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """A pretraining on two ranks that nothing has disturbed."""
+    settings = {**BERT, "training": {**BERT["training"], "devices": 2}}
+    job = Job(tmp_path_factory.mktemp("ranks"), texts, "pretrain", settings=settings)
+    job.run()
+    return job
+
+
 def test_a_pretraining_killed_twice_ends_in_the_same_bytes(
-    texts: tuple[Path, Path], undisturbed: Job, tmp_path: Path
+    pretraining: Job, tmp_path: Path
 ) -> None:
-    job = Job(tmp_path, texts, "pretrain", settings=BERT)
-    job.kill()
-    job.kill()
-    assert RESUMED in job.run()
-    assert files.sha256_of_folder(job.output) == files.sha256_of_folder(undisturbed.output)
-    assert len(job.curve()) > 10
-    assert job.curve() == undisturbed.curve()
+    assert len(pretraining.curve()) > 10
+    assert fault_when_killed(pretraining, tmp_path, (everything, everything)) is None
 
 
 def test_a_finetuning_killed_twice_ends_in_the_same_bytes(
-    texts: tuple[Path, Path], undisturbed: Job, tmp_path: Path
+    texts: tuple[Path, Path], pretraining: Job, tmp_path: Path
 ) -> None:
-    backbone = undisturbed.output / "model"
-    killed, whole = (
-        Job(tmp_path / name, texts, "finetune", settings=FINETUNE, backbone=backbone)
-        for name in ("killed", "undisturbed")
-    )
-    killed.kill()
-    killed.kill()
-    assert RESUMED in killed.run()
-    whole.run()
-    one, two = (files.sha256_of_folder(job.output) for job in (killed, whole))
-    assert one == two
-    assert {"model.validation.accuracy", "twin.loss"} <= {name for name, _, _ in whole.curve()}
-    assert killed.curve() == whole.curve()
-
-
-def test_two_ranks_killed_and_preempted_end_in_the_same_bytes(
-    texts: tuple[Path, Path], tmp_path: Path
-) -> None:
-    settings = {**BERT, "training": {**BERT["training"], "devices": 2}}
-    undisturbed, killed = (
-        Job(tmp_path / name, texts, "pretrain", settings=settings)
-        for name in ("undisturbed", "killed")
+    backbone = pretraining.output / "model"
+    undisturbed = Job(
+        tmp_path / "undisturbed", texts, "finetune", settings=FINETUNE, backbone=backbone
     )
     undisturbed.run()
-    killed.kill()
-    assert "stopped by SIGTERM" in killed.kill(signal.SIGTERM)
-    assert RESUMED in killed.run()
-    one, two = (files.sha256_of_folder(job.output) for job in (undisturbed, killed))
-    assert one == two
-    assert killed.curve() == undisturbed.curve()
+    assert {"model.validation.accuracy", "twin.loss"} <= {
+        name for name, _, _ in undisturbed.curve()
+    }
+    assert fault_when_killed(undisturbed, tmp_path, (everything, everything)) is None
+
+
+@pytest.mark.parametrize(
+    "kills",
+    [(everything, one_rank), (preempt, launcher_alone)],
+    ids=["all, then one rank", "preempted, then the launcher"],
+)
+def test_two_ranks_killed_twice_end_in_the_same_bytes(
+    on_two_ranks: Job, tmp_path: Path, kills: tuple[Kill, Kill]
+) -> None:
+    assert fault_when_killed(on_two_ranks, tmp_path, kills) is None
+
+
+def test_a_finetuning_is_killed_in_all_of_its_trainings(tmp_path: Path) -> None:
+    job = Job(tmp_path, (tmp_path, tmp_path), "finetune")
+    at = [("model", 1, 5.0), ("model", 2, 6.0), ("model", 2, 6.5), ("twin", 1, 8.0), ("end", 0, 9)]
+    (tmp_path / "saved.txt").write_text("".join(f"{name} {n} {t}\n" for name, n, t in at))
+    drawn = [moments_of(job, 2) for _ in range(300)]
+    assert {moment.checkpoint for moment, _ in drawn} == {("model", 1), ("model", 2)}
+    assert {moment.checkpoint for _, moment in drawn} == {("model", 2), ("twin", 1)}
+    assert all(0 <= moment.seconds <= 2 for both in drawn for moment in both)
+
+
+def test_a_run_that_starts_over_is_noticed(tmp_path: Path) -> None:
+    job = Job(tmp_path, (tmp_path, tmp_path), "finetune")
+    printed = "finetune small: goes on from the checkpoint of step 1,069\n"
+    assert job.goes_on(printed, Checkpoint("model", 1069))
+    assert not job.goes_on(printed, Checkpoint("model", 1070))
+    assert not job.goes_on(printed, Checkpoint("twin", 1))
+    assert not job.goes_on("", Checkpoint("model", 1))
