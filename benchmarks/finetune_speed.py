@@ -4,7 +4,7 @@ The same model, texts of natural lengths and batches, beside Hugging Face's ``Tr
 one run: Trainer with its defaults; with ``bf16=True``; and with our attention and precision. Only
 tokens of texts are counted: a batch that is half padding is half as fast.
 
-    python -m benchmarks.finetune_speed [--quick] [--json]
+    python -m benchmarks.finetune_speed [--rounds 3] [--quick] [--json]
 
 It reads the default pipeline's ``data/split/reuters/train.parquet`` where there is one (``dvc repro
 split@reuters``), otherwise the tests' sample of these texts.
@@ -43,10 +43,11 @@ def main() -> None:
     """Time all four, print a table, and with ``--json`` one JSON object on the last line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a small model, few texts, once")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each side is timed")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     arguments = parser.parse_args()
     sizes = {"layers": 2, "hidden_size": 64, "heads": 2} if arguments.quick else {}
-    num_texts, rounds = (480, 1) if arguments.quick else (2000, 3)
+    num_texts, rounds = (480, 1) if arguments.quick else (2000, arguments.rounds)
     found: dict[str, list[Figures]] = {"downstream": [], **{name: [] for name in TRAINERS}}
     with tempfile.TemporaryDirectory() as folder:
         data = Data(*labelled_texts(num_texts), Path(folder) / "backbone", sizes)
