@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NotRequired, TypedDict, Unpack
 
 from tasks.contracts import files
-from tasks.tracking import outbox, provenance
+from tasks.tracking import outbox, provenance, system
 from tasks.tracking.figures import metrics_of, texts_of
 
 RESTORED = "downstream.restored"
@@ -52,10 +52,13 @@ def record_run(
     Returns:
         The run's id; None while the store is away and the record waits.
     """
+    ended = time.time()
+    started = ended if restored else min(system.start_of_process(), ended)
     record = {
         **describe_run(restored=restored, **facts),
         "metrics": metrics_of(metrics),
-        "ended": int(time.time() * 1000),
+        "started": int(started * 1000),
+        "ended": int(ended * 1000),
     }
     attached = {path.name: path for path in artifacts}
     with tempfile.TemporaryDirectory() as temporary:

@@ -1,4 +1,4 @@
-"""What the machine does while a training runs, by the names that MLflow's own pages show."""
+"""What machine and process do while a stage runs, by the names that MLflow's own pages show."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ def figures() -> dict[str, float]:
         "stage_memory_usage_megabytes": _own_memory() / MEGABYTE,
         **_gpus(),
     }
+
+
+def start_of_process() -> float:
+    """Return when this process began, in seconds since 1970."""
+    import psutil
+
+    started: float = psutil.Process().create_time()
+    return started
 
 
 def _own_memory() -> int:

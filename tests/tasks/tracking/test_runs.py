@@ -49,6 +49,15 @@ def test_a_run_holds_what_the_stage_did(workspace: Path) -> None:
     assert outbox.waiting() == 0
 
 
+def test_a_run_that_is_written_when_all_is_over_began_before_it_ended(workspace: Path) -> None:
+    ran, restored = _record(), _record(stage_hash="def", restored=True)
+    with opened() as client:
+        run = client.get_run(str(ran)).info
+        assert run.start_time < run.end_time
+        run = client.get_run(str(restored)).info
+        assert run.start_time == run.end_time
+
+
 def test_the_same_stage_hash_is_the_same_run(workspace: Path) -> None:
     first = _record()
     assert _record(metrics={"accuracy": 0.1}) == first
