@@ -28,10 +28,11 @@ class BatchOrder:
         self._lengths = lengths
         self._batch_size = batch_size
         self._seed = seed
+        self._epoch = lru_cache(maxsize=1)(self._shuffle)
         self._stretch = SHORTEST_STRETCH
         while self._stretch < self.steps_per_epoch and self._padding() > MOST_PADDING:
             self._stretch *= 2
-        self._epoch = lru_cache(maxsize=1)(self._shuffle)
+            self._epoch.cache_clear()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -58,5 +59,5 @@ class BatchOrder:
 
     def _padding(self) -> float:
         """Return which share of what the first epoch computes is padding."""
-        computed = sum(self._lengths[batch].max() * len(batch) for batch in self._shuffle(0))
+        computed = sum(self._lengths[batch].max() * len(batch) for batch in self._epoch(0))
         return 1 - float(self._lengths.sum() / computed)
