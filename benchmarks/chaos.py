@@ -80,7 +80,6 @@ FLOW: dict[str, Kill] = {
     "server": kill_server,
     "lock": tear_lock,
 }
-TRAINING = ("pretrain", "finetune", "two ranks")
 KILLED_RANKS = (everything, launcher_alone, one_rank)
 
 
@@ -144,7 +143,8 @@ def training_chaos(folder: Path, rounds: int) -> Found:
         backbone=pretrained.output / "model",
     )
     on_two_ranks = Job(folder / "two ranks", splits, "pretrain", settings=ranks)
-    for name, undisturbed in zip(TRAINING, (pretrained, finetuned, on_two_ranks), strict=True):
+    jobs = {"pretrain": pretrained, "finetune": finetuned, "two ranks": on_two_ranks}
+    for name, undisturbed in jobs.items():
         undisturbed.run()
         for number in range(rounds):
             choice = KILLED_RANKS if undisturbed is on_two_ranks else (everything,)

@@ -21,10 +21,9 @@ from tasks.pretrain import stage as pretrain
 from tasks.pretrain.settings import Settings as PretrainSettings
 from tasks.tracking.live import live_run
 from tasks.training import checkpoints
+from tests.tasks.training.jobs import END, SAVED
 
 RARELY = "--rarely"
-SAVED = Path("saved.txt")
-END = "end"
 
 
 class NotedCheckpoints(checkpoints.Checkpoints):
@@ -38,7 +37,7 @@ class NotedCheckpoints(checkpoints.Checkpoints):
 
 def note(training: str, step: int) -> None:
     """Add a line with the time, which all processes have the same."""
-    with SAVED.open("a") as file:
+    with Path(SAVED).open("a") as file:
         file.write(f"{training} {step} {time.monotonic()}\n")
 
 

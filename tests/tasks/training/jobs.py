@@ -5,13 +5,14 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.tracking.journal import lines
 
 DRIVER = Path(__file__).with_name("driver.py")
+SAVED = "saved.txt"
+"""Where the driver notes each checkpoint, and ``END`` after the last."""
 END = "end"
 ROOT = Path(__file__).parents[3]
 TIMES = ("_per_second", "checkpoint_seconds", "waiting_share")
@@ -36,16 +37,11 @@ class Checkpoint(NamedTuple):
 
 
 class Job:
-    """One training, in a folder of its own.
-
-    Attributes:
-        seconds: how long the last run to the end took, its start included.
-    """
+    """One training, in a folder of its own."""
 
     def __init__(self, folder: Path, splits: tuple[Path, Path], stage: str, **given: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.output = folder / "out"
-        self.seconds = 0.0
         self._given = {"splits": splits, "stage": stage, **given}
         self._name = f"{stage} small"
         self._journal = folder / ".downstream/mlflow/live" / f"{stage}@small" / "abc"
@@ -81,17 +77,15 @@ class Job:
 
     def run(self, *options: str) -> str:
         """Run to the end; return what it printed."""
-        started = time.monotonic()
         with self._start(*options) as process:
             printed, _ = process.communicate()
         if process.returncode != 0:
             raise RunFailed(printed)
-        self.seconds = time.monotonic() - started
         return printed
 
     def checkpoints(self) -> list[tuple[Checkpoint, float]]:
         """Return all checkpoints in order, each with the time, and ``END``, if it was reached."""
-        noted = self._path.with_name("saved.txt")
+        noted = self._path.with_name(SAVED)
         found: dict[Checkpoint, float] = {}
         for line in noted.read_text().splitlines(keepends=True) if noted.exists() else []:
             if line.endswith("\n"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tasks.training.jobs import BERT, Checkpoint, Job
+from tests.tasks.training.jobs import BERT, SAVED, Checkpoint, Job
 from tests.tasks.training.kills import (
     Kill,
     everything,
@@ -74,7 +74,7 @@ def test_two_ranks_killed_twice_end_in_the_same_bytes(
 def test_a_finetuning_is_killed_in_all_of_its_trainings(tmp_path: Path) -> None:
     job = Job(tmp_path, (tmp_path, tmp_path), "finetune")
     at = [("model", 1, 5.0), ("model", 2, 6.0), ("model", 2, 6.5), ("twin", 1, 8.0), ("end", 0, 9)]
-    (tmp_path / "saved.txt").write_text("".join(f"{name} {n} {t}\n" for name, n, t in at))
+    (tmp_path / SAVED).write_text("".join(f"{name} {n} {t}\n" for name, n, t in at))
     drawn = [moments_of(job, 2) for _ in range(300)]
     assert {moment.checkpoint for moment, _ in drawn} == {("model", 1), ("model", 2)}
     assert {moment.checkpoint for _, moment in drawn} == {("model", 2), ("twin", 1)}
