@@ -1,5 +1,6 @@
 """Pretraining that starts from a checkpoint, or takes it as it is."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,34 @@ from tasks.models.tokenizer import load_tokenizer
 from tasks.pretrain import stage
 from tasks.pretrain.settings import Settings
 
+Link = Callable[[Path], dict[str, str]]
+
 
 @pytest.fixture
-def init(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The setting that names the checkpoint, in a workspace that has it."""
+def link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Link:
+    """Puts a checkpoint into the workspace; returns the setting that names it."""
     monkeypatch.chdir(tmp_path)
-    return linked(published)
+
+    def linked(published: Path) -> dict[str, str]:
+        path = Path("data/sources/tiny/model")
+        path.parent.mkdir(parents=True)
+        path.symlink_to(published)
+        return {"path": str(path)}
+
+    return linked
 
 
-def linked(published: Path) -> dict[str, str]:
-    """Put a checkpoint into the current workspace; return the setting that names it."""
-    path = Path("data/sources/tiny/model")
-    path.parent.mkdir(parents=True)
-    path.symlink_to(published)
-    return {"path": str(path)}
+@pytest.fixture
+def init(published: Path, link: Link) -> dict[str, str]:
+    """The setting that names the checkpoint, in a workspace that has it."""
+    return link(published)
+
+
+def vit_weights(folder: Path) -> dict[str, Any]:
+    """Return the weights of a ViT as transformers reads it."""
+    from transformers import ViTMAEForPreTraining
+
+    return dict(ViTMAEForPreTraining.from_pretrained(folder).named_parameters())
 
 
 def pretrained(splits: tuple[Path, Path], output: str, **raw: Any) -> dict[str, Any]:
@@ -102,13 +117,11 @@ def test_no_objective_on_images_is_refused(init: dict[str, str], images: tuple[P
 def test_a_causal_pretraining_goes_on_from_a_published_gpt2(
     published_gpt2: Path,
     texts: tuple[Path, Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    link: Link,
 ) -> None:
     from transformers import AutoModelForCausalLM
 
-    monkeypatch.chdir(tmp_path)
-    init = linked(published_gpt2)
+    init = link(published_gpt2)
     raw = {"objective": "causal", "architecture": "gpt2", "init": init, "causal": {"tokens": 48}}
     kept, ended = Path("kept/model"), Path("trained/model")
     unchanged = {"epochs": 1, "learning_rate": 1e-9}
@@ -148,13 +161,9 @@ def test_a_published_gpt2_is_trained_without_a_cache(
 def test_a_masked_image_pretraining_goes_on_from_a_published_vit_and_is_finetuned(
     published_vit: Path,
     images: tuple[Path, Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    link: Link,
 ) -> None:
-    from transformers import ViTMAEForPreTraining
-
-    monkeypatch.chdir(tmp_path)
-    init = linked(published_vit)
+    init = link(published_vit)
     raw = {"objective": "masked_image", "architecture": "vit", "init": init}
     unchanged = {"epochs": 1, "learning_rate": 1e-9, "batch_size": 64}
     before = pretrained(images, "kept", training=unchanged, **raw)["validation"]
@@ -163,8 +172,7 @@ def test_a_masked_image_pretraining_goes_on_from_a_published_vit_and_is_finetune
         after = pretrained(images, output, training=trained, **raw)["validation"]
     assert after["loss"] < 0.9 * before["loss"]
     assert files.sha256_of_folder(Path("one")) == files.sha256_of_folder(Path("two"))
-    models = (ViTMAEForPreTraining.from_pretrained(f) for f in ("kept/model", published_vit))
-    kept, started = (dict(model.named_parameters()) for model in models)
+    kept, started = (vit_weights(folder) for folder in (Path("kept/model"), published_vit))
     assert all(kept[name].allclose(value.float(), atol=1e-5) for name, value in started.items())
     settings = FinetuneSettings(epochs=4, learning_rate=3e-3, twin=False)
     finetuned = finetune.run(
@@ -182,15 +190,10 @@ def test_a_masked_image_pretraining_goes_on_from_a_published_vit_and_is_finetune
 def test_no_objective_keeps_a_published_vits_weights(
     published_vit: Path,
     images: tuple[Path, Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    link: Link,
 ) -> None:
-    from transformers import ViTMAEForPreTraining
-
-    monkeypatch.chdir(tmp_path)
-    init = linked(published_vit)
+    init = link(published_vit)
     metrics = pretrained(images, "out", objective="none", architecture="vit", init=init)
     assert metrics == {"validation": {}, "training_loss": []}
-    models = (ViTMAEForPreTraining.from_pretrained(f) for f in ("out/model", published_vit))
-    ours, theirs = (dict(model.named_parameters()) for model in models)
+    ours, theirs = (vit_weights(folder) for folder in (Path("out/model"), published_vit))
     assert all(ours[name].equal(value.float()) for name, value in theirs.items())

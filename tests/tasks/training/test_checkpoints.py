@@ -110,22 +110,35 @@ def test_a_disk_that_fills_up_later_costs_the_checkpoint_alone(
     assert "no checkpoint at step 2" in capsys.readouterr().err
 
 
-def test_the_next_one_waits_a_hundred_times_as_long_as_the_last_took(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, which stands still until it is set."""
     now = [1000.0]
     monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
+    return now
+
+
+def save_in(kept: Checkpoints, seconds: float, now: list[float]) -> None:
+    """Save a checkpoint whose writing takes so long."""
+
+    def slow(step: int, state: object) -> None:
+        now[0] += seconds
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kept, "_write", slow)
+        kept.save(1, state(1))
+
+
+def test_the_next_one_waits_a_hundred_times_as_long_as_the_last_took(
+    tmp_path: Path, now: list[float]
+) -> None:
     kept = Checkpoints(tmp_path)
     now[0] += checkpoints.SECONDS_BETWEEN - 1
     assert not kept.due
     now[0] += 1
     assert kept.due
 
-    def slow(step: int, state: object) -> None:
-        now[0] += 3
-
-    monkeypatch.setattr(kept, "_write", slow)
-    kept.save(1, state(1))
+    save_in(kept, 3, now)
     assert kept.seconds == 3
     now[0] += 299
     assert not kept.due
@@ -134,17 +147,10 @@ def test_the_next_one_waits_a_hundred_times_as_long_as_the_last_took(
 
 
 def test_a_write_that_was_held_up_leaves_at_most_half_an_hour_unsaved(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, now: list[float]
 ) -> None:
-    now = [1000.0]
-    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
     kept = Checkpoints(tmp_path)
-
-    def held_up(step: int, state: object) -> None:
-        now[0] += 120
-
-    monkeypatch.setattr(kept, "_write", held_up)
-    kept.save(1, state(1))
+    save_in(kept, 120, now)
     now[0] += 1799
     assert not kept.due
     now[0] += 1
