@@ -1,5 +1,6 @@
 """However a batch is spread, over ranks or over parts, whatever is trained learns the same."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -24,10 +25,14 @@ from tasks.training.ranks import launch, num_ranks, sum_over_ranks
 from tasks.training.settings import TrainingSettings
 
 # Batches of 16 leave one example over, of which one of two ranks has none.
-NUM_EXAMPLES = 97
-EPOCHS, EPOCHS_OF_200_STEPS = 4, 29
-EXACT: dict[str, Any] = {"batch_size": 16, "precision": "fp32"}
+NUM_EXAMPLES = 193
+FEW_STEPS, MANY_STEPS = 50, 200
+# A ReLU near zero turns over by rounding alone, and a long training then goes its own way.
+SENSITIVE_TO_ROUNDING = {"reconstruction", "classification, resnet"}
+BATCH_SIZE = 16
 TOLERANCE = 1e-3
+# AdamW makes whole steps of gradients that are rounding alone, as those of a key's bias.
+TOLERANCE_OF_WEIGHTS = 5e-3
 # Each process has one thread, as each of two ranks: such small models are not faster with two.
 NUM_PROCESSES = 2
 
@@ -127,14 +132,20 @@ TASKS: dict[str, Callable[[Path], Task]] = {
 }
 
 
-def train_all(folder: Path, num_parts: int) -> dict[str, Trained]:
+def train_all(folder: Path, num_parts: int, num_steps: int) -> dict[str, Trained]:
     """Train all tasks, each from the same weights, on as many ranks as there are."""
     _token_cache.FOLDER = folder / "tokens"
     found = {}
     for name, prepare in TASKS.items():
-        epochs = EPOCHS_OF_200_STEPS if name == "masked" else EPOCHS
-        settings = TrainingSettings(**EXACT, epochs=epochs, accumulation=num_parts)
-        found[name] = trained(prepare(folder), settings)
+        task = prepare(folder)
+        wanted = FEW_STEPS if name in SENSITIVE_TO_ROUNDING else num_steps
+        settings = TrainingSettings(
+            batch_size=BATCH_SIZE,
+            precision="fp32",
+            accumulation=num_parts,
+            epochs=math.ceil(wanted / math.ceil(len(task.lengths) / BATCH_SIZE)),
+        )
+        found[name] = trained(task, settings)
     return found
 
 
@@ -186,32 +197,26 @@ def folder(
         yield folder
 
 
+@pytest.mark.parametrize("name", TASKS)
+def test_two_ranks_agree_with_one(
+    name: str, on_one_rank: dict[str, Trained], on_two_ranks: dict[str, Trained]
+) -> None:
+    assert_agreement(on_one_rank[name], on_two_ranks[name])
+    assert on_two_ranks[name].apart == 0
+    assert on_two_ranks[name].num_examples < 0.6 * on_one_rank[name].num_examples
+
+
 @pytest.fixture(scope="module")
-def whole(folder: Path) -> dict[str, Trained]:
-    """All trainings, by one rank that works off each batch as a whole."""
-    return train_all(folder, 1)
+def on_one_rank(folder: Path) -> dict[str, Trained]:
+    """All trainings, by one rank."""
+    return train_all(folder, 1, MANY_STEPS)
 
 
 @pytest.fixture(scope="module")
 def on_two_ranks(folder: Path) -> dict[str, Trained]:
     """All trainings, by two ranks, which are started once."""
-    found: dict[str, Trained] = launch(2, train_all, folder, 1)
+    found: dict[str, Trained] = launch(2, train_all, folder, 1, MANY_STEPS)
     return found
-
-
-@pytest.fixture(scope="module")
-def in_parts(folder: Path) -> dict[str, Trained]:
-    """All trainings, by one rank in three parts a batch."""
-    return train_all(folder, 3)
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_two_ranks_agree_with_one(
-    name: str, whole: dict[str, Trained], on_two_ranks: dict[str, Trained]
-) -> None:
-    assert_agreement(whole[name], on_two_ranks[name])
-    assert on_two_ranks[name].apart == 0
-    assert on_two_ranks[name].num_examples < 0.6 * whole[name].num_examples
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -222,8 +227,20 @@ def test_parts_agree_with_the_whole(
     assert in_parts[name].num_examples == whole[name].num_examples
 
 
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> dict[str, Trained]:
+    """All trainings, each batch worked off as a whole."""
+    return train_all(folder, 1, FEW_STEPS)
+
+
+@pytest.fixture(scope="module")
+def in_parts(folder: Path) -> dict[str, Trained]:
+    """All trainings, each batch in three parts."""
+    return train_all(folder, 3, FEW_STEPS)
+
+
 def assert_agreement(one: Trained, other: Trained) -> None:
-    assert len(one.losses) in (EPOCHS, EPOCHS_OF_200_STEPS)
+    assert one.losses
     assert other.losses == pytest.approx(one.losses, abs=TOLERANCE)
-    assert one.moved > 5 * TOLERANCE
-    assert furthest(one.weights, other.weights) < TOLERANCE
+    assert one.moved > 2 * TOLERANCE_OF_WEIGHTS
+    assert furthest(one.weights, other.weights) < TOLERANCE_OF_WEIGHTS
