@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from tasks.contracts.settings import Settings
 
 TOKENS, TEXT_STARTS, SENTENCE_STARTS = "tokens.npy", "text_starts.npy", "sentence_starts.npy"
-# Texts are tokenised in pieces of this size: enough for all cores, little to hold in memory.
-PIECE_CHARACTERS = 2_000_000
+# Texts are tokenised in pieces of this size: enough for all cores, and little to hold: pieces four
+# times as large cost a tenth more of the processor's time.
+PIECE_CHARACTERS = 500_000
 TOKENS_PER_COUNT = 1 << 22
 
 # After these a sentence ends: Latin, Devanagari, Arabic and CJK marks; CJK needs no space after.
