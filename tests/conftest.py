@@ -1,6 +1,7 @@
 """What every test shares."""
 
 import os
+import signal
 
 from hypothesis import settings
 
@@ -18,3 +19,6 @@ os.environ.update(
     HF_HUB_OFFLINE="1",
     HF_HUB_DISABLE_TELEMETRY="1",
 )
+
+# A job in the background ignores Ctrl-C, and so would every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -24,12 +24,10 @@ time.sleep(600)
 """
 # `up` with cheap servers; writes their process ids.
 UP = """
-import signal
 import sys
 from pathlib import Path
 from flows.servers import running
 from tests.flows.test_servers import program
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 with running() as servers:
     servers.start(program("one"))
     servers.start(program("two"))
