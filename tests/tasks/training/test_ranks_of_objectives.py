@@ -27,12 +27,11 @@ from tasks.training.settings import TrainingSettings
 # Batches of 16 leave one example over, of which one of two ranks has none.
 NUM_EXAMPLES = 193
 FEW_STEPS, MANY_STEPS = 50, 200
-# A ReLU near zero turns over by rounding alone, and a long training then goes its own way.
-SENSITIVE_TO_ROUNDING = {"reconstruction", "classification, resnet"}
+# A ReLU near zero turns over by rounding alone, and AdamW makes whole steps of gradients that are
+# nothing else, as those of a key's bias: their weights go their own way in a long training.
+SENSITIVE_TO_ROUNDING = {"reconstruction", "masked_image", "classification, resnet", "finetune"}
 BATCH_SIZE = 16
 TOLERANCE = 1e-3
-# AdamW makes whole steps of gradients that are rounding alone, as those of a key's bias.
-TOLERANCE_OF_WEIGHTS = 5e-3
 # Each process has one thread, as each of two ranks: such small models are not faster with two.
 NUM_PROCESSES = 2
 
@@ -161,6 +160,7 @@ def trained(task: Task, settings: TrainingSettings) -> Trained:
     task.batch = counted  # type: ignore[method-assign]
     before = weights_of(task)
     losses = train(task, settings, 0, "x")
+    assert len(losses) == settings.epochs
     after = weights_of(task)
     mean = {name: sum_over_ranks(value.clone()) / num_ranks() for name, value in after.items()}
     weights = {name: value.numpy() for name, value in after.items()}
@@ -240,7 +240,6 @@ def in_parts(folder: Path) -> dict[str, Trained]:
 
 
 def assert_agreement(one: Trained, other: Trained) -> None:
-    assert one.losses
     assert other.losses == pytest.approx(one.losses, abs=TOLERANCE)
-    assert one.moved > 2 * TOLERANCE_OF_WEIGHTS
-    assert furthest(one.weights, other.weights) < TOLERANCE_OF_WEIGHTS
+    assert one.moved > 5 * TOLERANCE
+    assert furthest(one.weights, other.weights) < TOLERANCE
