@@ -27,7 +27,7 @@ from torch import Tensor
 
 from benchmarks._trainer import quiet_arguments, quiet_trainer
 from tasks.contracts import records
-from tasks.objectives._task import Batch, Minimiser
+from tasks.training.task import Batch, Minimiser
 
 SPLIT = Path("data/split/reuters/train.parquet")
 SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "reuters-sample.csv"
@@ -74,10 +74,10 @@ class Data:
     def __init__(
         self, texts: list[str], topics: list[str], backbone: Path, sizes: dict[str, int]
     ) -> None:
+        from tasks.inputs.tokenizer import PADDING, id_in, save_tokenizer, train_tokenizer
+        from tasks.inputs.traits import TextTraits
         from tasks.models import text
         from tasks.models.architectures import bert
-        from tasks.models.tokenizer import PADDING, id_in, save_tokenizer, train_tokenizer
-        from tasks.models.traits import TextTraits
         from tasks.training.determinism import make_deterministic
 
         make_deterministic(0)

@@ -149,8 +149,8 @@ def stopping(task: Any) -> Any:
 
 def tokenising_speeds(split: Path, folder: Path) -> dict[str, dict[str, float]]:
     """Return tokens per second and per CPU second of each side."""
-    from tasks.models.tokenizer import train_tokenizer
-    from tasks.objectives._documents import read_texts, split_sentences
+    from tasks.inputs.documents import read_texts, split_sentences
+    from tasks.inputs.tokenizer import train_tokenizer
 
     tokenizer = train_tokenizer(partial(read_texts, split), VOCABULARY)
     texts = list(read_texts(split))
@@ -174,7 +174,7 @@ def tokenising_speeds(split: Path, folder: Path) -> dict[str, dict[str, float]]:
 
 def ours(split: Path, tokenizer: Any, output: Path) -> int:
     """Tokenise a split into arrays on the disk; return the number of tokens."""
-    from tasks.objectives._documents import TOKENS, write_documents
+    from tasks.inputs.documents import TOKENS, write_documents
 
     output.mkdir()
     write_documents(split, tokenizer, output)

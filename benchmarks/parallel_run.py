@@ -52,7 +52,7 @@ target.write_text(content.hex())
 RECORD = """
 import time
 from pathlib import Path
-from flows.record import Recorder
+from flows.dvc.recorder import Recorder
 
 recorder = Recorder()
 seconds = 0.0
@@ -141,7 +141,8 @@ def make_chains(root: Path, num_chains: int, steps: tuple[str, ...], rounds: int
     for package in ("flows", "tasks"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / package, root / package, ignore=ignored)
-    (root / "flows" / "current.py").write_text("def current_codes():\n    return {}\n")
+    fingerprints = root / "flows" / "plan" / "fingerprints.py"
+    fingerprints.write_text("def current_codes():\n    return {}\n")
     (root / "work.py").write_text(WORK)
     (root / ".gitignore").write_text("/data/\n")
     (root / ".dvcignore").write_text("__pycache__\n")
@@ -190,7 +191,7 @@ def prefect_server() -> Iterator[str]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         environment = {**os.environ, "PREFECT_HOME": home, "DO_NOT_TRACK": "1"}
         server = subprocess.Popen(
-            [sys.executable, "-m", "flows.child", sys.executable, *command],
+            [sys.executable, "-m", "flows.servers.child", sys.executable, *command],
             env={**environment, "PREFECT_SERVER_ANALYTICS_ENABLED": "false"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -25,8 +25,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from flows.graph import CODE, load_graph
-from flows.params_once import ParamsOnce
+from flows.dvc.graph import CODE, load_graph
+from flows.dvc.params_once import ParamsOnce
 from tasks.contracts.params import read_params
 
 ROOT = Path(__file__).resolve().parents[1]

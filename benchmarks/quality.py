@@ -90,7 +90,7 @@ def prepare_clone() -> None:
 
 def run(*command: str) -> None:
     """Run a command of ``downstream`` in the clone."""
-    program = [sys.executable, "-c", "from flows.cli import main; raise SystemExit(main())"]
+    program = [sys.executable, "-c", "from flows.cli.app import main; raise SystemExit(main())"]
     done = subprocess.run([*program, *command], cwd=FOLDER, check=False)
     if done.returncode:
         sys.exit(f"downstream {command[0]} failed in {FOLDER}: the lines above say why")

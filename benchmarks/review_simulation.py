@@ -18,13 +18,13 @@ from typing import Any, cast
 
 import numpy as np
 
-from tasks.review.changes import disagree, slice_changes
-from tasks.review.intervals import bootstrap, wilson
-from tasks.review.policy import decide
-from tasks.review.schema import Comparison
-from tasks.review.scores import Answers, Floats, Ints, Scored, macro_scores
-from tasks.review.settings import PromotionSettings
-from tasks.review.slices import Slice
+from tasks.metrics.intervals import bootstrap, wilson
+from tasks.metrics.scores import Answers, Floats, Ints, Scored, macro_scores
+from tasks.metrics.slices import Slice
+from tasks.promotion.comparison.changes import disagree, slice_changes
+from tasks.promotion.comparison.schema import Comparison
+from tasks.promotion.policy import decide
+from tasks.promotion.settings import PromotionSettings
 
 NUM_RECORDS, NUM_CLASSES = 600, 8
 ACCURACY = 0.9

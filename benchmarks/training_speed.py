@@ -28,7 +28,7 @@ import numpy as np
 from torch import Tensor
 
 from benchmarks._trainer import quiet_arguments, quiet_trainer
-from tasks.objectives._task import Batch, ExampleRandom, Minimiser, Task
+from tasks.training.task import Batch, ExampleRandom, Minimiser, Task
 
 BATCH_SIZE, TOKENS, VOCABULARY = 32, 128, 8000
 LEARNING_RATE, WARMUP = 1e-3, 0.1
@@ -135,8 +135,8 @@ def packed_task(sizes: dict[str, int], num_steps: int, seed: int) -> Any:
     It has so many batches as the training has steps, and some more for ``held_out_loss``.
     """
     from tasks.contracts import registry
+    from tasks.inputs.documents import Documents
     from tasks.objectives import masked
-    from tasks.objectives._documents import Documents
     from tasks.training.determinism import make_deterministic
 
     make_deterministic(seed)

@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks.contracts.params import STAGES, TABLES
 from tasks.errors import BadSettings, one_of
-from tasks.workspace.fingerprint import stage_settings
+from tasks.fingerprint.rows import stage_settings
 
 ROW_NAME = re.compile(r"[a-z0-9-]+")
 

@@ -25,10 +25,10 @@ def save_text_classifier(
     import torch
 
     from tasks.contracts import registry
+    from tasks.inputs.tokenizer import PADDING, save_tokenizer, token_id, train_tokenizer
+    from tasks.inputs.traits import TextTraits
     from tasks.models import text as family
     from tasks.models.folder import describe
-    from tasks.models.tokenizer import PADDING, save_tokenizer, token_id, train_tokenizer
-    from tasks.models.traits import TextTraits
 
     texts, labels = sample_texts()
     classes = sorted(set(labels))

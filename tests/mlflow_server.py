@@ -38,7 +38,7 @@ class MlflowServer:
         command += ["--artifacts-destination", str(self._folder / "artifacts")]
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "flows.child", *command],
+                [sys.executable, "-m", "flows.servers.child", *command],
                 cwd=ROOT,
                 env={**os.environ, **WITHOUT_JOBS},
                 stdout=log,

@@ -2,7 +2,7 @@
 
 from tasks.clean.settings import Settings
 from tasks.contracts import paths
-from tasks.workspace.process import stage_process
+from tasks.stage_process.process import stage_process
 
 if __name__ == "__main__":
     with stage_process("clean", Settings) as stage:

@@ -6,7 +6,7 @@ from pathlib import Path
 from tasks.code.stage import run
 from tasks.contracts import files, paths
 from tasks.parent import die_with_parent
-from tasks.workspace.process import exit_code
+from tasks.stage_process.process import exit_code
 
 if __name__ == "__main__":
     die_with_parent()

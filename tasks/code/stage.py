@@ -4,8 +4,8 @@ from pathlib import Path
 
 from tasks.contracts import files
 from tasks.contracts.params import read_params
+from tasks.fingerprint.rows import fingerprints
 from tasks.params import check_params
-from tasks.workspace.fingerprint import fingerprints
 
 
 def run(params_file: Path, root: Path, output: Path) -> None:

@@ -13,11 +13,11 @@ import numpy as np
 
 from tasks.contracts import files
 from tasks.evaluate.evaluation import Evaluation
-from tasks.evaluate.markdown import escape
-from tasks.review.drawing import data_uri
-from tasks.review.predictions import Labelled
-from tasks.review.scores import Scored
-from tasks.review.thumbnails import fitted, png
+from tasks.metrics.predictions import Labelled
+from tasks.metrics.scores import Scored
+from tasks.reports.drawing import data_uri
+from tasks.reports.markdown import escape
+from tasks.reports.thumbnails import fitted, png
 
 if TYPE_CHECKING:
     from tasks.models.attribution import Piece

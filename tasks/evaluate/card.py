@@ -5,9 +5,9 @@ import numpy as np
 from tasks.evaluate.card_headline import FEW_RECORDS, UNDEFINED, headline, share
 from tasks.evaluate.evaluation import Evaluation, Figures, slice_results
 from tasks.evaluate.folds import folds_section
-from tasks.evaluate.markdown import escape, table
 from tasks.evaluate.settings import Settings
-from tasks.review.scores import confusion
+from tasks.metrics.scores import confusion
+from tasks.reports.markdown import escape, table
 
 METRICS = {
     "accuracy": "accuracy",

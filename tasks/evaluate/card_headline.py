@@ -1,8 +1,8 @@
 """The first screen of the model card: what a person needs to decide on the model."""
 
 from tasks.evaluate.evaluation import Evaluation, Figures, SliceResult, slice_results
-from tasks.evaluate.markdown import escape, table
 from tasks.evaluate.settings import Settings
+from tasks.reports.markdown import escape, table
 
 RIVALS = {
     "model": "this model",

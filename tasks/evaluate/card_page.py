@@ -10,8 +10,8 @@ from typing import Any
 from tasks.evaluate.attributions import Examples
 from tasks.evaluate.evaluation import Evaluation
 from tasks.evaluate.settings import Settings
-from tasks.review.drawing import data_uri
-from tasks.review.style import CSS
+from tasks.reports.drawing import data_uri
+from tasks.reports.style import CSS
 
 PAGE = """<!doctype html>
 <html lang="en">

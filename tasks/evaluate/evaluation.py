@@ -7,10 +7,10 @@ from typing import Any, TypedDict
 
 from tasks.contracts.records import Modality
 from tasks.evaluate.settings import Settings
-from tasks.review import scores
-from tasks.review.intervals import Interval, bootstrap, wilson
-from tasks.review.scores import Answers, Floats, Scored
-from tasks.review.slices import Slice
+from tasks.metrics import scores
+from tasks.metrics.intervals import Interval, bootstrap, wilson
+from tasks.metrics.scores import Answers, Floats, Scored
+from tasks.metrics.slices import Slice
 
 # What is told of a baseline.
 BASELINE_METRICS = ("accuracy", "macro_f1")

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.contracts import records
-from tasks.evaluate.markdown import table
-from tasks.review import scores
-from tasks.review.scores import Answers
+from tasks.metrics import scores
+from tasks.metrics.scores import Answers
+from tasks.reports.markdown import table
 
 NAMES = {
     "accuracy": "accuracy",

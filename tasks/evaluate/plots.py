@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tasks.evaluate.evaluation import Evaluation
-from tasks.review.drawing import ACCENT, INK, PALE, figure, plain_names
-from tasks.review.scores import Ints, Scored, calibration_bin, confusion
+from tasks.metrics.scores import Ints, Scored, calibration_bin, confusion
+from tasks.reports.drawing import ACCENT, INK, PALE, figure, plain_names
 
 # Beyond these, numbers in the cells and one curve a class can no longer be told apart.
 MOST_WRITTEN_CELLS = 400

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tasks.contracts import records
-from tasks.review.predictions import Labelled
+from tasks.metrics.predictions import Labelled
 
 
 def with_same_labels(train: Labelled, chosen: Path) -> Labelled:

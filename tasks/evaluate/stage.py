@@ -16,16 +16,16 @@ from tasks.evaluate.folds import fold_figures
 from tasks.evaluate.plots import write_plots
 from tasks.evaluate.same_labels import with_same_labels
 from tasks.evaluate.settings import Settings
-from tasks.progress import say
-from tasks.review.predictions import (
+from tasks.metrics.predictions import (
     Labelled,
     classify,
     positions,
     read_labelled,
     write_predictions,
 )
-from tasks.review.scores import Answers, Ints
-from tasks.review.slices import slices_of
+from tasks.metrics.scores import Answers, Ints
+from tasks.metrics.slices import slices_of
+from tasks.progress import say
 
 
 def run(

@@ -139,7 +139,7 @@ def train_task(
         watcher: looks at it after every epoch.
         seed: of the order of the batches and of dropout.
     """
-    from tasks.tracking.curve import Curve
+    from tasks.tracking.runs.metric_log import Curve
     from tasks.training.checkpoints import Checkpoints
     from tasks.training.loop import train
 

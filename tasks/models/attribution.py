@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tasks.models.classifier import Classifier
 
-# Not imported from tasks.models.tokenizer: a change there must not make image models stale.
+# Not imported from tasks.inputs.tokenizer: a change there must not make image models stale.
 TOKENIZER = "tokenizer.json"
 INTEGRATION_STEPS = 16
 DIGITS = 2

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import files
 from tasks.errors import BadInput
+from tasks.inputs.tokenizer import TOKENIZER, load_tokenizer
 from tasks.models.attention import fastest_attention
-from tasks.models.tokenizer import TOKENIZER, load_tokenizer
 from tasks.models.transformer import quiet_transformers
 from tasks.progress import say
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from torch import nn
 
-    from tasks.models.traits import ImageTraits
+    from tasks.inputs.traits import ImageTraits
 
 CONFIG, WEIGHTS, SHARDS = "config.json", "model.safetensors", "model.safetensors.index.json"
 GPT2, VIT = "gpt2", "vit_mae"

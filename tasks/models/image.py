@@ -10,8 +10,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tasks.contracts import files, registry
-from tasks.models.pixels import PixelInputs, decode
-from tasks.models.traits import ImageTraits
+from tasks.inputs.pixels import PixelInputs, decode
+from tasks.inputs.traits import ImageTraits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

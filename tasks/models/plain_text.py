@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from torch import nn
 
 from tasks.contracts import files
-from tasks.models.traits import TextTraits
+from tasks.inputs.traits import TextTraits
 
 if TYPE_CHECKING:
     from tasks.contracts.settings import Settings

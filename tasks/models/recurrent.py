@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from torch import Tensor
 
-    from tasks.models.traits import TextTraits
+    from tasks.inputs.traits import TextTraits
 
 INITIAL_RANGE = 0.1  # of the embeddings (Zaremba et al., 2014)
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tasks.contracts import files, registry
 from tasks.errors import BadInput, BadSettings, one_of
+from tasks.inputs.token_inputs import TokenInputs, tokenise
+from tasks.inputs.tokenizer import TOKENIZER, TOKENIZER_CONFIG, load_tokenizer
 from tasks.models.pooling import pool
-from tasks.models.token_inputs import TokenInputs, tokenise
-from tasks.models.tokenizer import TOKENIZER, TOKENIZER_CONFIG, load_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tasks.contracts.settings import Settings
-    from tasks.models.traits import TextTraits
+    from tasks.inputs.traits import TextTraits
 
 MODALITY = "text"
 INPUTS = ("input_ids", "attention_mask")

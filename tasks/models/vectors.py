@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from torch import Tensor
 
-    from tasks.models.traits import TextTraits
+    from tasks.inputs.traits import TextTraits
 
 
 class VectorTable(PlainTextModel):

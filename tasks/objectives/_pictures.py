@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import records, registry
 from tasks.errors import BadInput, BadSettings
+from tasks.inputs.pixels import PixelInputs, decode, traits_of
+from tasks.inputs.traits import ImageTraits
 from tasks.models import image
-from tasks.models.pixels import PixelInputs, decode, traits_of
-from tasks.models.traits import ImageTraits
-from tasks.objectives._task import Task
+from tasks.training.task import Task
 
 if TYPE_CHECKING:
     from pathlib import Path

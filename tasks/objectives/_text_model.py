@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks.contracts import records
 from tasks.errors import BadInput
+from tasks.inputs.documents import corpus_tokenizer
+from tasks.inputs.tokenizer import PADDING, id_in
+from tasks.inputs.traits import TextTraits
 from tasks.models import text
-from tasks.models.tokenizer import PADDING, id_in
-from tasks.models.traits import TextTraits
-from tasks.objectives._documents import corpus_tokenizer
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ import numpy as np
 from tasks.contracts import settings as contract
 from tasks.errors import BadInput
 from tasks.objectives._pictures import PictureTask, read_pictures, require_part
-from tasks.objectives._task import Batch, ExampleRandom
+from tasks.training.task import Batch, ExampleRandom
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from tasks.models.pixels import PixelInputs
+    from tasks.inputs.pixels import PixelInputs
 
 # Images that are compared with each other: as many pairs as their square.
 MOST_COMPARED = 2000

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from tasks.contracts import settings as contract
 from tasks.objectives._pictures import PictureTask, read_pictures, require_part
-from tasks.objectives._task import Batch, ExampleRandom
+from tasks.training.task import Batch, ExampleRandom
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor, nn
 
-    from tasks.models.pixels import PixelInputs
+    from tasks.inputs.pixels import PixelInputs
 
 VALIDATION_BATCH_SIZE = 256
 # Pixels whose pseudo-likelihood is taken, evenly spread: each costs as much as the whole machine.

@@ -19,16 +19,16 @@ import numpy as np
 from pydantic import Field
 
 from tasks.contracts import settings as contract
-from tasks.models import text
-from tasks.models.tokenizer import SEPARATOR, id_in, save_tokenizer
-from tasks.objectives._documents import (
+from tasks.inputs.documents import (
     Documents,
     read_documents,
     read_texts,
 )
-from tasks.objectives._stream import Stream
-from tasks.objectives._task import Batch, ExampleRandom, Task
+from tasks.inputs.stream import Stream
+from tasks.inputs.tokenizer import SEPARATOR, id_in, save_tokenizer
+from tasks.models import text
 from tasks.objectives._text_model import start
+from tasks.training.task import Batch, ExampleRandom, Task
 
 if TYPE_CHECKING:
     from pathlib import Path

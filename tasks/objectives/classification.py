@@ -17,7 +17,7 @@ from tasks.contracts import settings as contract
 from tasks.errors import BadInput
 from tasks.models import image
 from tasks.objectives._pictures import read_pictures, require_part
-from tasks.objectives._task import Batch, ExampleRandom, Task
+from tasks.training.task import Batch, ExampleRandom, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,9 +17,8 @@ import numpy as np
 from pydantic import Field
 
 from tasks.contracts import settings as contract
-from tasks.models import text
-from tasks.models.attention import give_whole_masks
-from tasks.models.tokenizer import (
+from tasks.inputs.documents import Documents, read_documents
+from tasks.inputs.tokenizer import (
     MASK,
     PADDING,
     SEPARATOR,
@@ -28,9 +27,10 @@ from tasks.models.tokenizer import (
     ordinary_ids,
     save_tokenizer,
 )
-from tasks.objectives._documents import Documents, read_documents
-from tasks.objectives._task import Batch, ExampleRandom, Task
+from tasks.models import text
+from tasks.models.attention import give_whole_masks
 from tasks.objectives._text_model import start
+from tasks.training.task import Batch, ExampleRandom, Task
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from pydantic import Field
 from tasks.contracts import settings as contract
 from tasks.errors import BadSettings
 from tasks.objectives._pictures import PictureTask, read_pictures, require_part
-from tasks.objectives._task import Batch, ExampleRandom
+from tasks.training.task import Batch, ExampleRandom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
+    from tasks.inputs.pixels import PixelInputs
     from tasks.models.checkpoint import Checkpoint
-    from tasks.models.pixels import PixelInputs
 
 VALIDATION_BATCH_SIZE = 256
 # As transformers has it, and the authors: a patch of one colour is not divided by zero.

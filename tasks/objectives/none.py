@@ -9,9 +9,9 @@ import numpy as np
 from tasks.contracts import records
 from tasks.contracts import settings as contract
 from tasks.errors import BadInput
-from tasks.models.tokenizer import save_tokenizer
+from tasks.inputs.tokenizer import save_tokenizer
 from tasks.objectives._pictures import read_pictures
-from tasks.objectives._task import Task
+from tasks.training.task import Task
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,11 +18,11 @@ from pydantic import Field
 
 from tasks.contracts import settings as contract
 from tasks.errors import BadInput
+from tasks.inputs.documents import Documents, read_documents
+from tasks.inputs.tokenizer import save_tokenizer
 from tasks.models import text
-from tasks.models.tokenizer import save_tokenizer
-from tasks.objectives._documents import Documents, read_documents
-from tasks.objectives._task import Batch, ExampleRandom, Task
 from tasks.objectives._text_model import UNLIMITED, start
+from tasks.training.task import Batch, ExampleRandom, Task
 
 if TYPE_CHECKING:
     from pathlib import Path

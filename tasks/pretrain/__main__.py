@@ -2,8 +2,8 @@
 
 from tasks.contracts import paths
 from tasks.pretrain.settings import Settings
-from tasks.tracking.live import live_run
-from tasks.workspace.process import stage_process
+from tasks.stage_process.process import stage_process
+from tasks.tracking.runs.live import live_run
 
 if __name__ == "__main__":
     with stage_process("pretrain", Settings) as stage, live_run(**stage.about) as journal:

@@ -69,7 +69,7 @@ def _pretrain(
 ) -> dict[str, Any]:
     from tasks.contracts import registry
     from tasks.pretrain.settings import ARCHITECTURES
-    from tasks.tracking.curve import Curve
+    from tasks.tracking.runs.metric_log import Curve
     from tasks.training.checkpoints import Checkpoints
     from tasks.training.determinism import derive_seed, make_deterministic
     from tasks.training.loop import train as train_model

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.contracts import paths
-from tasks.workspace.stage_hash import entry_hash
+from tasks.stage_process.stage_hash import entry_hash
 
 LOGS = (Path("accepted.jsonl"), paths.STATE / "accepted.jsonl")
 

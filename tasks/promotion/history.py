@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from tasks.promotion.connection import connected
-from tasks.tracking import aliases, audit
-from tasks.tracking.audit import Entry, require_registered
+from tasks.tracking.audit import audit
+from tasks.tracking.audit.audit import Entry, require_registered
+from tasks.tracking.registry import aliases
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from tasks.promotion.connection import connected
 from tasks.promotion.link import Link
 from tasks.promotion.versions import tags_of
 from tasks.remote.pins import read_pins
-from tasks.tracking import aliases
-from tasks.tracking.bindings import hashes, md5_of, read_lock
+from tasks.tracking.registry import aliases
+from tasks.tracking.runs.bindings import hashes, md5_of, read_lock
 
 Lock = dict[str, Any]
 COMMIT = "mlflow.source.git.commit"

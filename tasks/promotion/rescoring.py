@@ -7,7 +7,7 @@ import numpy as np
 
 from tasks.contracts import paths, records
 from tasks.errors import BadInput
-from tasks.review.predictions import read_predictions
+from tasks.metrics.predictions import read_predictions
 
 MOST_RECORDS = 64
 TOLERANCE = 1e-5

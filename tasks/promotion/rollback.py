@@ -14,12 +14,13 @@ from tasks.errors import BadInput, DownstreamError
 from tasks.progress import say
 from tasks.promotion.connection import connected
 from tasks.promotion.rescoring import rescore
-from tasks.promotion.subject import corpus_of
+from tasks.promotion.review.subject import corpus_of
 from tasks.promotion.versions import download_evidence, download_model, tags_of
-from tasks.tracking import aliases, audit
-from tasks.tracking.aliases import CHAMPION, PREVIOUS
-from tasks.tracking.audit import Entry, require_registered
-from tasks.tracking.version_writer import PREDICTIONS, PREDICTIONS_HASH, WEIGHTS_HASH
+from tasks.tracking.audit import audit
+from tasks.tracking.audit.audit import Entry, require_registered
+from tasks.tracking.registry import aliases
+from tasks.tracking.registry.aliases import CHAMPION, PREVIOUS
+from tasks.tracking.registry.version_writer import PREDICTIONS, PREDICTIONS_HASH, WEIGHTS_HASH
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -13,12 +13,20 @@ from tasks.errors import BadInput
 from tasks.promotion import accepted
 from tasks.promotion.link import Link
 from tasks.promotion.versions import download_evidence, download_model, tags_of
-from tasks.tracking.bindings import BACKBONE, CODE, EVALUATED, MODEL_MD5, SPLIT, bindings, gate_of
-from tasks.tracking.version_writer import (
+from tasks.tracking.registry.version_writer import (
     CONTENT_HASH,
     EVIDENCE_FILES,
     GATE_FILE,
     MODEL_FILES,
+)
+from tasks.tracking.runs.bindings import (
+    BACKBONE,
+    CODE,
+    EVALUATED,
+    MODEL_MD5,
+    SPLIT,
+    bindings,
+    gate_of,
 )
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from tasks.contracts import files
 from tasks.errors import BadInput
-from tasks.tracking import version_reader
-from tasks.tracking.version_writer import (
+from tasks.tracking.registry import version_reader
+from tasks.tracking.registry.version_writer import (
     CONTENT_HASH,
     EVIDENCE_FILES,
     EVIDENCE_RUN,

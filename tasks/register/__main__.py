@@ -2,7 +2,7 @@
 
 from tasks.contracts import paths
 from tasks.register.settings import Settings
-from tasks.workspace.process import stage_process
+from tasks.stage_process.process import stage_process
 
 if __name__ == "__main__":
     with stage_process("register", Settings) as stage:

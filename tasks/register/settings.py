@@ -1,6 +1,6 @@
 """Settings of ``register``."""
 
-from tasks.review.settings import PromotionSettings
+from tasks.promotion.settings import PromotionSettings
 
 
 class Settings(PromotionSettings):

@@ -6,9 +6,9 @@ from typing import Any
 from tasks.contracts import files
 from tasks.errors import BadInput
 from tasks.progress import say
+from tasks.promotion.gates import missed_gates
 from tasks.register.settings import Settings
-from tasks.review.gates import missed_gates
-from tasks.tracking.registry import publish
+from tasks.tracking.registry.registry import publish
 
 
 def run(

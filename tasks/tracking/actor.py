@@ -3,7 +3,7 @@
 import getpass
 import os
 
-from tasks.tracking.provenance import git
+from tasks.tracking.runs.provenance import git
 
 REVIEWER = "DOWNSTREAM_REVIEWER"
 

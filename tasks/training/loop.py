@@ -15,24 +15,24 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from tasks.errors import BadInput, Preempted
-from tasks.objectives._task import ExampleRandom
 from tasks.progress import progress, say
-from tasks.tracking.curve import Curve
+from tasks.tracking.runs.metric_log import Curve
 from tasks.training.batches import BatchOrder
 from tasks.training.determinism import derive_seed
 from tasks.training.meter import LossMeter, Pace, steps_per_reading
 from tasks.training.preemption import Preemption, preemption
 from tasks.training.ranks import agreed, num_ranks, rank
 from tasks.training.state import State
+from tasks.training.task import ExampleRandom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from torch import Tensor
 
-    from tasks.objectives._task import Batch, Task
     from tasks.training.checkpoints import Checkpoints
     from tasks.training.settings import TrainingSettings
+    from tasks.training.task import Batch, Task
 
 
 class Watcher(Protocol):

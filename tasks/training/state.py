@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from tasks.objectives._task import Batch, Task
     from tasks.training.settings import TrainingSettings
+    from tasks.training.task import Batch, Task
 
 # The second is RoBERTa's (Liu et al., 2019): 0.999 remembers longer than a short training lasts.
 BETAS = (0.9, 0.98)

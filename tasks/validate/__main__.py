@@ -1,8 +1,8 @@
 """``python -m tasks.validate CORPUS``: what dvc.yaml calls."""
 
 from tasks.contracts import paths
+from tasks.stage_process.process import stage_process
 from tasks.validate.settings import Settings
-from tasks.workspace.process import stage_process
 
 if __name__ == "__main__":
     with stage_process("validate", Settings) as stage:

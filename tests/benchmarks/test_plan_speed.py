@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from benchmarks.plan_speed import SIZES, STAGES_PER_UNIT, make_project, repeated_params
-from flows.declared import load_pipeline
-from flows.plan import plan_now
+from flows.dvc.declared import load_pipeline
+from flows.plan.plan import plan_now
 from tasks.params import check_params
 
 

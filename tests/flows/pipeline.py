@@ -14,8 +14,8 @@ from typing import Any, Self
 
 import yaml
 
-from flows.declared import load_pipeline
-from flows.plan import Plan, make_plan
+from flows.dvc.declared import load_pipeline
+from flows.plan.plan import Plan, make_plan
 from tests.prefect_home import lay_prefect_home
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -254,7 +254,7 @@ class Pipeline:
         for package in ("flows", "tasks"):
             shutil.copytree(ROOT / package, self.root / package, dirs_exist_ok=True)
         self.write(
-            "flows/current.py",
+            "flows/plan/fingerprints.py",
             "from modules.codes import codes\n"
             "from tasks.contracts.params import read_params\n\n\n"
             "def current_codes():\n"

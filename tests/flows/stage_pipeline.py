@@ -21,7 +21,7 @@ from pathlib import Path
 from tasks import errors
 from tasks.contracts.params import read_params
 from tasks.progress import say
-from tasks.workspace import process
+from tasks.stage_process import process
 
 
 class Settings:
@@ -137,8 +137,8 @@ class StagePipeline(Pipeline):
         super().__init__(root)
         self.install_flows()
         self.write("toy.py", TOY)
-        ours = (root / "tasks/workspace/fingerprint.py").read_text()
-        self.write("tasks/workspace/fingerprint.py", ours + FINGERPRINT)
+        ours = (root / "tasks/fingerprint/rows.py").read_text()
+        self.write("tasks/fingerprint/rows.py", ours + FINGERPRINT)
         for stage in ("clean", "split", "finetune", "evaluate"):
             self.write(f"run_{stage}.py", f"from toy import main\nmain({stage!r})\n")
         text = DVC_YAML

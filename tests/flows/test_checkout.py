@@ -30,7 +30,9 @@ def test_the_own_workspace_is_entered_from_any_folder_in_it(
 
 def test_inside_another_checkout_that_ones_code_runs(installed: Pipeline) -> None:
     """The installed command belongs to this checkout; the other one's ``current.py`` differs."""
-    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from flows.cli import main; main()"
+    script = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from flows.cli.app import main; main()"
+    )
     done = subprocess.run(
         [sys.executable, "-P", "-c", script, "plan", "--check", "--json"],
         cwd=installed.root / "data",

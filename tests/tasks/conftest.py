@@ -14,7 +14,10 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from tasks.contracts import records
-from tasks.objectives import _token_cache
+from tasks.inputs import token_cache as _token_cache
+from tests.tasks.digit_classifiers import digits, strong, weak
+
+__all__ = ["digits", "strong", "weak"]
 
 SAMPLE = Path(__file__).parents[1] / "data" / "reuters-sample.csv"
 

@@ -13,7 +13,7 @@ from tasks.models import image as family
 if TYPE_CHECKING:
     from torch import nn
 
-    from tasks.models.traits import ImageTraits
+    from tasks.inputs.traits import ImageTraits
 
 PARTS = ("encoder", "decoder")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from transformers import BertForPreTraining
 
-    from tasks.models.traits import TextTraits
+    from tasks.inputs.traits import TextTraits
 
 READS = family.BOTH_SIDES
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.inputs.tokenizer import SEPARATOR, token_id
 from tasks.models import text as family
 from tasks.models.architectures._transformer import TransformerSettings
 from tasks.models.attention import fastest_attention
-from tasks.models.tokenizer import SEPARATOR, token_id
 from tasks.models.transformer import load_encoder
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from transformers import GPT2LMHeadModel
 
-    from tasks.models.traits import TextTraits
+    from tasks.inputs.traits import TextTraits
 
 READS = family.LEFT_SIDE
 # The same function as transformers' gelu_new, in one kernel.

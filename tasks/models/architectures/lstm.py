@@ -15,8 +15,8 @@ from tasks.models import text as family
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tasks.inputs.traits import TextTraits
     from tasks.models.recurrent import LstmLanguageModel
-    from tasks.models.traits import TextTraits
 
 READS = family.LEFT_SIDE
 

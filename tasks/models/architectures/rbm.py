@@ -16,7 +16,7 @@ from tasks.models import image as family
 if TYPE_CHECKING:
     from torch import nn
 
-    from tasks.models.traits import ImageTraits
+    from tasks.inputs.traits import ImageTraits
 
 PARTS = ("encoder", "visible")
 # Hinton, 2012, A practical guide to training restricted Boltzmann machines, section 8.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import ViTMAEConfig, ViTMAEForPreTraining
 
-    from tasks.models.traits import ImageTraits
+    from tasks.inputs.traits import ImageTraits
 
 PARTS = ("encoder", "patch_decoder")
 # What the config of every model of transformers holds, and none of ours needs.

@@ -15,7 +15,7 @@ from tasks.models import text as family
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tasks.models.traits import TextTraits
+    from tasks.inputs.traits import TextTraits
     from tasks.models.vectors import SkipGram
 
 READS = family.SINGLE_TOKENS

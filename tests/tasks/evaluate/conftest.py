@@ -57,10 +57,10 @@ def save_convnet(
     """Train a small convnet for a few steps on all images at once, and save it."""
     import torch
 
+    from tasks.inputs.pixels import decode, traits_of
     from tasks.models import image as family
     from tasks.models.architectures import convnet
     from tasks.models.folder import describe
-    from tasks.models.pixels import decode, traits_of
 
     torch.manual_seed(0)
     traits = traits_of(images)

@@ -20,8 +20,8 @@ from tasks.evaluate.attributions import (
 )
 from tasks.evaluate.settings import Settings
 from tasks.evaluate.stage import run
+from tasks.metrics.scores import Scored
 from tasks.models.attribution import Piece
-from tasks.review.scores import Scored
 from tests.classifiers import sample_texts, save_text_classifier, write_finetuned_on
 
 Digits = tuple[Path, Path, dict[Part, Path]]

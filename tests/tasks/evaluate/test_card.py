@@ -8,8 +8,8 @@ import numpy as np
 from tasks.evaluate.card import model_card
 from tasks.evaluate.evaluation import Evaluation, measure
 from tasks.evaluate.settings import Settings
-from tasks.review.scores import Answers, Scored
-from tasks.review.slices import slices_of
+from tasks.metrics.scores import Answers, Scored
+from tasks.metrics.slices import slices_of
 
 SETTINGS = Settings(bootstrap_samples=100)
 

@@ -10,8 +10,8 @@ from tasks.evaluate.card_page import card_page
 from tasks.evaluate.evaluation import Evaluation, measure
 from tasks.evaluate.plots import write_plots
 from tasks.evaluate.settings import Settings
-from tasks.review.scores import Answers, Scored
-from tasks.review.slices import slices_of
+from tasks.metrics.scores import Answers, Scored
+from tasks.metrics.slices import slices_of
 
 EVIL = "<script>alert(1)</script>"
 SETTINGS = Settings(bootstrap_samples=100, intended_use=f"Nothing {EVIL}")

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tasks.evaluate.evaluation import Evaluation, measure, metrics_json
 from tasks.evaluate.settings import Settings
-from tasks.review.scores import Answers, Scored
-from tasks.review.slices import slices_of
+from tasks.metrics.scores import Answers, Scored
+from tasks.metrics.slices import slices_of
 
 SETTINGS = Settings(bootstrap_samples=100)
 

@@ -9,7 +9,7 @@ from PIL import Image
 from tasks.contracts import files
 from tasks.evaluate.evaluation import Evaluation, Figures
 from tasks.evaluate.plots import write_plots
-from tasks.review.scores import Scored
+from tasks.metrics.scores import Scored
 
 
 def _evaluation(labels: list[str], num_records: int) -> Evaluation:

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.evaluate.same_labels import with_same_labels
-from tasks.review.predictions import Labelled
+from tasks.metrics.predictions import Labelled
 
 
 def test_only_the_chosen_records_are_left_in_their_order(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from tasks.finetune.corpus import Corpus, read_corpus
 from tasks.finetune.settings import Settings
 from tasks.finetune.task import Finetuning, Recipe, balanced_weights, new_task
 from tasks.models import attention
-from tasks.objectives._task import ExampleRandom
 from tasks.training.loop import _Training
+from tasks.training.task import ExampleRandom
 from tests.tasks.training.waits import waits_of_a_step
 
 

@@ -59,10 +59,10 @@ def test_a_text_without_a_word_is_not_explained(classifier: Classifier) -> None:
 
 
 def test_pixels_that_do_not_reach_the_logit_have_no_weight(tmp_path: Path) -> None:
+    from tasks.inputs.traits import ImageTraits
     from tasks.models import image as family
     from tasks.models.architectures import convnet
     from tasks.models.folder import describe
-    from tasks.models.traits import ImageTraits
 
     torch.manual_seed(0)
     settings = convnet.Settings(channels=8, hidden_size=8)

@@ -10,10 +10,10 @@ import torch
 
 from tasks.contracts import registry
 from tasks.errors import BadInput
+from tasks.inputs.traits import ImageTraits
 from tasks.models import image
 from tasks.models.architectures import convnet, vit
 from tasks.models.folder import architecture_of, describe
-from tasks.models.traits import ImageTraits
 
 GRAY = ImageTraits(1, 8, 8)
 SHAPES = [(1, 8, 8), (3, 7, 5), (1, 28, 28)]

@@ -11,12 +11,12 @@ from tasks.contracts import files, records, registry
 from tasks.contracts.paths import Part
 from tasks.finetune import stage as finetune
 from tasks.finetune.settings import Settings as FinetuneSettings
+from tasks.inputs.pixels import PixelInputs, decode
 from tasks.models import image
 from tasks.models.classifier import load_classifier
-from tasks.models.pixels import PixelInputs, decode
-from tasks.objectives._task import ExampleRandom
 from tasks.pretrain import stage as pretrain
 from tasks.pretrain.settings import Settings as PretrainSettings
+from tasks.training.task import ExampleRandom
 
 BACKBONES: dict[str, dict[str, Any]] = {
     "autoencoder": {"objective": "reconstruction", "autoencoder": {"channels": 8}},

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tasks.inputs.traits import TextTraits
 from tasks.models.architectures import lstm
 from tasks.models.plain_text import load_encoder_weights, read_config
 from tasks.models.recurrent import LstmEncoder
-from tasks.models.traits import TextTraits
 
 SETTINGS, TRAITS = lstm.Settings(hidden_size=8), TextTraits(20, 0)
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from tasks.inputs.traits import TextTraits
 from tasks.models.architectures import bert, gpt2
-from tasks.models.traits import TextTraits
 
 SIZES = {"layers": 1, "hidden_size": 16, "heads": 2, "positions": 16}
 

@@ -2,8 +2,8 @@
 
 import torch
 
+from tasks.inputs.traits import TextTraits
 from tasks.models.architectures import wordvectors
-from tasks.models.traits import TextTraits
 
 
 def test_a_score_is_the_product_of_a_centres_and_a_contexts_vector() -> None:

@@ -12,12 +12,12 @@ from tasks.contracts import records
 from tasks.errors import BadInput, BadSettings
 from tasks.models.architectures import autoencoder, dcgan
 from tasks.objectives import adversarial
-from tasks.objectives._task import ExampleRandom
 from tasks.training.checkpoints import Checkpoints
 from tasks.training.determinism import make_deterministic
 from tasks.training.loop import train
 from tasks.training.settings import TrainingSettings
 from tasks.training.state import State
+from tasks.training.task import ExampleRandom
 
 SMALL = dcgan.Settings(channels=16, latent_size=16)
 TRAINING = TrainingSettings(epochs=80, learning_rate=4e-3, batch_size=32, warmup=0.02)

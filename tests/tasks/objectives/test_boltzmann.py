@@ -10,10 +10,10 @@ import torch
 from tasks.errors import BadInput, BadSettings
 from tasks.models.architectures import convnet, rbm
 from tasks.objectives import boltzmann
-from tasks.objectives._task import ExampleRandom
 from tasks.training.determinism import make_deterministic
 from tasks.training.loop import train
 from tasks.training.settings import TrainingSettings
+from tasks.training.task import ExampleRandom
 
 SMALL = rbm.Settings(hidden_units=64)
 TRAINING = TrainingSettings(epochs=20, learning_rate=2e-2, batch_size=16)

@@ -9,13 +9,13 @@ import torch
 
 from tasks.contracts import records
 from tasks.errors import BadInput, BadSettings
+from tasks.inputs.tokenizer import SEPARATOR, load_tokenizer, token_id
 from tasks.models.architectures import bert, gpt2, lstm
-from tasks.models.tokenizer import SEPARATOR, load_tokenizer, token_id
 from tasks.objectives import causal
-from tasks.objectives._task import ExampleRandom
 from tasks.training.determinism import make_deterministic
 from tasks.training.loop import train
 from tasks.training.settings import TrainingSettings
+from tasks.training.task import ExampleRandom
 
 SIZES: dict[Any, dict[str, int]] = {
     gpt2: {"layers": 1, "hidden_size": 64, "heads": 4, "positions": 64},

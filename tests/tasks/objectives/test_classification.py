@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from tasks.models import image
-from tasks.objectives._task import ExampleRandom
 from tasks.objectives.classification import Classification, Examples
+from tasks.training.task import ExampleRandom
 
 NUM_CLASSES = 3
 WEIGHTS = np.array([0.5, 2.0, 3.5])

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from tasks.errors import BadInput
+from tasks.inputs.tokenizer import SPECIAL_TOKENS, token_id
 from tasks.models.architectures import bert
-from tasks.models.tokenizer import SPECIAL_TOKENS, token_id
 from tasks.objectives import masked
-from tasks.objectives._task import ExampleRandom
 from tasks.training.determinism import make_deterministic
 from tasks.training.loop import train
 from tasks.training.settings import TrainingSettings
+from tasks.training.task import ExampleRandom
 
 SIZES = bert.Settings(layers=1, hidden_size=32, heads=2, positions=64)
 

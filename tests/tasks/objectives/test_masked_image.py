@@ -9,10 +9,10 @@ import torch
 from tasks.errors import BadInput, BadSettings
 from tasks.models.architectures import bert, vit
 from tasks.objectives import masked_image
-from tasks.objectives._task import ExampleRandom
 from tasks.training.determinism import make_deterministic
 from tasks.training.loop import train
 from tasks.training.settings import TrainingSettings
+from tasks.training.task import ExampleRandom
 
 SMALL = vit.Settings(patch_size=2, layers=1, hidden_size=32, heads=2, decoder_hidden_size=32)
 TRAINING = TrainingSettings(epochs=60, learning_rate=4e-3, batch_size=32)

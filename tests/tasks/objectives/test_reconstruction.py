@@ -11,10 +11,10 @@ import torch
 from tasks.errors import BadInput, BadSettings
 from tasks.models.architectures import autoencoder, convnet, dense_autoencoder
 from tasks.objectives import reconstruction
-from tasks.objectives._task import ExampleRandom
 from tasks.training.determinism import make_deterministic
 from tasks.training.loop import train
 from tasks.training.settings import TrainingSettings
+from tasks.training.task import ExampleRandom
 
 DENSE = (dense_autoencoder, dense_autoencoder.Settings())
 CONVOLUTIONAL = (autoencoder, autoencoder.Settings(channels=8))

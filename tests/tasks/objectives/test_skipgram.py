@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from tasks.contracts import records
 from tasks.errors import BadInput, BadSettings
+from tasks.inputs.documents import Documents
 from tasks.models.architectures import lstm, wordvectors
 from tasks.objectives import skipgram
-from tasks.objectives._documents import Documents
-from tasks.objectives._task import ExampleRandom
 from tasks.training.determinism import make_deterministic
 from tasks.training.loop import train
 from tasks.training.settings import TrainingSettings
+from tasks.training.task import ExampleRandom
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from tasks.contracts import files
 from tasks.errors import BadInput
 from tasks.finetune import stage as finetune
 from tasks.finetune.settings import Settings as FinetuneSettings
-from tasks.models.tokenizer import load_tokenizer
+from tasks.inputs.tokenizer import load_tokenizer
 from tasks.pretrain import stage
 from tasks.pretrain.settings import Settings
 
@@ -144,7 +144,7 @@ def test_a_published_gpt2_is_trained_without_a_cache(
     from tasks.models.architectures import gpt2
     from tasks.models.checkpoint import Checkpoint
     from tasks.objectives import causal
-    from tasks.objectives._task import ExampleRandom
+    from tasks.training.task import ExampleRandom
 
     checkpoint = Checkpoint(published_gpt2, "gpt2", "tiny")
     settings = causal.Settings(tokens=48)

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from tasks.contracts import files, paths
-from tasks.tracking.bindings import md5_of
+from tasks.tracking.runs.bindings import md5_of
 
 MODEL, BACKBONE, CORPUS = "digits", "net", "numbers"
 PINS = {"sklearn:digits": {"revision": "1.8.0", "sha256": "ab" * 32}}
@@ -35,10 +35,10 @@ def lay_chain() -> None:
 def _save_model(folder: Path) -> None:
     import torch
 
+    from tasks.inputs.traits import ImageTraits
     from tasks.models import image as family
     from tasks.models.architectures import convnet
     from tasks.models.folder import describe
-    from tasks.models.traits import ImageTraits
 
     torch.manual_seed(0)
     settings = convnet.Settings(channels=8, hidden_size=8)

@@ -37,8 +37,8 @@ def reviewed_workspace(
     made_models: dict[str, Path], new_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A workspace with a champion, and a candidate that waits for a decision; to be copied."""
-    from tasks.promotion.decisions import decide
-    from tasks.promotion.requests import request
+    from tasks.promotion.review.decisions import decide
+    from tasks.promotion.review.requests import request
 
     folder = tmp_path_factory.mktemp("reviewed") / "workspace"
     folder.mkdir()
@@ -72,7 +72,7 @@ def reviewed(
 @pytest.fixture(scope="session")
 def registered_chain(new_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with a registered model and all that it was made from; to be copied."""
-    from tasks.tracking.registry import reconcile
+    from tasks.tracking.registry.registry import reconcile
 
     folder = tmp_path_factory.mktemp("chain") / "workspace"
     folder.mkdir()

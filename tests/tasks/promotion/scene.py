@@ -87,10 +87,10 @@ class Scene:
 
     def register(self, name: str) -> None:
         """Evaluate and register a model, as far as reviews look at it."""
-        from tasks.promotion.subject import code_hash, settings_of, split_hash
+        from tasks.metrics.predictions import predict, read_labelled, write_predictions
+        from tasks.promotion.review.subject import code_hash, settings_of, split_hash
         from tasks.register.settings import Settings
         from tasks.register.stage import run
-        from tasks.review.predictions import predict, read_labelled, write_predictions
 
         model = paths.finetuned(MODEL)
         shutil.rmtree(model, ignore_errors=True)

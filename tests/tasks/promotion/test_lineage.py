@@ -11,7 +11,7 @@ from tasks.errors import BadInput
 from tasks.promotion.accepted import hash_of
 from tasks.promotion.lineage import Lineage, lineage, upstream_of
 from tasks.promotion.link import Link
-from tasks.tracking.bindings import LOCK, md5_of, read_lock
+from tasks.tracking.runs.bindings import LOCK, md5_of, read_lock
 from tests.tasks.promotion.chain import BACKBONE, CORPUS, MODEL, PINS, write_lock
 
 CHAIN = [

@@ -6,8 +6,8 @@ import pytest
 
 from tasks.contracts import paths
 from tasks.errors import BadInput
+from tasks.metrics.predictions import predict, read_labelled, write_predictions
 from tasks.promotion.rescoring import rescore
-from tasks.review.predictions import predict, read_labelled, write_predictions
 from tests.classifiers import save_text_classifier
 from tests.tasks.promotion.scene import CORPUS, SIZES, Scene
 

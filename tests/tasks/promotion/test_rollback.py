@@ -8,7 +8,8 @@ import pytest
 from tasks.contracts import paths
 from tasks.errors import BadInput, BadSettings, DownstreamError
 from tasks.promotion.rollback import roll_back
-from tasks.tracking import aliases, audit
+from tasks.tracking.audit import audit
+from tasks.tracking.registry import aliases
 from tasks.tracking.store import opened
 from tests.classifiers import save_text_classifier
 from tests.tasks.promotion.scene import MODEL, SIZES, Scene, enter

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tasks.promotion.version_links import of_workspace
-from tasks.tracking.bindings import read_lock
+from tasks.tracking.runs.bindings import read_lock
 from tests.tasks.promotion.chain import MODEL
 
 

@@ -9,8 +9,8 @@ import pytest
 from tasks.contracts import files, paths
 from tasks.errors import BadInput, Unreachable
 from tasks.promotion.versions import download_evidence, download_model, tags_of
-from tasks.tracking.bindings import md5_of
-from tasks.tracking.registry import reconcile
+from tasks.tracking.registry.registry import reconcile
+from tasks.tracking.runs.bindings import md5_of
 from tasks.tracking.store import opened
 from tests.tasks.promotion.chain import BACKBONE, CORPUS, MODEL, write_lock
 

@@ -8,7 +8,7 @@ from tasks.contracts import files, paths
 from tasks.errors import BadInput, BadSettings
 from tasks.register.settings import Settings
 from tasks.register.stage import run
-from tasks.tracking.registry import candidate_version, reconcile
+from tasks.tracking.registry.registry import candidate_version, reconcile
 
 
 @pytest.fixture
@@ -16,10 +16,10 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A convnet in a workspace of its own, with its evidence."""
     import torch
 
+    from tasks.inputs.traits import ImageTraits
     from tasks.models import image as family
     from tasks.models.architectures import convnet
     from tasks.models.folder import describe
-    from tasks.models.traits import ImageTraits
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -35,9 +35,9 @@ def text_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from transformers import BertConfig, BertForPreTraining
 
+    from tasks.inputs.tokenizer import save_tokenizer, train_tokenizer
     from tasks.models import text
     from tasks.models.folder import describe
-    from tasks.models.tokenizer import save_tokenizer, train_tokenizer
 
     folder = tmp_path_factory.mktemp("text") / "model"
     tokenizer = train_tokenizer(lambda: TEXTS * 2, 100)
@@ -63,10 +63,10 @@ def image_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small convnet with random weights, for grey images of 8 by 8."""
     import torch
 
+    from tasks.inputs.traits import ImageTraits
     from tasks.models import image as family
     from tasks.models.architectures import convnet
     from tasks.models.folder import describe
-    from tasks.models.traits import ImageTraits
 
     folder = tmp_path_factory.mktemp("image") / "model"
     torch.manual_seed(0)

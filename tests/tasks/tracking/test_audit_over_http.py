@@ -14,8 +14,9 @@ import pytest
 from mlflow import MlflowClient
 
 from tasks.errors import BadInput, DownstreamError
-from tasks.tracking import aliases, audit
-from tasks.tracking.audit_run import EXPERIMENT, find_run, write_once
+from tasks.tracking.audit import audit
+from tasks.tracking.audit.run import EXPERIMENT, find_run, write_once
+from tasks.tracking.registry import aliases
 from tasks.tracking.store import opened
 from tests.mlflow_server import ROOT, MlflowServer
 

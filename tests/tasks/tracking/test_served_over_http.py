@@ -20,9 +20,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from tasks.contracts import files, paths
-from tasks.review.predictions import Labelled, predict, read_predictions, write_predictions
-from tasks.tracking import aliases
-from tasks.tracking.registry import reconcile
+from tasks.metrics.predictions import Labelled, predict, read_predictions, write_predictions
+from tasks.tracking.registry.registry import aliases, reconcile
 from tasks.tracking.store import opened, tracking_uri
 from tests.classifiers import sample_texts, save_text_classifier
 
@@ -43,10 +42,10 @@ def _text_model(folder: Path) -> Labelled:
 def _image_model(folder: Path) -> Labelled:
     import torch
 
+    from tasks.inputs.traits import ImageTraits
     from tasks.models import image as family
     from tasks.models.architectures import convnet
     from tasks.models.folder import describe
-    from tasks.models.traits import ImageTraits
 
     torch.manual_seed(0)
     settings = convnet.Settings(channels=8, hidden_size=8)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import Unreachable
-from tasks.tracking.run_writer import experiment
+from tasks.tracking.runs.run_writer import experiment
 from tasks.tracking.store import ARTIFACT_COLUMNS, artifact_folder, opened, tracking_uri
 
 

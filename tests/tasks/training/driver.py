@@ -19,7 +19,7 @@ from tasks.finetune.settings import Settings as FinetuneSettings
 from tasks.parent import die_with_parent
 from tasks.pretrain import stage as pretrain
 from tasks.pretrain.settings import Settings as PretrainSettings
-from tasks.tracking.live import live_run
+from tasks.tracking.runs.live import live_run
 from tasks.training import checkpoints
 from tests.tasks.training.jobs import END, SAVED
 

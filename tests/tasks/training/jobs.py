@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tasks.tracking.journal import lines
+from tasks.tracking.runs.journal import lines
 
 DRIVER = Path(__file__).with_name("driver.py")
 SAVED = "saved.txt"

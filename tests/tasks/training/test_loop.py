@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from tasks.errors import BadInput, Diverged, Preempted
-from tasks.objectives._task import Batch, ExampleRandom, Task
 from tasks.training.checkpoints import Checkpoints
 from tasks.training.determinism import make_deterministic
 from tasks.training.loop import train
 from tasks.training.settings import TrainingSettings
 from tasks.training.state import learning_rate_share
+from tasks.training.task import Batch, ExampleRandom, Task
 
 SETTINGS = TrainingSettings(epochs=20, batch_size=16, learning_rate=0.05, precision="fp32")
 

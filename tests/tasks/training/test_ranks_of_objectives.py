@@ -15,14 +15,14 @@ from tasks.contracts import records, registry
 from tasks.finetune.corpus import read_corpus
 from tasks.finetune.settings import Settings as FinetuneSettings
 from tasks.finetune.task import Recipe, new_task
+from tasks.inputs import token_cache as _token_cache
 from tasks.models.folder import describe
-from tasks.objectives import _token_cache
-from tasks.objectives._task import Batch, ExampleRandom, Task
 from tasks.pretrain.settings import ARCHITECTURES, OBJECTIVES
 from tasks.training.determinism import make_deterministic
 from tasks.training.loop import train
 from tasks.training.ranks import launch, num_ranks, sum_over_ranks
 from tasks.training.settings import TrainingSettings
+from tasks.training.task import Batch, ExampleRandom, Task
 
 # Batches of 16 leave one example over, of which one of two ranks has none.
 NUM_EXAMPLES = 193

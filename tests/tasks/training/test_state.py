@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tasks.objectives._task import Batch, Task
 from tasks.training.settings import TrainingSettings
 from tasks.training.state import State, uses_bf16
+from tasks.training.task import Batch, Task
 
 SETTINGS = TrainingSettings(learning_rate=0.1, weight_decay=0.5, precision="fp32", warmup=0)
 

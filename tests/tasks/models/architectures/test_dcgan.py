@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from tasks.inputs.traits import ImageTraits
 from tasks.models.architectures import dcgan
-from tasks.models.traits import ImageTraits
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 7, 5), (1, 28, 28), (3, 9, 33), (1, 2, 2)])

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tasks.errors import BadSettings
+from tasks.inputs.traits import ImageTraits
 from tasks.models.architectures import dense_autoencoder
-from tasks.models.traits import ImageTraits
 
 
 @pytest.mark.parametrize(

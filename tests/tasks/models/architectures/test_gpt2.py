@@ -3,8 +3,8 @@
 import pytest
 
 from tasks.errors import BadSettings
+from tasks.inputs.traits import TextTraits
 from tasks.models.architectures import gpt2
-from tasks.models.traits import TextTraits
 
 
 def test_heads_that_do_not_divide_the_width_are_refused() -> None:

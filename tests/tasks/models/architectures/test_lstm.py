@@ -2,8 +2,8 @@
 
 import torch
 
+from tasks.inputs.traits import TextTraits
 from tasks.models.architectures import lstm
-from tasks.models.traits import TextTraits
 
 
 def test_the_model_has_the_sizes_asked_for() -> None:

@@ -2,8 +2,8 @@
 
 import torch
 
+from tasks.inputs.traits import ImageTraits
 from tasks.models.architectures import rbm
-from tasks.models.traits import ImageTraits
 
 
 def test_features_are_the_probabilities_of_the_hidden_units() -> None:

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from tasks.inputs.traits import ImageTraits
 from tasks.models.architectures import resnet
-from tasks.models.traits import ImageTraits
 
 
 @pytest.mark.parametrize(("stages", "blocks", "num_convolutions"), [(1, 1, 3), (3, 2, 15)])

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tasks.errors import BadSettings
+from tasks.inputs.traits import ImageTraits
 from tasks.models.architectures import vit
-from tasks.models.traits import ImageTraits
 
 SETTINGS = vit.Settings(patch_size=2, layers=1, hidden_size=16, heads=2, decoder_hidden_size=8)
 

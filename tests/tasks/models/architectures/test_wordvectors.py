@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tasks.errors import BadSettings
+from tasks.inputs.traits import TextTraits
 from tasks.models.architectures import wordvectors
-from tasks.models.traits import TextTraits
 
 
 @pytest.mark.parametrize(

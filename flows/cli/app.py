@@ -1,0 +1,278 @@
+"""The commands of ``downstream``.
+
+Exit codes: 0 done, 1 bad input or a failed stage, 2 wrong usage, 3 ``plan --check`` found something
+that is not fresh, 130 interrupted.
+"""
+
+import os
+import sys
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+
+from flows.checkout import enter_workspace
+from flows.cli.data import data
+from flows.cli.haste import in_haste
+from flows.cli.lineage import lineage
+from flows.cli.registry import history, rollback
+from flows.cli.review import review
+from flows.cli.sync_cli import sync
+from tasks.errors import DownstreamError
+from tasks.progress import say
+
+DEBUG = "DOWNSTREAM_DEBUG"
+DEBUG_FLAG = "--debug"
+INTERRUPTED = 130
+NOT_FRESH = 3
+WRONG_USAGE = 2
+
+app = App(
+    name="downstream",
+    help="Plan and run the pipeline: only what lies downstream of a change runs again. "
+    "Every command takes --debug, which shows tracebacks and Prefect's own log lines.",
+    version_flags=[],
+)
+
+Targets = Annotated[
+    str,
+    Parameter(
+        help="Stages (evaluate@reuters-topics) or all rows of one (evaluate), with all upstream of "
+        "them; none is everything."
+    ),
+]
+
+
+@app.command
+@in_haste()
+def plan(
+    *targets: Targets,
+    json: Annotated[
+        bool, Parameter(help="Print one JSON object.", negative="", show_default=False)
+    ] = False,
+    check: Annotated[
+        bool,
+        Parameter(help="Exit with 3 if any stage is not fresh.", negative="", show_default=False),
+    ] = False,
+    graph: Annotated[
+        bool, Parameter(help="Print a Mermaid flowchart.", negative="", show_default=False)
+    ] = False,
+    downstream: Annotated[
+        str | None,
+        Parameter(help="In place of targets: a stage and all that depends on it."),
+    ] = None,
+) -> int:
+    """Say which stages would run, every reason why, and what it would cost.
+
+    Reads params.yaml, dvc.yaml, dvc.lock, the code and data/; runs nothing, and writes nothing but
+    caches of its own parsing in .downstream/cache/.
+    """
+    from flows.cli.plan import print_plan
+    from flows.plan.plan import plan_now
+
+    if downstream and targets:
+        raise DownstreamError("--downstream: it takes the place of targets: give one or the other")
+    if json and graph:
+        raise DownstreamError("--json and --graph: both print on stdout: give one of them")
+    pipeline, made = plan_now(targets, downstream)
+    again = tuple(pipeline.ends(stage.name for stage in made.stages)) if downstream else targets
+    print_plan(made, again, "json" if json else "graph" if graph else "table", pipeline.upstream)
+    return NOT_FRESH if check and made.unfresh else 0
+
+
+@app.command
+def run(
+    *targets: Targets,
+    jobs: Annotated[
+        int | None, Parameter(help="CPU stages at once; by default the number of cores.")
+    ] = None,
+    force: Annotated[
+        bool,
+        Parameter(
+            help="Run the targets even if they are fresh; without targets, all stages.",
+            negative="",
+            show_default=False,
+        ),
+    ] = False,
+    keep_going: Annotated[
+        bool,
+        Parameter(
+            help="After a failure, start what does not depend on it.",
+            negative="",
+            show_default=False,
+        ),
+    ] = False,
+    skip_gpu: Annotated[
+        bool,
+        Parameter(
+            help="Leave the GPU stages that would have to run, and list what waits on them.",
+            negative="",
+            show_default=False,
+        ),
+    ] = False,
+    assignments: Annotated[
+        list[str] | None,
+        Parameter(
+            name="--set",
+            help="key=value: change params.yaml first, comments kept; may be repeated.",
+            negative="",
+        ),
+    ] = None,
+) -> int:
+    """Run the stages that are not fresh, independent ones side by side, as a Prefect flow.
+
+    Reads what plan reads; writes data/, dvc.lock, DVC's cache, and the MLflow store; with --set
+    params.yaml. Uses the Prefect server that PREFECT_API_URL names, otherwise a temporary one.
+    """
+    from flows.cli.run import launch
+    from flows.run.session import Options
+
+    options = Options(targets, _jobs(jobs), force, keep_going, skip_gpu)
+    return launch(options, assignments or [], debug=DEBUG in os.environ)
+
+
+def _jobs(jobs: int | None) -> int:
+    if jobs is not None and jobs < 1:
+        raise DownstreamError(f"--jobs: expected a number from 1, found {jobs}")
+    return jobs or os.cpu_count() or 1
+
+
+@app.command
+def refresh(
+    row: Annotated[
+        str | None, Parameter(help="A row of corpora or backbones; none is all of them.")
+    ] = None,
+) -> int:
+    """Resolve the remote sources of a corpus again, or the checkpoint of a backbone, and pin them.
+
+    Reads params.yaml and the network; writes exact revisions and sha256 sums to
+    data/sources/ROW/pin.json, which belongs in git.
+    """
+    from tasks.collect.refresh import refresh as refresh_corpus
+    from tasks.contracts import params, paths
+    from tasks.fingerprint.rows import stage_settings
+    from tasks.params import check_params
+    from tasks.pretrain.init import refresh as refresh_backbone
+
+    raw = params.read_params()
+    check_params(raw)
+    inits = {name: stage_settings(raw, "pretrain", name).init for name in raw["backbones"]}
+    started_from = {name: init for name, init in inits.items() if init is not None}
+    for name in [row] if row else [*raw["corpora"], *started_from]:
+        if name in started_from:
+            pins = refresh_backbone(name, started_from[name])
+        else:
+            settings = stage_settings(raw, "collect", name)
+            pins = refresh_corpus(name, settings, paths.pin(name))
+        say(f"{paths.pin(name)}: {len(pins)} remote sources pinned")
+    return 0
+
+
+@app.command
+def serve() -> int:
+    """Run the deployments of prefect.yaml in this process, as their schedules and the UI ask.
+
+    Reads prefect.yaml; writes deployments to the Prefect server that PREFECT_API_URL names; their
+    runs write what run and refresh write.
+    """
+    from flows.orchestration.settings import prepare_prefect
+
+    prepare_prefect(debug=DEBUG in os.environ)
+    from flows.servers.serve import serve as serve_deployments
+
+    serve_deployments()
+    return 0
+
+
+@app.command
+def up(
+    prefect_port: Annotated[int, Parameter(help="Where Prefect listens on 127.0.0.1.")] = 4200,
+    mlflow_port: Annotated[int, Parameter(help="Where MLflow listens on 127.0.0.1.")] = 5000,
+) -> int:
+    """Start a Prefect server, an MLflow server and serve, until Ctrl-C.
+
+    Reads prefect.yaml and mlflow.db; writes mlflow.db and .downstream/logs/; Prefect's server
+    writes to PREFECT_HOME.
+    """
+    from flows.servers.up import up as start_all
+
+    start_all(prefect_port, mlflow_port)
+    return 0
+
+
+@app.command
+def accept(
+    *stages: Annotated[
+        str, Parameter(help="Stages (finetune@reuters-topics) or all rows of one (finetune).")
+    ],
+    reason: Annotated[
+        str, Parameter(help="Why the changed code does not reach the outputs; it is logged.")
+    ],
+) -> int:
+    """Record existing outputs as good under changed code, instead of running the stages again.
+
+    Reads what plan reads, and refuses if anything but code or its defaults differs; writes
+    dvc.lock, data/code/, and a line a stage to accepted.jsonl, which belongs in git.
+    """
+    from flows.plan.fingerprints import current_codes
+    from flows.upkeep.accept import accept as accept_outputs
+
+    if not stages:
+        raise DownstreamError("accept: no stage was named; `downstream plan` lists those it can")
+    for one in accept_outputs(stages, reason, current_codes()):
+        say(f"{one.stage}: accepted under new code ({', '.join(one.changed) or 'no module'})")
+    return 0
+
+
+@app.command
+def clean(
+    *,
+    dry_run: Annotated[
+        bool, Parameter(help="Only say what would go.", negative="", show_default=False)
+    ] = False,
+) -> int:
+    """Remove what is left of rows that params.yaml no longer has, and leftovers in .downstream/.
+
+    Reads params.yaml, dvc.yaml and dvc.lock; writes dvc.lock, removes folders in data/ and
+    .downstream/. Sources, and results and checkpoints that dvc.lock does not have yet, stay.
+    """
+    from flows.dvc.declared import load_pipeline
+    from flows.upkeep import prune as cleaning
+    from flows.upkeep.clean_view import show_removals
+
+    pipeline = load_pipeline()
+    entries, found = cleaning.find_lock_entries(pipeline), cleaning.find_removals(pipeline)
+    removed = found if dry_run else cleaning.clean(pipeline, found)
+    show_removals(entries, removed, dry_run)
+    return 0
+
+
+for command in (data, history, lineage, review, rollback, sync):
+    app.command(command)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command in the workspace of the current directory.
+
+    Args:
+        arguments: the command line; by default this process' own.
+
+    Returns:
+        The exit code.
+    """
+    tokens = sys.argv[1:] if arguments is None else arguments
+    if DEBUG_FLAG in tokens:
+        os.environ[DEBUG] = "1"
+    try:
+        if tokens and not {"-h", "--help"} & {*tokens}:
+            enter_workspace(tokens)
+        command = [word for word in tokens if word != DEBUG_FLAG]
+        return app(command, exit_on_error=False, result_action="return_value") or 0
+    except CycloptsError:
+        return WRONG_USAGE
+    except (DownstreamError, OSError) as error:
+        if DEBUG in os.environ:
+            raise
+        say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED

@@ -1,0 +1,162 @@
+"""A plan for people (a table, what has to run first) and for scripts (one JSON object)."""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Literal
+
+from rich.table import Table
+from rich.text import Text
+
+from flows.plan.differences import Reason
+from flows.plan.plan import COSTS, STATES, Plan, StagePlan
+from flows.plan.reasons import reason_lines
+from flows.terminal import console, duration
+from tasks.fingerprint.rows import NOT_HASHED
+
+Output = Literal["table", "json", "graph"]
+
+STATE_STYLES = {"stale": "bold yellow", "waiting": "yellow", "cached": "cyan"}
+STATE_MEANINGS = {
+    "stale": "will run",
+    "waiting": "may run: something upstream is stale",
+    "cached": "will be restored from the run cache",
+    "fresh": "stays as it is",
+}
+NAMES_SHOWN = 8
+
+
+def to_object(plan: Plan) -> dict[str, Any]:
+    """Return a plan as the object that ``plan --json`` prints."""
+    return {
+        "stages": [
+            {**vars(stage), "reasons": [_reason_object(reason) for reason in stage.reasons]}
+            for stage in plan.stages
+        ],
+        "estimated_gpu_seconds": plan.estimated_gpu_seconds,
+        "leftovers": asdict(plan.leftovers),
+        "libraries": {
+            name: {library: asdict(change) for library, change in changes.items()}
+            for name, changes in plan.libraries.items()
+        },
+    }
+
+
+def _reason_object(reason: Reason) -> dict[str, Any]:
+    found = asdict(reason)
+    # What is not there for most reasons is left out where it says nothing.
+    return {key: found[key] for key in found if key not in ("definitions", "default") or found[key]}
+
+
+def print_plan(
+    plan: Plan, targets: tuple[str, ...], output: Output, upstream: Mapping[str, list[str]]
+) -> None:
+    """Print a plan on stdout.
+
+    Args:
+        plan: the plan.
+        targets: what was asked for, for the command to run.
+        output: as what.
+        upstream: whom each stage depends on.
+    """
+    if output == "json":
+        sys.stdout.write(json.dumps(to_object(plan), indent=2, ensure_ascii=False) + "\n")
+    elif output == "graph":
+        from flows.cli.plan_graph import to_mermaid
+
+        sys.stdout.write(to_mermaid(plan, upstream))
+    else:
+        show_plan(plan, targets, NOT_HASHED)
+
+
+def show_plan(plan: Plan, targets: tuple[str, ...], not_hashed: dict[str, str]) -> None:
+    """Print a plan: stale stages first, each with its reasons; fresh ones only counted.
+
+    Args:
+        plan: the plan.
+        targets: what was asked for, for the command to run.
+        not_hashed: the modules left out of code fingerprints, and why.
+    """
+    out = console()
+    if plan.unfresh:
+        out.print(_table(plan))
+    for line in _summary(plan, targets):
+        out.print(line, soft_wrap=True)
+    for line in [*_leftover_lines(plan), *_library_lines(plan)]:
+        out.print(line, style="dim", soft_wrap=True)
+    if any(reason.kind == "code" for stage in plan.stages for reason in stage.reasons):
+        names = ", ".join(f"{name} ({why})" for name, why in not_hashed.items())
+        out.print(f"Never a reason to run, by rule: {names}", style="dim", soft_wrap=True)
+
+
+def _table(plan: Plan) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("state", "stage", "why"):
+        table.add_column(column, overflow="fold")
+    table.add_column("last took", justify="right")
+    table.add_column("on")
+    for state in STATES:
+        for stage in plan.unfresh:
+            if stage.state == state:
+                table.add_row(*_cells(stage))
+    return table
+
+
+def _cells(stage: StagePlan) -> tuple[Text | str, ...]:
+    return (
+        Text(stage.state, style=STATE_STYLES[stage.state]),
+        stage.name,
+        Text("\n".join(reason_lines(stage.reasons))),
+        "-" if stage.estimated_seconds is None else duration(stage.estimated_seconds),
+        "gpu" if stage.gpu else "cpu",
+    )
+
+
+def _summary(plan: Plan, targets: tuple[str, ...]) -> list[str]:
+    if not plan.unfresh:
+        return [f"All stages are fresh ({len(plan.stages)}): nothing to run."]
+    parts = [f"{n} {state} ({STATE_MEANINGS[state]})" for state, n in plan.counts.items()]
+    command = " ".join(["downstream run", *targets])
+    return ["", f"{', '.join(parts)}.", f"{_cost(plan)} To run it: {command}"]
+
+
+def _cost(plan: Plan) -> str:
+    costly = [stage for stage in plan.stages if stage.state in COSTS]
+    if not costly:
+        return "It costs no computation."
+    known = sum(stage.estimated_seconds or 0.0 for stage in costly)
+    unknown = sum(stage.estimated_seconds is None for stage in costly)
+    if unknown == len(costly):
+        return "How long it takes is not known: none of it has run here before."
+    on_gpu = duration(plan.estimated_gpu_seconds)
+    more = f", and {unknown} of unknown time" if unknown else ""
+    return f"At most about {duration(known)} ({on_gpu} of it in GPU stages){more}."
+
+
+def _leftover_lines(plan: Plan) -> list[str]:
+    found = {"records in dvc.lock": plan.leftovers.lock, "folders": plan.leftovers.data}
+    lines = [
+        f"Left over from rows that are gone: {what} {_some(names)}"
+        for what, names in found.items()
+        if names
+    ]
+    return [*lines, "To remove them: downstream clean"] if lines else []
+
+
+def _library_lines(plan: Plan) -> list[str]:
+    made: dict[str, list[str]] = {}
+    for name, changes in plan.libraries.items():
+        told = (
+            f"{library} {one.old or '-'} → {one.new or '-'}" for library, one in changes.items()
+        )
+        made.setdefault(", ".join(told), []).append(name)
+    return [
+        f"Made with other library versions (no reason to run): {_some(names)}: {changes}"
+        for changes, names in made.items()
+    ]
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - NAMES_SHOWN
+    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")

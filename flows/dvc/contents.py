@@ -1,0 +1,62 @@
+"""What files hold, in DVC's terms: hashes from its state database, objects in its cache."""
+
+import os
+from typing import Any, NamedTuple
+
+from tasks.tracking.runs.bindings import md5_of_text
+
+
+class Content(NamedTuple):
+    """What a file or folder holds."""
+
+    md5: str | None
+    """The hash as ``dvc.lock`` writes it; null where there is nothing."""
+    executable: bool = False
+
+
+NOTHING = Content(None)
+
+
+def content_on_disk(repo: Any, path: str) -> Content:
+    """Hash a file or folder as it lies there (DVC remembers the hashes of unchanged files).
+
+    Args:
+        repo: the DVC repository.
+        path: relative to its root.
+    """
+    from dvc_data.hashfile.build import build
+
+    full, fs = os.path.join(repo.root_dir, path), repo.fs  # noqa: PTH118 - DVC's keys are texts
+    try:
+        info = fs.info(full)
+    except FileNotFoundError:
+        return NOTHING
+    odb = repo.cache.repo
+    if info["type"] != "directory":
+        meta, known = repo.state.get(full, fs, info)
+        if known:
+            return Content(known.value, bool(meta.isexec))
+    _, meta, built = build(odb, full, fs, "md5", ignore=repo.dvcignore, dry_run=True)
+    return Content(built.hash_info.value, bool(meta.isexec))
+
+
+def text_content(text: str) -> Content:
+    """Return the content of a file that would hold ``text``."""
+    return Content(md5_of_text(text))
+
+
+def is_cached(repo: Any, md5: str) -> bool:
+    """Tell whether DVC's local cache holds a file, or a folder with all that is in it."""
+    from dvc_data.hashfile import check, load
+    from dvc_data.hashfile.hash_info import HashInfo
+    from dvc_objects.errors import ObjectFormatError
+
+    odb = repo.cache.repo
+    try:
+        if md5.endswith(".dir"):
+            check(odb, load(odb, HashInfo("md5", md5)))
+        else:
+            odb.check(md5)
+    except (FileNotFoundError, ObjectFormatError):
+        return False
+    return True

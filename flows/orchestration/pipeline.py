@@ -1,0 +1,228 @@
+"""The Prefect flow ``downstream``: one task run a stage, named as the stage.
+
+Prefect shows, logs and schedules; what is fresh has one home, DVC, so Prefect's own result cache is
+off. What imports Prefect is imported where it is used: a plan must not wait for it.
+"""
+
+import os
+import queue
+import signal
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.context import TaskRunContext
+from prefect.exceptions import TerminationSignal
+from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Completed, Failed, State
+from prefect.tasks import exponential_backoff
+
+from flows.orchestration.artifacts import StagePages, publish
+from flows.orchestration.events import announce, verdicts
+from flows.orchestration.tag_limits import ask_seldom
+from flows.plan.fingerprints import current_codes
+from flows.run.results import finish
+from flows.run.run_lock import active_run
+from flows.run.schedule import Schedule
+from flows.run.session import Options, Outcome, Session
+from flows.run.stage_command import MayPassError, RunStoppedError
+from tasks.errors import DownstreamError
+from tasks.stage_process.devices import device_indexes
+
+RETRIES = 4
+RETRY_SECONDS = float(os.environ.get("DOWNSTREAM_RETRY_SECONDS", "2"))
+"""How long the first retry waits; each further one twice as long, all with jitter."""
+RETRY_JITTER = 0.5
+
+Futures = dict[str, PrefectFuture[Any]]
+prepared: ContextVar[Session | None] = ContextVar("prepared", default=None)
+"""A session that the command line has made already, so that it need not be made twice."""
+
+
+@flow(name="downstream", persist_result=False)
+def downstream(
+    targets: list[str] | None = None,
+    jobs: int | None = None,
+    force: bool = False,
+    keep_going: bool = False,
+    skip_gpu: bool = False,
+) -> State[Any]:
+    """Run the stages that are not fresh, independent ones side by side.
+
+    Args:
+        targets: stages (``evaluate@reuters-topics``) or all rows of one (``evaluate``), with all
+            that lies upstream of them; none runs the whole pipeline.
+        jobs: how many CPU stages run at once; by default the number of cores.
+        force: run fresh stages too: the targets, or all where there are none.
+        keep_going: after a failure, start what does not depend on the stage that failed.
+        skip_gpu: leave the GPU stages that would have to run, and what waits on them.
+    """
+    cores = os.cpu_count() or 1
+    options = Options(tuple(targets or ()), jobs or cores, force, keep_going, skip_gpu)
+    with active_run():
+        return _run(options)
+
+
+def _run(options: Options) -> State[Any]:
+    try:
+        session = prepared.get() or Session(options, current_codes())
+    except DownstreamError as error:
+        return Failed(message=str(error))
+    before = verdicts()
+    ended = _run_session(session)
+    announce(before, str(flow_run.id))
+    return ended
+
+
+def _run_session(session: Session) -> State[Any]:
+    started = time.monotonic()
+    ask_seldom()
+    session.begin()
+    _publish_plan(session)
+    run = _Run(session)
+    try:
+        run.drive()
+    except (KeyboardInterrupt, TerminationSignal):
+        run.cancel()
+        return Cancelled(message="interrupted; what had ended is recorded")
+    except BaseException:
+        session.processes.stop()  # whatever went wrong here, no stage outlives the run
+        raise
+    if run.errors:
+        return Failed(message="\n".join([*run.errors, *run.not_started()]))
+    _publish_results(finish(session, time.monotonic() - started))
+    return Completed(message=f"{len(session.stages)} stages looked at")
+
+
+class _Run:
+    """Starts tasks as their upstream ends, and hears of their ends through a queue."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        names = [stage.name for stage in session.stages]
+        self._schedule = Schedule(
+            names, session.upstream, session.gpu, session.options.jobs, len(device_indexes())
+        )
+        self._futures: Futures = {}
+        self._ended: queue.Queue[str] = queue.Queue()
+        self._may_pass: set[str] = set()
+        self.errors: list[str] = []
+
+    def drive(self) -> None:
+        """Run all stages to their end, or to the first failure's."""
+        while True:
+            while name := self._schedule.start_next():
+                self._submit(name)
+            if not self._schedule.running:
+                return
+            name = self._ended.get()
+            self._futures[name].wait()
+            state = self._futures[name].state
+            if self._session.outcomes.get(name) == "left":
+                self._schedule.fail(name, keep_going=True)
+            elif state.is_completed():
+                self._schedule.finish(name)
+            else:
+                self.errors.append(state.message or f"{name} {state.name}")
+                self._session.tell(name, "failed")
+                self._schedule.fail(name, self._session.options.keep_going)
+
+    def cancel(self) -> None:
+        """End the running stages with SIGTERM, at a second Ctrl-C with SIGKILL."""
+        number = signal.SIGTERM
+        while True:
+            self._session.processes.stop(number)
+            try:
+                for future in self._futures.values():
+                    future.wait()
+            except (KeyboardInterrupt, TerminationSignal):
+                number = signal.SIGKILL
+            else:
+                return
+
+    def not_started(self) -> list[str]:
+        """Say which stages a failure has kept from running."""
+        skipped = self._schedule.skipped
+        return [f"not started because of this: {', '.join(skipped)}"] if skipped else []
+
+    def _submit(self, name: str) -> None:
+        stage = task(self._body(name)).with_options(
+            name=name,
+            task_run_name=name,
+            retries=RETRIES,
+            retry_delay_seconds=exponential_backoff(RETRY_SECONDS),
+            retry_jitter_factor=RETRY_JITTER,
+            retry_condition_fn=lambda *_: name in self._may_pass,
+            tags={"gpu" if name in self._session.gpu else "cpu"},
+            cache_policy=NO_CACHE,
+            persist_result=False,
+        )
+        upstream = (self._futures.get(other) for other in self._session.upstream[name])
+        waited = [other for other in upstream if other]
+        future = stage.submit(return_state=False, wait_for=waited)
+        self._futures[name] = future
+        future.add_done_callback(lambda _: self._ended.put(name))
+
+    def _body(self, name: str) -> Callable[[], State[Any]]:
+        def stage() -> State[Any]:
+            self._may_pass.discard(name)
+            try:
+                outcome = self._perform(name)
+            except RunStoppedError:
+                return Cancelled(message=f"{name} was interrupted")
+            except MayPassError as failure:
+                self._may_pass.add(name)
+                self._tell_retry(name, failure)
+                return Failed(message=str(failure))
+            except DownstreamError as failure:
+                return Failed(message=str(failure))
+            self._session.outcomes[name] = outcome
+            return Completed(name=outcome.capitalize(), message=outcome)
+
+        return stage
+
+    def _perform(self, name: str) -> Outcome:
+        log = get_run_logger()
+        pages = StagePages(name, name in self._session.gpu)
+
+        def heard(line: str) -> None:
+            log.info("%s", line)
+            pages.hear(line)
+
+        outcome = self._session.perform(name, heard)
+        pages.finish(outcome == "ran", self._session.recorder.recorded.get(name))
+        return outcome
+
+    def _tell_retry(self, name: str, failure: MayPassError) -> None:
+        context = TaskRunContext.get()
+        left = RETRIES + 1 - context.task_run.run_count if context else 0
+        if left > 0:
+            self._session.tell(name, f"{failure}; will be tried again ({left} times at most)")
+
+
+def _publish_plan(session: Session) -> None:
+    rows = [
+        {
+            "stage": stage.name,
+            "state": stage.state,
+            "on": "gpu" if stage.gpu else "cpu",
+            "last took (s)": stage.estimated_seconds,
+            "why": "; ".join(f"{reason.kind} {reason.what}" for reason in stage.reasons),
+        }
+        for stage in session.plan.stages
+    ]
+    description = "What this run would do, and why"
+    publish("the plan", create_table_artifact, rows, key="plan", description=description)
+
+
+def _publish_results(results: list[dict[str, Any]]) -> None:
+    what, key, description = "the results", "results", "The models of this workspace"
+    if results:
+        publish(what, create_table_artifact, results, key=key, description=description)
+    else:
+        publish(what, create_markdown_artifact, "No model has been evaluated yet.", key=key)

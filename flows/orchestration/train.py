@@ -1,0 +1,83 @@
+"""What Prefect starts at a button or by itself: the flow ``train``, and ``prefect.yaml``.
+
+``prefect.yaml`` is the one place of names, schedules and default parameters: ``prefect deploy``
+reads it for workers, ``downstream serve`` for a process of its own.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from prefect import flow
+from prefect.states import Failed, State
+from pydantic import Field
+
+from flows.orchestration.pipeline import downstream
+from flows.run.set_params import set_values
+from flows.servers.child import end_with_runner
+from tasks.errors import BadSettings, DownstreamError
+
+PREFECT_YAML = Path("prefect.yaml")
+Value = bool | int | float | str | None
+Overrides = dict[str, Value | list[Value]]
+NONE: Overrides = {}
+
+
+@flow(name="train", persist_result=False)
+def train(
+    targets: tuple[str, ...] = (),
+    overrides: Overrides = NONE,
+    jobs: Annotated[int, Field(ge=0)] = 0,
+    force: bool = False,
+    keep_going: bool = False,
+    skip_gpu: bool = False,
+) -> State[Any]:
+    """Run the stages that are not fresh in this workspace, after changing its parameters if asked.
+
+    Args:
+        targets: stages (evaluate@reuters-topics) or all rows of one (evaluate), with all that lies
+            upstream of them; none runs the whole pipeline.
+        overrides: keys of params.yaml and their new values, which stay there, for example
+            {"models.reuters-topics.finetune.learning_rate": 0.0005}.
+        jobs: how many CPU stages run at once; 0 is the number of cores.
+        force: run fresh stages too: the targets, or all where there are none.
+        keep_going: after a failure, start what does not depend on the stage that failed.
+        skip_gpu: leave the GPU stages that would have to run, and what waits on them.
+    """
+    end_with_runner()
+    try:
+        set_values(overrides)
+    except DownstreamError as error:
+        return Failed(message=str(error))
+    return run_here(targets, jobs, force=force, keep_going=keep_going, skip_gpu=skip_gpu)
+
+
+def run_here(targets: tuple[str, ...], jobs: int, **how: bool) -> State[Any]:
+    """Run the pipeline of the current directory, its stages as task runs of the present flow run.
+
+    Args:
+        targets: as ``train``.
+        jobs: as ``train``.
+        how: the other options of the flow ``downstream``, by name.
+    """
+    ended: State[Any] = downstream.fn(list(targets), jobs or None, **how)
+    return ended
+
+
+def read_deployments(path: Path = PREFECT_YAML) -> list[dict[str, Any]]:
+    """Return the deployments of ``prefect.yaml``.
+
+    Raises:
+        BadSettings: the file is missing, is no YAML, or lists none.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadSettings(f"{path} is missing: it lists what is served") from None
+    except yaml.YAMLError as error:
+        raise BadSettings(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    found = content.get("deployments") if isinstance(content, dict) else None
+    if not found:
+        raise BadSettings(f"{path}: expected a list of deployments, found {found!r}")
+    listed: list[dict[str, Any]] = found
+    return listed

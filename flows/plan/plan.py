@@ -1,0 +1,228 @@
+"""The state of every stage and all reasons for it, before anything is paid.
+
+Nothing is run, written or asked of a server, and neither torch, MLflow nor Prefect is imported.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from flows.dvc.contents import Content
+from flows.dvc.declared import Stage, load_pipeline
+from flows.dvc.graph import Graph, dvc_errors, is_gpu
+from flows.dvc.run_cache import recorded_outputs, restorable_outputs
+from flows.dvc.tracked import TrackedParams
+from flows.plan import differences
+from flows.plan.differences import Reason
+from flows.plan.forecast import Forecast
+from tasks.contracts import files, paths
+from tasks.contracts.params import STAGES
+from tasks.fingerprint import libraries
+from tasks.stage_process.stage_hash import entry_hash
+
+State = Literal["stale", "waiting", "cached", "fresh"]
+STATES: tuple[State, ...] = ("stale", "waiting", "cached", "fresh")
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """What will become of one stage."""
+
+    name: str
+    state: State
+    gpu: bool
+    reasons: list[Reason]
+    estimated_seconds: float | None
+    """How long its last real execution took; ``None`` where there was none here."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A value then and now; null where there is none."""
+
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """Records and data of rows that ``params.yaml`` no longer has."""
+
+    lock: list[str]
+    data: list[str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do, stages in the order in which it would."""
+
+    stages: list[StagePlan]
+    leftovers: Leftovers = field(default_factory=lambda: Leftovers([], []))
+    libraries: dict[str, dict[str, Change]] = field(default_factory=dict)
+    """By stage, the libraries whose version is another than its result was made with."""
+
+    @property
+    def unfresh(self) -> list[StagePlan]:
+        """The stages that a run would look at: all but the fresh ones."""
+        return [stage for stage in self.stages if stage.state != "fresh"]
+
+    @property
+    def counts(self) -> dict[State, int]:
+        """How many stages are in each state that occurs."""
+        states = [stage.state for stage in self.stages]
+        return {state: states.count(state) for state in STATES if state in states}
+
+    @property
+    def estimated_gpu_seconds(self) -> float:
+        """What the GPU stages that run, or may run, took the last time, in sum."""
+        costly = (stage for stage in self.stages if stage.gpu and stage.state in COSTS)
+        return round(sum(stage.estimated_seconds or 0.0 for stage in costly), 3)
+
+
+COSTS = ("stale", "waiting")
+"""The states in which a stage runs or may run; a restored one costs nothing."""
+
+
+def plan_now(targets: Iterable[str], downstream: str | None = None) -> tuple[Graph, Plan]:
+    """Plan the workspace in the current directory as it is now.
+
+    Args:
+        targets: stages with all upstream of them; none is everything.
+        downstream: in place of targets, a stage with all that depends on it.
+
+    Raises:
+        DownstreamError: a target names no stage, or the workspace cannot be read.
+    """
+    from flows.plan.fingerprints import current_codes
+
+    codes = current_codes()
+    graph = load_pipeline()
+    chosen = graph.select_downstream(downstream) if downstream else graph.select(targets)
+    return graph, make_plan(graph, codes, chosen)
+
+
+def make_plan(graph: Graph, codes: Mapping[str, str], selected: Iterable[str]) -> Plan:
+    """Decide the state of the selected stages.
+
+    Args:
+        graph: the pipeline, from ``load_pipeline``.
+        codes: the code fingerprint of every ``stage@row``, as it is now.
+        selected: names from ``graph.select``.
+    """
+    wanted = set(selected)
+    with dvc_errors():
+        planner = _Planner(graph, codes)
+        stages = [planner.decide(name) for name in graph.planned() if name in wanted]
+    return Plan(stages, leftovers(graph), _changed_libraries(wanted, graph.lock))
+
+
+class _Planner:
+    """Goes through the stages, upstream first."""
+
+    def __init__(self, graph: Graph, codes: Mapping[str, str]) -> None:
+        self._graph = graph
+        self._repo = graph.repo
+        self._forecast = Forecast(graph, codes)
+        self._params = TrackedParams(graph.repo)
+
+    def decide(self, name: str) -> StagePlan:
+        stage: Stage = self._graph.stages[name]
+        params = self._params.of(stage)
+        reasons = list(self._reasons(stage, params))
+        state = self._state(stage, reasons, params)
+        return StagePlan(name, state, is_gpu(stage), reasons, last_seconds(name))
+
+    def _reasons(self, stage: Stage, params: dict[str, dict[str, Any]]) -> list[Reason]:
+        record = stage.record
+        if record is None:
+            return [*differences.never_ran(stage), *self._absent_inputs(stage)]
+        found = list(differences.command_differences(stage, record))
+        for file, keys in stage.params.items():
+            recorded = record.params.get(file) or {}
+            found += differences.param_differences(keys, recorded, params[file])
+        for path in stage.dependencies:
+            found += differences.file_differences(self._repo, stage, record, path, self._forecast)
+        found += differences.output_differences(self._repo, stage, record, self._forecast)
+        return _told_once(found)
+
+    def _absent_inputs(self, stage: Stage) -> list[Reason]:
+        """A stage that never ran has no older values to compare with, but it may have to wait."""
+        found: dict[Reason, None] = {}
+        for path in stage.dependencies:
+            content = self._forecast.content(path)
+            if content is None:
+                found |= {Reason("upstream", name): None for name in self._forecast.makers(path)}
+            elif content.md5 is None:
+                found[Reason("data", path)] = None
+        return list(found)
+
+    def _state(
+        self, stage: Stage, reasons: list[Reason], params: dict[str, dict[str, Any]]
+    ) -> State:
+        if not reasons:
+            self._forecast.keep(stage)
+            return "fresh"
+        kinds = {reason.kind for reason in reasons}
+        if "upstream" in kinds:
+            self._forecast.rewrite(stage)
+            return "waiting" if kinds == {"upstream"} else "stale"
+        outputs = self._restorable(stage, kinds, params)
+        self._forecast.rewrite(stage, outputs)
+        return "cached" if outputs else "stale"
+
+    def _restorable(
+        self, stage: Stage, kinds: set[differences.Kind], params: dict[str, dict[str, Any]]
+    ) -> dict[str, Content]:
+        if stage.record and kinds == {"missing"} and all(stage.record.outputs.values()):
+            return recorded_outputs(self._repo, stage, stage.record)
+        inputs = {path: self._forecast.content(path) for path in stage.dependencies}
+        known = {path: content for path, content in inputs.items() if content}
+        return restorable_outputs(self._repo, stage, known, params)
+
+
+def _told_once(reasons: Iterable[Reason]) -> list[Reason]:
+    """Drop repeated reasons: a changed parameter is also a changed resolved setting."""
+    kept: dict[tuple[str, str], Reason] = {}
+    for reason in reasons:
+        kept.setdefault((reason.kind, reason.what), reason)
+    return list(kept.values())
+
+
+def last_seconds(name: str) -> float | None:
+    """Return how long the last real execution of a stage took, where one is known."""
+    path = paths.STATE / "durations" / f"{name}.json"
+    try:
+        return float(files.read_json(path)["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        # It is a hint from an earlier run: a missing or torn one only means that nothing is known.
+        return None
+
+
+def leftovers(graph: Graph) -> Leftovers:
+    """Return what belongs to rows that are gone."""
+    folders = [
+        folder
+        for stage in STAGES
+        for folder in sorted((paths.DATA / stage).glob("*"))
+        if folder.is_dir() and f"{stage}@{folder.name}" not in graph.stages
+    ]
+    return Leftovers(
+        lock=[name for name in graph.lock if name not in graph.stages],
+        data=[folder.as_posix() for folder in folders],
+    )
+
+
+def _changed_libraries(
+    wanted: set[str], lock: Mapping[str, dict[str, Any]]
+) -> dict[str, dict[str, Change]]:
+    if not libraries.has_versions():
+        return {}
+    found = {}
+    for name in wanted & lock.keys():
+        then = libraries.versions_then(name, entry_hash(dict(lock[name])))
+        now = libraries.versions_now()
+        if then is not None and then != now:
+            names = sorted({*then, *now})
+            pairs = {library: Change(then.get(library), now.get(library)) for library in names}
+            found[name] = {name: pair for name, pair in pairs.items() if pair.old != pair.new}
+    return dict(sorted(found.items()))

@@ -1,0 +1,99 @@
+"""The end of a run: one table of the models, what was run, and where to look further."""
+
+import os
+from collections import Counter
+from typing import Any
+
+from rich.table import Table
+
+from flows.run.session import Session
+from flows.run.sync import reconcile_workspace
+from flows.terminal import console, duration
+from tasks.contracts import files, paths
+from tasks.tracking.store import CHOICE, DATABASE, SQLITE, pages, without_password
+
+COLUMNS = ("model", "accuracy", "95 % interval", "linear baseline", "twin", "gain", "version")
+
+
+def finish(session: Session, seconds: float) -> list[dict[str, Any]]:
+    """Reconcile the registry, print the results table and what was done.
+
+    Args:
+        session: a run whose stages are all done.
+        seconds: how long it took.
+
+    Returns:
+        One row a model, as printed.
+    """
+    models = evaluated_models(session)
+    rows = [model_row(model, version) for model, version in reconcile_workspace(models).items()]
+    out = console()
+    if rows:
+        out.print(_table(rows))
+    out.print(_what_was_done(session, seconds))
+    for line in _pages() if rows else ():
+        out.print(line, style="dim")
+    return rows
+
+
+def evaluated_models(session: Session) -> list[str]:
+    """Return the models of ``params.yaml`` that have test metrics."""
+    stages = session.recorder.graph.planned()
+    models = [name.partition("@")[2] for name in stages if name.startswith("evaluate@")]
+    return [model for model in models if paths.metrics(model).is_file()]
+
+
+def model_row(model: str, version: int | None) -> dict[str, Any]:
+    """Return a model's line of the table: shares as percentages, ``-`` for what there is not."""
+    metrics = files.read_json(paths.metrics(model))
+    low, high = metrics["intervals"]["accuracy"]
+    baselines = metrics["baselines"]
+    gain = metrics.get("gain")
+    cells = (
+        model,
+        _percent(metrics["accuracy"]),
+        f"{_percent(low)} - {_percent(high)}",
+        _percent((baselines.get("linear") or {}).get("accuracy")),
+        _percent((baselines.get("twin") or {}).get("accuracy")),
+        "-" if gain is None else f"{100 * gain:+.2f}",
+        "-" if version is None else str(version),
+    )
+    return dict(zip(COLUMNS, cells, strict=True))
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f}"
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
+    for column in COLUMNS:
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for row in rows:
+        table.add_row(*row.values())
+    return table
+
+
+def _pages() -> tuple[str, str]:
+    """Say where MLflow's and Prefect's pages are, or which command opens them."""
+    database = os.environ.get(CHOICE) or f"{SQLITE}{DATABASE}"
+    server = os.environ.get("PREFECT_API_URL", "").rstrip("/").removesuffix("/api")
+    return (
+        f"The runs and models:  {pages() or f'mlflow ui --backend-store-uri {database}'}",
+        f"The flow's own pages: {without_password(server) or 'prefect server start'}",
+    )
+
+
+def _what_was_done(session: Session, seconds: float) -> str:
+    counts = Counter(session.outcomes.values())
+    left, waiting = session.left, session.not_reached
+    fresh = len(session.plan.stages) - counts["ran"] - counts["restored"] - len(left + waiting)
+    done = f"{counts['ran']} ran, {counts['restored']} restored, {fresh} fresh"
+    if not session.stages:
+        return f"\nNothing to do. Stages: {done}."
+    lines = [f"\nStages: {done}; in {duration(seconds)}."]
+    if left:
+        lines.append(f"Left, since they need a GPU: {', '.join(left)}")
+    if waiting:
+        lines.append(f"These wait on them: {', '.join(waiting)}")
+    return "\n".join(lines)

@@ -1,0 +1,156 @@
+"""What the stages of one run share: the recorder, their processes, and where their lines go."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from flows.dvc.declared import load_pipeline
+from flows.dvc.graph import CODE
+from flows.dvc.recorder import Job, Recorder
+from flows.plan.plan import Plan, make_plan
+from flows.run.stage_command import Processes
+from flows.terminal import duration
+from tasks.progress import say
+from tasks.stage_process import kept_results as finished
+from tasks.stage_process.devices import num_devices
+
+Outcome = Literal["ran", "restored", "fresh", "left"]
+"""``left``: a GPU stage that would have to run, under ``--skip-gpu``."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run; never what to compute."""
+
+    targets: tuple[str, ...] = ()
+    jobs: int = 1
+    """How many CPU stages run at once."""
+    force: bool = False
+    """Run fresh stages too: the targets, or all where there are none."""
+    keep_going: bool = False
+    skip_gpu: bool = False
+    """Leave the GPU stages that would have to run, and what waits on them."""
+
+
+class Session:
+    """One run: from the plan to the last record."""
+
+    def __init__(self, options: Options, codes: Mapping[str, str]) -> None:
+        """Bring up to date what no plan lists, then plan.
+
+        Args:
+            options: how to run.
+            codes: the code fingerprint of every ``stage@row``, as it is now.
+
+        Raises:
+            DownstreamError: a target names no stage, or the workspace cannot be read.
+        """
+        self.options = options
+        self.recorder = Recorder()
+        self.processes = Processes()
+        self.outcomes: dict[str, Outcome] = {}
+        self.forced: set[str] = set()
+        self.gpu: dict[str, int] = {}
+        """On how many devices each GPU stage trains."""
+        selected = self.recorder.graph.select(options.targets)
+        self._width = max(map(len, selected), default=0)
+        self._niced: set[str] = set()
+        self._prepare()
+        self.plan: Plan = make_plan(load_pipeline(), codes, selected)
+        self.forced = forced_stages(options, selected)
+        wanted = {stage.name for stage in self.plan.unfresh} | self.forced
+        self.stages = [stage for stage in self.plan.stages if stage.name in wanted]
+        on_gpu = [stage.name for stage in self.stages if stage.gpu]
+        self.gpu = {name: num_devices(codes.get(name, "")) for name in on_gpu}
+        if self.gpu:
+            self._niced = wanted - self.gpu.keys()
+
+    @property
+    def upstream(self) -> dict[str, list[str]]:
+        """Whom each stage depends on."""
+        return self.recorder.graph.upstream
+
+    @property
+    def left(self) -> list[str]:
+        """The GPU stages that ``--skip-gpu`` has left."""
+        return [name for name, outcome in self.outcomes.items() if outcome == "left"]
+
+    @property
+    def not_reached(self) -> list[str]:
+        """The stages that were to be looked at and were not: something upstream was left."""
+        return [stage.name for stage in self.stages if stage.name not in self.outcomes]
+
+    def _prepare(self) -> None:
+        """See to edited ``dvc add``ed files and to the code fingerprints."""
+        for name, stage in list(self.recorder.graph.stages.items()):
+            if stage.cmd is None and not stage.deps:
+                self.recorder.begin(name)
+        if CODE in self.recorder.graph.stages:
+            self.perform(CODE, on_line=_nobody)
+
+    def begin(self) -> None:
+        """Make the room for kept results what this run expects; called once, before any stage."""
+        self.recorder.sweep()
+        finished.forget(self.forced)
+
+    def perform(self, name: str, on_line: Callable[[str], None]) -> Outcome:
+        """Do what is left to do for a stage whose upstream is done: nothing, restore or run.
+
+        Args:
+            name: the stage.
+            on_line: is given each line that the stage prints, beside the terminal.
+        """
+        started = time.monotonic()
+        runs = not (self.options.skip_gpu and name in self.gpu)
+        job = self.recorder.begin(name, force=name in self.forced, run=runs)
+        outcome: Outcome = self._run(job, on_line) if isinstance(job, Job) else job
+        if outcome == "restored":
+            self.tell(name, "restored from the run cache")
+        elif outcome == "fresh" and name != CODE:
+            self.tell(name, "fresh after all: what it reads came out the same")
+        elif outcome == "left":
+            self.tell(name, "left: it needs a GPU")
+        elif outcome == "ran":
+            self.tell(name, f"done in {duration(time.monotonic() - started)}")
+        return outcome
+
+    def _run(self, job: Job, on_line: Callable[[str], None]) -> Outcome:
+        self.tell(job.name, "started")
+
+        def heard(line: str) -> None:
+            self.tell(job.name, line)
+            on_line(line)
+
+        succeeded = False
+        try:
+            niced = job.name in self._niced
+            self.processes.run(job.name, job.command, job.environment, heard, niced)
+            succeeded = True
+        finally:
+            self.recorder.end(job, succeeded)
+        return "ran"
+
+    def tell(self, name: str, line: str) -> None:
+        """Print one line of a stage, its name in front."""
+        say(f"{name:<{self._width}} | {line}".rstrip())
+
+
+def forced_stages(options: Options, selected: Sequence[str]) -> set[str]:
+    """Return which stages run even if they are fresh.
+
+    With targets it is these alone: forcing what lies upstream too would pay for its GPU hours
+    again, and can be had by naming it.
+    """
+    if not options.force:
+        return set()
+    targets = set(options.targets)
+    return {
+        name
+        for name in selected
+        if not targets or name in targets or name.partition("@")[0] in targets
+    }
+
+
+def _nobody(line: str) -> None:
+    """Hear a line that only the terminal shows."""

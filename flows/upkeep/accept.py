@@ -1,0 +1,202 @@
+"""``downstream accept``: existing outputs recorded as good under changed code, instead of rerun.
+
+Only a person can know that a change of code does not reach the outputs, so it is on record who said
+so, when and why: in ``accepted.jsonl`` beside ``dvc.lock``, since that is the file it changes and
+both belong into the same commit, and in ``.downstream/accepted.jsonl``, which outlives a checkout
+of another branch.
+"""
+
+import getpass
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flows.dvc.declared import load_pipeline
+from flows.dvc.dvc_stage import hold_files
+from flows.dvc.graph import CODE, Graph, dvc_errors, load_graph
+from flows.dvc.lockfile import LockFile
+from flows.dvc.recorder import Job, Recorder
+from flows.plan.plan import Plan, make_plan
+from flows.plan.reasons import reason_line
+from flows.run.stage_command import Processes
+from tasks.contracts import paths
+from tasks.errors import BadInput, DownstreamError, StageFailed
+from tasks.fingerprint import libraries
+from tasks.progress import say
+from tasks.stage_process.stage_hash import stage_hash
+
+LOGS = (Path("accepted.jsonl"), paths.STATE / "accepted.jsonl")
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """One stage whose outputs were recorded under new code."""
+
+    stage: str
+    old_hash: str
+    new_hash: str
+    changed: list[str]
+    """The modules that differ, and the defaults."""
+
+
+def accept(targets: tuple[str, ...], reason: str, codes: dict[str, str]) -> list[Accepted]:
+    """Record the outputs of stages as good under the code as it is now.
+
+    Args:
+        targets: stages, or all rows of one; what lies upstream of them is not included.
+        reason: why the change does not reach the outputs; it is logged.
+        codes: the code fingerprint of every ``stage@row``, as it is now.
+
+    Returns:
+        What was recorded, upstream first.
+
+    Raises:
+        DownstreamError: no stage of that name, or no reason was given.
+        BadInput: more than code differs, or an output is not as recorded; nothing was recorded.
+    """
+    if not " ".join(reason.split()):
+        raise DownstreamError(
+            "--reason: expected a text that says why the changed code does not reach the outputs, "
+            "found nothing"
+        )
+    graph = load_pipeline()
+    named = {name for target in targets for name in graph.named(target)}
+    plan = make_plan(graph, codes, graph.planned())
+    names = [stage.name for stage in plan.unfresh if stage.name in named]
+    if not names:
+        raise DownstreamError(f"{', '.join(sorted(named))}: fresh already, nothing to accept")
+    _require_code_alone(graph, plan, names)
+    with dvc_errors(), _refused_if_held():
+        _require_idle([CODE, *names])
+        _write_fingerprints()
+        found = _record(names, plan)
+    _log(found, " ".join(reason.split()))
+    return found
+
+
+def _require_code_alone(graph: Graph, plan: Plan, names: list[str]) -> None:
+    """Refuse before anything is written; DVC looks again when it is."""
+    by_name = {stage.name: stage for stage in plan.stages}
+    for name in names:
+        stage, reasons = graph.stages[name], by_name[name].reasons
+        if stage.record is None:
+            raise BadInput(f"{name} never ran: there is nothing to accept; `downstream run {name}`")
+        other = [
+            reason_line(reason)
+            for reason in reasons
+            if reason.kind in ("data", "command", "missing")
+            or (reason.kind == "param" and not reason.default)
+        ]
+        if other:
+            raise BadInput(
+                f"{name}: not only its code differs: {'; '.join(other[:3])}. Only code and "
+                f"defaults can be accepted: `downstream run {name}`, or undo the other changes"
+            )
+
+
+def _write_fingerprints() -> None:
+    """Bring ``data/code`` up to date, which the records are to name."""
+    recorder = Recorder()
+    job = recorder.begin(CODE)
+    if isinstance(job, Job):
+        succeeded = False
+        try:
+            Processes().run(CODE, job.command, job.environment, say)
+            succeeded = True
+        finally:
+            recorder.end(job, succeeded)
+
+
+@contextmanager
+def _refused_if_held() -> Iterator[None]:
+    """Turn DVC's locks into an error of ours: a training may hold its files for hours."""
+    from dvc.lock import LockError
+
+    try:
+        yield
+    except LockError as held:
+        raise StageFailed(
+            f"another process works on these stages ({' '.join(str(held).split())}): "
+            "wait for its end, then accept again"
+        ) from None
+
+
+def _require_idle(names: list[str]) -> None:
+    graph = load_graph()
+    with graph.repo.lock:
+        for name in names:
+            hold_files(graph.stages[name]).close()
+
+
+def _record(names: list[str], plan: Plan) -> list[Accepted]:
+    graph = load_graph()
+    changed = {
+        stage.name: [reason.what for reason in stage.reasons if reason.kind in ("code", "param")]
+        for stage in plan.stages
+    }
+    lock_file = LockFile()
+    with graph.repo.lock:
+        stages = [graph.stages[name] for name in names]
+        for stage in stages:
+            _require_unchanged(stage)
+        return [_record_one(stage, changed[stage.name], lock_file) for stage in stages]
+
+
+def _require_unchanged(stage: Any) -> None:
+    """Ask DVC itself, which is about to record it, whether all but the code is as recorded.
+
+    Raises:
+        BadInput: it is not.
+    """
+    code = paths.code(*stage.name.split("@", 1)).as_posix()
+    items = [*stage.outs, *(item for item in stage.deps if item.def_path != code)]
+    differing = sorted({str(path) for item in items for path in item.status()})
+    if stage.cmd_changed or differing:
+        what = ", ".join([*(["its command"] if stage.cmd_changed else []), *differing])
+        raise BadInput(f"{stage.name}: {what}: not as recorded in dvc.lock: nothing was accepted")
+
+
+def _record_one(stage: Any, changed: list[str], lock_file: LockFile) -> Accepted:
+    old_hash = stage_hash(stage)
+    with hold_files(stage):
+        stage.save_deps()
+        stage.md5 = stage.compute_md5()
+        stage.repo.stage_cache.save(stage)
+        lock_file.record(stage)
+    libraries.carry_versions(stage.name, old_hash, stage_hash(stage))
+    return Accepted(stage.name, old_hash, stage_hash(stage), changed)
+
+
+def _log(found: list[Accepted], reason: str) -> None:
+    """Append one line a stage, each whole or absent, to both logs."""
+    origin = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "who": _git("config", "user.email") or getpass.getuser(),
+        "commit": _git("rev-parse", "HEAD"),
+        "reason": reason,
+    }
+    lines = [json.dumps({**vars(one), **origin}, ensure_ascii=False) for one in found]
+    for path in LOGS:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as log:
+            log.write("".join(f"{line}\n" for line in lines))
+            log.flush()
+            os.fsync(log.fileno())
+
+
+def _git(*arguments: str) -> str | None:
+    with suppress(OSError):
+        done = subprocess.run(  # noqa: S603 - our own arguments
+            ["git", *arguments],  # noqa: S607 - git, wherever it is
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout.strip() or None
+    return None

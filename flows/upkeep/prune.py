@@ -1,0 +1,169 @@
+"""``downstream clean``: what belongs to rows that are gone, and what nobody needs any more.
+
+Never removed: sources, a result or checkpoint of a row that still exists unless ``dvc.lock`` has
+it, what a running process holds, device locks, and records that wait for MLflow. Objects in DVC's
+cache are DVC's own: ``dvc gc`` removes those.
+"""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from flows.dvc.declared import LOCK
+from flows.dvc.graph import CODE, Graph, dvc_errors
+from flows.dvc.lockfile import HEAD, TORN, entries_of
+from flows.plan.differences import recorded_code
+from flows.plan.plan import leftovers
+from tasks.contracts import files, paths
+from tasks.fingerprint import definitions, libraries
+from tasks.progress import say
+from tasks.stage_process import kept_results as finished
+from tasks.stage_process.stage_hash import entry_hash
+
+BY_STAGE = ("work", "durations", "failures")
+"""Rooms of ``.downstream`` with one folder ``<stage>@<row>``, or one file ``….json``, a stage."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Something to remove."""
+
+    path: Path
+    why: str
+    num_bytes: int
+    stage: str | None = None
+    """Whose work lock has to be free for it."""
+
+
+def find_lock_entries(graph: Graph) -> list[str]:
+    """Return the stages in ``dvc.lock`` whose row is gone."""
+    return leftovers(graph).lock
+
+
+def find_removals(graph: Graph) -> list[Removal]:
+    """Return the files and folders that can go, each once."""
+    found: dict[Path, Removal] = {}
+    for path, why, stage in [*_of_gone_rows(graph), *_not_needed(graph)]:
+        found.setdefault(path, Removal(path, why, size_of(path), stage))
+    return list(found.values())
+
+
+def clean(graph: Graph, removals: Iterable[Removal]) -> list[Removal]:
+    """Remove lock entries of gone rows, and what ``find_removals`` found.
+
+    Returns:
+        What was removed; what a running process holds is left, and said.
+    """
+    with dvc_errors(), graph.repo.lock:
+        _drop_entries(set(find_lock_entries(graph)))
+    return [removal for removal in removals if _remove(removal)]
+
+
+def _drop_entries(gone: set[str]) -> None:
+    if not gone or not LOCK.is_file():
+        return
+    text = LOCK.read_text(encoding="utf-8")
+    entries = entries_of(text)
+    if entries is None:
+        files.write_text(LOCK, _without(text, gone))
+    else:
+        kept = [entry for name, entry in entries.items() if name not in gone]
+        files.write_text(LOCK, HEAD + "".join(kept))
+
+
+def _without(text: str, gone: set[str]) -> str:
+    """Drop entries of a lock that somebody has laid out in a way of their own."""
+    from dvc.utils.serialize import dumps_yaml, parse_yaml
+
+    lock = parse_yaml(text, str(LOCK))
+    for name in gone:
+        lock["stages"].pop(name, None)
+    result: str = dumps_yaml(lock)
+    return result
+
+
+def _remove(removal: Removal) -> bool:
+    with ExitStack() as held:
+        if removal.stage and finished.work_lock(removal.stage).exists():
+            try:
+                held.enter_context(FileLock(finished.work_lock(removal.stage), timeout=0))
+            except Timeout:
+                say(f"{removal.path}: left, since {removal.stage} is running")
+                return False
+        if removal.path.is_dir():
+            shutil.rmtree(removal.path, ignore_errors=True)
+        else:
+            removal.path.unlink(missing_ok=True)
+    return True
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.lstat().st_size for file in path.rglob("*") if file.is_file())
+
+
+Found = tuple[Path, str, str | None]
+
+
+def _of_gone_rows(graph: Graph) -> Iterator[Found]:
+    gone = "its row is gone from params.yaml"
+    for output in map(Path, leftovers(graph).data):
+        yield output, gone, f"{output.parent.name}@{output.name}"
+    for name, path in _kept_by_stage():
+        if name not in graph.stages and name != CODE:
+            yield path, gone, name
+    corpora = {name.partition("@")[2] for name in graph.stages if name.startswith("validate@")}
+    for folder in sorted((paths.STATE / "validate").glob("*")):
+        if folder.name not in corpora:
+            yield folder, gone, f"validate@{folder.name}"
+    for lock in sorted(finished.LOCKS.glob("*@*.lock")):
+        if lock.stem not in graph.stages:
+            yield lock, gone, lock.stem
+
+
+def _kept_by_stage() -> Iterator[tuple[str, Path]]:
+    rooms = [paths.STATE / room for room in BY_STAGE]
+    rooms += [finished.FINISHED, finished.CHECKPOINTS, libraries.LIBRARIES]
+    for room in rooms:
+        for path in sorted(room.glob("*@*")):
+            yield path.name.removesuffix(".json"), path
+
+
+def _not_needed(graph: Graph) -> Iterator[Found]:
+    recorded = {name: entry_hash(dict(entry)) for name, entry in graph.lock.items()}
+    for name, known in recorded.items():
+        for room in (finished.FINISHED, finished.CHECKPOINTS):
+            if (room / name / known).is_dir():
+                yield room / name / known, "dvc.lock has its result", name
+    for folder in sorted((paths.STATE / "work").glob("*@*")):
+        yield folder, "left by a process that has ended", folder.name
+    for kept in sorted(libraries.LIBRARIES.glob("*@*/*.json")):
+        name, known = kept.parent.name, kept.stem
+        in_run_cache = Path(graph.repo.stage_cache._get_cache_dir(known)).is_dir()
+        if known != recorded.get(name) and not in_run_cache:
+            yield kept, "of a result that is nowhere any more", name
+    yield from (
+        (path, "of code that no result was made with", None) for path in _definitions(graph)
+    )
+    if TORN.is_dir():
+        yield TORN, "of a dvc.lock that was rebuilt", None
+
+
+def _definitions(graph: Graph) -> Iterator[Path]:
+    """Yield the kept definitions of modules that no recorded fingerprint names."""
+    kept = sorted(definitions.DEFINITIONS.glob("*.json"))
+    if not kept:
+        return
+    needed: set[str] = set()
+    for stage in graph.stages.values():
+        for path, md5 in stage.record.dependencies.items() if stage.record else ():
+            if Path(path).is_relative_to(paths.DATA / CODE):
+                text = recorded_code(graph.repo, path, md5) or ""
+                needed |= {line.rpartition(" ")[2] for line in text.splitlines()}
+    yield from (path for path in kept if path.stem not in needed)

@@ -1,0 +1,189 @@
+"""The fingerprint of the code that a row of a stage runs.
+
+One line with the row's resolved settings (defaults included), then one line a module that the row
+can reach: its name and the hash of its syntax tree, without comments, docstrings, formatting and
+error texts. A registry is followed only into the entries that the row names, so a change in one
+architecture leaves the rows of the others fresh. Last, one line a file or folder that the row reads
+and ``dvc.yaml`` does not know of: a checkpoint to start from, or its pin.
+"""
+
+import ast
+import hashlib
+import importlib
+import json
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from tasks.contracts import files
+from tasks.contracts.params import STAGES, TABLES, row_of
+from tasks.contracts.settings import Settings
+from tasks.fingerprint.syntax_hash import ModuleHashes
+
+# The one list of modules that are not hashed, and why; a name covers what lies below it.
+NOT_HASHED = {
+    "tasks.errors": "error texts",
+    "tasks.progress": "progress",
+    "tasks.parent": "how a process ends with its parent",
+    "tasks.tracking": "tracking: what MLflow is told",
+    "tasks.stage_process": "how a stage is started and recorded",
+    "tasks.fingerprint": "how code is told apart; another way of telling shows in every line",
+    "tasks.contracts.params": "how params.yaml is read; the values are in the fingerprint",
+    "tasks.contracts.settings": "how params.yaml is checked; the values are in the fingerprint",
+    "tasks.contracts.registry": "how an entry is found; the entry itself is hashed",
+    "tasks.*.settings": "the schema; the resolved values are in the fingerprint",
+}
+
+
+SETTINGS_LINE = "settings"
+"""What the line with the resolved settings starts with; no module has that name."""
+
+
+def fingerprints(params: dict[str, Any], root: Path) -> dict[str, str]:
+    """Return the fingerprint of every ``stage@row`` of ``params.yaml``.
+
+    Args:
+        params: the checked content of ``params.yaml``.
+        root: the repository's root.
+    """
+    graph = _Code(root)
+    found = {
+        f"{stage}@{row}": _fingerprint(graph, params, stage, row)
+        for stage in STAGES
+        for row in params[TABLES[stage]]
+    }
+    graph.remember()
+    return found
+
+
+def fingerprint(params: dict[str, Any], stage: str, row: str, root: Path) -> str:
+    """Return the fingerprint of one ``stage@row``."""
+    return _fingerprint(_Code(root), params, stage, row)
+
+
+def _fingerprint(code: "_Code", params: dict[str, Any], stage: str, row: str) -> str:
+    settings = stage_settings(params, stage, row)
+    roots = [f"tasks.{stage}.__main__", *settings.modules()]
+    if TABLES[stage] == "models":
+        backbone = params["models"][row]["backbone"]
+        pretrain = stage_settings(params, "pretrain", backbone)
+        roots += [name for name in pretrain.modules() if name.startswith("tasks.models.")]
+    resolved = json.dumps(settings.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+    read = (f"{_one_word(path)} {code.content_of(path)}\n" for path in settings.reads(row))
+    return f"{SETTINGS_LINE} {resolved}\n{code.lines(tuple(roots))}{''.join(read)}"
+
+
+def _one_word(path: Path) -> str:
+    return path.as_posix().replace(" ", "%20")
+
+
+def stage_settings(params: dict[str, Any], stage: str, row: str) -> Any:
+    """Return the checked settings of one ``stage@row``, defaults filled in."""
+    table = TABLES[stage]
+    raw = row_of(params, table, row).get(stage)
+    # One row's settings are asked for several times, and checking them is most of what it costs.
+    key = (stage, repr(raw))
+    if key not in _CHECKED:
+        schema: type[Settings] = importlib.import_module(f"tasks.{stage}.settings").Settings
+        _CHECKED[key] = schema.parse(raw, f"{table}.{row}.{stage}")
+    return _CHECKED[key]
+
+
+_CHECKED: dict[tuple[str, str], Any] = {}
+"""Settings that passed, which are frozen, by stage and the text of what was checked."""
+
+
+class _Code:
+    """The modules of ``tasks`` as they lie on disk, and who imports whom."""
+
+    def __init__(self, root: Path) -> None:
+        import grimp
+
+        self._root = root
+        self._graph = grimp.build_graph("tasks", cache_dir=None, exclude_type_checking_imports=True)
+        self._hashes: dict[str, str] = {}
+        self._remembered = ModuleHashes(hash_of_source, Path(__file__))
+        self._lines: dict[tuple[str, ...], str] = {}
+
+    def lines(self, roots: tuple[str, ...]) -> str:
+        """Return a line for each module that the roots reach; many rows share their roots."""
+        if roots not in self._lines:
+            found = (f"{module} {self.hash_of(module)}\n" for module in self.reachable(roots))
+            self._lines[roots] = "".join(found)
+        return self._lines[roots]
+
+    def reachable(self, roots: Iterable[str]) -> list[str]:
+        """Return the hashed modules that the roots import, directly or not, sorted."""
+        found: set[str] = set()
+        waiting = list(roots)
+        while waiting:
+            module = waiting.pop()
+            if module in found or not_hashed(module):
+                continue
+            found.add(module)
+            waiting += self._graph.find_modules_directly_imported_by(module)
+            if "." in module:
+                waiting.append(module.rpartition(".")[0])
+        return sorted(found)
+
+    def hash_of(self, module: str) -> str:
+        """Return the hash of a module's normalised syntax tree."""
+        if module not in self._hashes:
+            source = module_source(self._root, module).read_text(encoding="utf-8")
+            self._hashes[module] = self._remembered.of(source)
+        return self._hashes[module]
+
+    def content_of(self, path: Path) -> str:
+        """Return the hash of a file or folder, or that there is none."""
+        found = self._root / path
+        if found.is_dir():
+            return files.sha256_of_folder(found)
+        return files.sha256(found) if found.is_file() else "missing"
+
+    def remember(self) -> None:
+        """Keep the hashes for the next process."""
+        self._remembered.remember()
+
+
+def module_source(root: Path, module: str) -> Path:
+    """Return the file that a module lies in."""
+    path = root.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def not_hashed(module: str) -> bool:
+    """Tell whether a module is on the list of what is not hashed."""
+    if module.startswith("tasks.") and module.endswith(".settings"):
+        return True
+    return any(module == name or module.startswith(f"{name}.") for name in NOT_HASHED)
+
+
+@lru_cache(maxsize=1024)
+def hash_of_source(source: str) -> str:
+    """Return a hash that formatting, comments, docstrings and error texts do not change."""
+    tree = _Normalised().visit(ast.parse(source))
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:32]
+
+
+class _Normalised(ast.NodeTransformer):
+    """Drops what cannot reach an output's bytes."""
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST | None:
+        """Settings classes are schema: their resolved values are in the fingerprint."""
+        return None if node.name.endswith("Settings") else self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        """Keep which exception is raised, not its text."""
+        if isinstance(node.exc, ast.Call):
+            return ast.Raise(exc=node.exc.func, cause=None)
+        return node
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        """Drop docstrings, which are strings that stand alone, and calls of ``say``."""
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            return None
+        call = node.value
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "say":
+            return None
+        return self.generic_visit(node)

@@ -1,0 +1,62 @@
+"""95 % intervals: Wilson's for a share of records, the percentile bootstrap for the rest.
+
+Dimensions: S resamples of the test records, N test records.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from tasks.metrics.scores import Floats
+
+Interval = tuple[float, float] | None
+Metrics = dict[str, Floats]
+
+LEVEL = 0.95
+# Resamples that are measured at once; bounds the memory, and changes no result.
+RESAMPLES_AT_ONCE = 50
+
+
+def wilson(num_hits: int, num_trials: int) -> tuple[float, float]:
+    """Return the 95 % score interval of a share (Wilson 1927), which holds near 0 and 1 too."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(num_hits, num_trials).proportion_ci(LEVEL, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def bootstrap(
+    measure: Callable[[Floats], Metrics], num_records: int, num_samples: int, seed: list[int]
+) -> dict[str, Interval]:
+    """Return the 95 % percentile interval of each metric over resamples of the records.
+
+    Args:
+        measure: gives each metric, S, from how often each record was drawn, S N.
+        num_records: how many test records there are.
+        num_samples: how many resamples are drawn, with replacement.
+        seed: fixes the resamples.
+
+    Returns:
+        An interval a metric; None for one that no resample defines.
+    """
+    batches = [measure(counts) for counts in resamples(num_records, num_samples, seed)]
+    return {name: _percentiles(np.concatenate([b[name] for b in batches])) for name in batches[0]}
+
+
+def resamples(num_records: int, num_samples: int, seed: list[int]) -> Iterator[Floats]:
+    """Yield batches of resamples, S N: how often each record was drawn, one row a resample."""
+    generator = np.random.default_rng(seed)
+    for start in range(0, num_samples, RESAMPLES_AT_ONCE):
+        size = min(RESAMPLES_AT_ONCE, num_samples - start)
+        drawn = generator.integers(num_records, size=(size, num_records))
+        drawn += np.arange(size)[:, None] * num_records
+        counts = np.bincount(drawn.ravel(), minlength=size * num_records)
+        yield counts.reshape(size, num_records).astype(float)
+
+
+def _percentiles(values: Floats) -> Interval:
+    defined = values[np.isfinite(values)]
+    if len(defined) == 0:
+        return None
+    low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)

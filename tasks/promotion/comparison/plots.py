@@ -1,0 +1,56 @@
+"""The plots of a comparison, as data addresses that a page can hold."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+from tasks.promotion.comparison.schema import Bin, Comparison, SliceChange
+from tasks.reports.drawing import ACCENT, INK, OTHER, data_uri, figure, plain_names
+
+MOST_DRAWN_SLICES = 40
+
+
+def reliability(comparison: Comparison) -> str:
+    """Draw the calibration of both models, as a data address."""
+    file = BytesIO()
+    with figure(file, 5.4, 4.4) as axes:
+        axes.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1, label="perfect")
+        _draw_bins(axes, comparison["calibration"]["champion"], "champion", OTHER, "s")
+        _draw_bins(axes, comparison["calibration"]["candidate"], "candidate", ACCENT, "o")
+        axes.set_xlim(0, 1.02)
+        axes.set_ylim(0, 1.05)
+        axes.set_xlabel("confidence (score of the predicted class)")
+        axes.set_ylabel("accuracy")
+        axes.legend(loc="upper left", fontsize=9)
+    return data_uri(file.getvalue())
+
+
+def _draw_bins(axes: Any, bins: Sequence[Bin], name: str, colour: str, marker: str) -> None:
+    x, y = [one["confidence"] for one in bins], [one["accuracy"] for one in bins]
+    largest = max((one["records"] for one in bins), default=1)
+    sizes = [12 + 90 * one["records"] / largest for one in bins]
+    axes.plot(x, y, color=colour, linewidth=1)
+    axes.scatter(x, y, s=sizes, color=colour, marker=marker, label=f"{name} (size: records)")
+
+
+def slice_plot(comparison: Comparison) -> str:
+    """Draw the change of each tested slice with its interval, worst first, as a data address."""
+    tested = [one for one in comparison["slices"] if one["p_value"] is not None]
+    shown = sorted(tested, key=lambda one: one["difference"])[:MOST_DRAWN_SLICES]
+    file = BytesIO()
+    with figure(file, 7.0, 1.2 + 0.28 * max(len(shown), 2)) as axes:
+        axes.axvline(0, color=INK, linewidth=1)
+        for row, (one, name) in enumerate(zip(shown, _row_names(shown), strict=True)):
+            colour = {"better": ACCENT, "worse": OTHER}.get(one["verdict"], "#8a8f98")
+            axes.plot([100 * end for end in one["interval"]], [row, row], color=colour)
+            axes.plot(100 * one["difference"], row, marker="o", color=colour)
+            axes.text(1.01, row, name, transform=axes.get_yaxis_transform(), va="center", size=9)
+        axes.set_yticks([])
+        axes.set_ylim(len(shown) - 0.4, -0.6)
+        axes.set_xlabel("change of accuracy within the slice, points (candidate - champion)")
+    return data_uri(file.getvalue())
+
+
+def _row_names(slices: Sequence[SliceChange]) -> list[str]:
+    names = plain_names([one["name"].split(" (")[0] for one in slices])
+    return [f"{name} ({one['records']})" for name, one in zip(names, slices, strict=True)]

@@ -1,0 +1,44 @@
+"""What it costs to serve a model: measured on the machine that asks, when a model is promoted.
+
+The figures differ from machine to machine and from run to run, so they go to MLflow and never into
+a DVC output.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import BadInput
+from tasks.promotion.comparison.schema import Serving
+
+WARM_UP = 5
+
+
+def measure_serving(folder: Path, contents: Sequence[Any]) -> Serving:
+    """Score records one at a time, as a server does, and weigh the model's files.
+
+    Args:
+        folder: the finetuned model's folder.
+        contents: texts, or encoded images; 50 test records are enough.
+
+    Raises:
+        BadInput: there is no record.
+    """
+    import numpy as np
+
+    from tasks.models.classifier import load_classifier
+
+    if len(contents) == 0:
+        raise BadInput(f"{folder}: there is no record to measure the latency with")
+    classifier = load_classifier(folder)
+    for content in (list(contents) * WARM_UP)[:WARM_UP]:
+        classifier.scores([content])
+    milliseconds = []
+    for content in contents:
+        start = time.perf_counter()
+        classifier.scores([content])
+        milliseconds.append(1000 * (time.perf_counter() - start))
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    median, p95 = np.quantile(milliseconds, [0.5, 0.95])
+    return {"median_ms": float(median), "p95_ms": float(p95), "size_bytes": size}

@@ -1,0 +1,123 @@
+"""The gates: what a model must reach by itself, whatever the champion reaches.
+
+Every function returns one sentence for each gate that is missed. A metric that is absent, null or
+not a number passes no gate.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.errors import one_of
+from tasks.promotion.comparison.schema import Serving
+from tasks.promotion.settings import PromotionSettings, ServingSettings
+
+BASELINES = {"linear": "the linear baseline", "twin": "its twin from random weights"}
+
+
+def missed_gates(
+    metrics: Mapping[str, Any], validation: Mapping[str, Any], settings: PromotionSettings
+) -> list[str]:
+    """Judge what ``evaluate`` and ``validate`` have found.
+
+    Args:
+        metrics: the content of ``metrics.json``.
+        validation: the content of the corpus' ``gate.json``.
+        settings: the gates.
+    """
+    return [
+        *_validation(validation),
+        *_floors(metrics, settings.floors),
+        *_ceilings(metrics, settings.ceilings),
+        *_leads(metrics, settings.lead),
+        *_slices(metrics, settings),
+    ]
+
+
+def missed_serving(serving: Serving, limits: ServingSettings) -> list[str]:
+    """Judge what serving costs, as ``tasks.promotion.comparison.serving`` has measured it."""
+    found = {
+        "median_ms": ("the median latency", serving["median_ms"], "ms"),
+        "p95_ms": ("the 95th percentile of the latency", serving["p95_ms"], "ms"),
+        "size_mb": ("the size of the model", serving["size_bytes"] / 1e6, "MB"),
+    }
+    limit_of = limits.model_dump()
+    return [
+        f"{name} is {value:.4g} {unit}, above the limit of {limit_of[key]:g} {unit}"
+        for key, (name, value, unit) in found.items()
+        if limit_of[key] is not None and not value <= limit_of[key]
+    ]
+
+
+def _validation(validation: Mapping[str, Any]) -> list[str]:
+    if validation.get("passed") is True:
+        return []
+    return ["the corpus has not passed its validation"]
+
+
+def _floors(metrics: Mapping[str, Any], floors: Mapping[str, float]) -> list[str]:
+    missed = []
+    for name, floor in sorted(floors.items()):
+        value = _at(metrics, name)
+        if value is None:
+            missed.append(_no_value(metrics, name))
+        elif not value >= floor:
+            missed.append(f"{name} is {value:g}, below the floor of {floor:g}")
+    return missed
+
+
+def _ceilings(metrics: Mapping[str, Any], ceilings: Mapping[str, float]) -> list[str]:
+    missed = []
+    for name, ceiling in sorted(ceilings.items()):
+        value = _at(metrics, name)
+        if value is None:
+            missed.append(_no_value(metrics, name))
+        elif not value <= ceiling:
+            missed.append(f"{name} is {value:g}, above the ceiling of {ceiling:g}")
+    return missed
+
+
+def _no_value(metrics: Mapping[str, Any], name: str) -> str:
+    numbers = [key for key in metrics if _at(metrics, key) is not None]
+    return f"{name} has no value; {one_of(name, numbers)}"
+
+
+def _leads(metrics: Mapping[str, Any], leads: Mapping[Any, float]) -> list[str]:
+    missed = []
+    accuracy = _at(metrics, "accuracy")
+    for name, least in sorted(leads.items()):
+        baseline = _at(metrics, f"baselines.{name}.accuracy")
+        if accuracy is None or baseline is None:
+            missed.append(f"there is no accuracy of {BASELINES[name]} to compare with")
+        # Both are rounded to six digits in metrics.json.
+        elif not accuracy - baseline >= least - 1e-9:
+            missed.append(
+                f"accuracy {accuracy:g} leads {BASELINES[name]} ({baseline:g}) by "
+                f"{accuracy - baseline:+.4g}, below the least lead of {least:+g}"
+            )
+    return missed
+
+
+def _slices(metrics: Mapping[str, Any], settings: PromotionSettings) -> list[str]:
+    least = settings.slices.minimum_accuracy
+    if least is None:
+        return []
+    if not isinstance(metrics.get("slices"), list):
+        return ["metrics.json holds no slices: run evaluate again"]
+    return [
+        f"{_slice_name(one)}: {one['accuracy']:.3f} of {one['records']} records are right, below "
+        f"the floor of {least:g}"
+        for one in metrics["slices"]
+        if one["records"] >= settings.slices.minimum_records and not one["accuracy"] >= least
+    ]
+
+
+def _slice_name(one: Mapping[str, Any]) -> str:
+    return f"class {one['name']!r}" if one["kind"] == "class" else str(one["name"])
+
+
+def _at(metrics: Mapping[str, Any], name: str) -> float | None:
+    found: Any = metrics
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    is_number = isinstance(found, (int, float)) and not isinstance(found, bool)
+    return found if is_number else None

@@ -1,0 +1,98 @@
+"""The candidates of the workspace's models, and what becomes of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.contracts.params import read_params
+from tasks.promotion.connection import connected
+from tasks.promotion.review.decisions import carry_out_abandoned, told
+from tasks.promotion.review.store import Review, reviews_of
+from tasks.promotion.review.subject import champion_since
+from tasks.tracking.audit import audit
+from tasks.tracking.registry import aliases
+from tasks.tracking.registry.aliases import CANDIDATE, CHAMPION
+from tasks.tracking.registry.version_writer import GATE, GATE_MISSED
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A registered model: who is candidate, who is champion, and what is to be done."""
+
+    model: str
+    candidate: int | None
+    champion: int | None
+    review: Review | None
+    """Of this candidate against this champion, if it was made."""
+    state: str
+
+    @property
+    def waits(self) -> bool:
+        """Tell whether somebody has to do something."""
+        undecided = self.review is None or self.review.decided is None
+        return self.candidate not in (None, self.champion) and undecided
+
+
+def pending() -> list[Pending]:
+    """Return the registered models of ``params.yaml``, those that wait for a decision first."""
+    with connected() as client:
+        found = [_pending(client, model) for model in _registered(client)]
+    return sorted(found, key=lambda one: (not one.waits, one.model))
+
+
+def with_candidate() -> list[str]:
+    """Return the models of ``params.yaml`` whose candidate is not the champion."""
+    with connected() as client:
+        now = {model: aliases.current(client, model) for model in _registered(client)}
+    return [
+        model
+        for model, found in now.items()
+        if found.get(CANDIDATE) not in (None, found.get(CHAMPION))
+    ]
+
+
+def _registered(client: MlflowClient) -> list[str]:
+    models = read_params().get("models") or {}
+    return [model for model in models if client.search_registered_models(f"name = '{model}'")]
+
+
+def _pending(client: MlflowClient, model: str) -> Pending:
+    carry_out_abandoned(client, model)
+    aliases.notice(client, model)
+    now = aliases.current(client, model)
+    candidate, champion = now.get(CANDIDATE), now.get(CHAMPION)
+    since = champion_since(audit.read(client, model))
+    versions = (candidate, champion, since)
+    reviews = [
+        one
+        for one in reviews_of(client, model)
+        if (one.subject.candidate, one.subject.champion, one.subject.since) == versions
+    ]
+    review = reviews[-1] if reviews else None
+    states = [_state(model, candidate, champion, review), *_missed(client, model, candidate)]
+    return Pending(model, candidate, champion, review, "; ".join(states))
+
+
+def _state(model: str, candidate: int | None, champion: int | None, review: Review | None) -> str:
+    if candidate is None:
+        return "no candidate"
+    if candidate == champion:
+        return "the candidate is the champion"
+    if review is None:
+        return f"not compared yet: `downstream review request {model}`"
+    if review.decided is None:
+        return f"waits for a decision: `downstream review show {model}`"
+    return told(review)
+
+
+def _missed(client: MlflowClient, model: str, candidate: int | None) -> list[str]:
+    """Say why the newest version did not become the candidate, if it did not."""
+    versions = client.search_model_versions(f"name = '{model}'")
+    newest = max(versions, key=lambda one: int(one.version), default=None)
+    if newest is None or int(newest.version) == candidate or newest.tags.get(GATE) != "missed":
+        return []
+    return [f"version {newest.version} misses its gates: {newest.tags.get(GATE_MISSED, '')}"]

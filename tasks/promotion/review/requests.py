@@ -1,0 +1,124 @@
+"""Asking for a review: it is made, or found if it was made before.
+
+Of two machines that compare the same versions at once, one's review holds, and the run of the other
+is removed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.contracts import files
+from tasks.promotion.comparison.schema import Comparison
+from tasks.promotion.connection import connected
+from tasks.promotion.review import evidence
+from tasks.promotion.review.reports import REPORT
+from tasks.promotion.review.store import Review, find
+from tasks.promotion.review.subject import Subject, subject_of
+from tasks.tracking.audit import audit
+from tasks.tracking.registry import aliases
+from tasks.tracking.registry.aliases import CHAMPION
+from tasks.tracking.registry.claims import claim
+from tasks.tracking.registry.version_writer import WEIGHTS_HASH
+from tasks.tracking.runs.flat import metrics_of
+from tasks.tracking.runs.run_writer import experiment, fill
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+def request(model: str) -> Review:
+    """Return the review of a model's candidate; it is made if there is none yet.
+
+    Raises:
+        NothingToReview: there is no candidate, or it is the champion already.
+        BadInput: a file of a version is not the one that was registered.
+        Unreachable: the store is away.
+    """
+    with tempfile.TemporaryDirectory(prefix="downstream-review-") as temporary:
+        folder = Path(temporary)
+        with connected() as client:
+            aliases.notice(client, model)
+            subject = subject_of(client, model)
+            found = find(client, subject)
+            if found:
+                return found
+            candidate = evidence.fetch(client, model, subject.candidate, folder)
+            champion = subject.champion and evidence.fetch(client, model, subject.champion, folder)
+            returns = was_champion(audit.read(client, model), subject.candidate)
+        # Comparing takes a while, and other processes of this workspace need the store.
+        versions = {"candidate": candidate, **({"champion": champion} if champion else {})}
+        report = folder / "report"
+        summary = evidence.write_report(subject, candidate, champion or None, returns, report)
+        with connected() as client:
+            return _record(client, subject, versions, report, summary)
+
+
+def was_champion(entries: list[audit.Entry], version: int) -> bool:
+    """Tell whether a version was champion before."""
+    return any(one["alias"] == CHAMPION and one["version_from"] == version for one in entries)
+
+
+def _record(
+    client: MlflowClient,
+    subject: Subject,
+    versions: Mapping[str, evidence.Version],
+    report: Path,
+    summary: evidence.Summary,
+) -> Review:
+    experiment_id = experiment(client, subject.model)
+    tags = {
+        "downstream.stage": "review",
+        "downstream.row": subject.model,
+        "downstream.review": subject.review_id,
+        "downstream.review_candidate": str(subject.candidate),
+        "downstream.review_champion": str(subject.champion or ""),
+    }
+    run = client.create_run(experiment_id, tags=tags, run_name=f"review@{subject.model}")
+    run_id = run.info.run_id
+    client.log_artifacts(run_id, str(report), REPORT)
+    fill(client, run_id, {}, metrics_of(_figures(report, summary)))
+    client.set_terminated(run_id)
+    intent = {
+        "subject": asdict(subject),
+        "run_id": run_id,
+        "experiment_id": experiment_id,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "policy_says": summary["decision"]["decision"],
+        "evidence": _sums(versions, report),
+    }
+    held = claim(client, subject.model, f"review.{subject.review_id}", intent)
+    if held["run_id"] != run_id:
+        client.delete_run(run_id)
+    found = find(client, subject)
+    if found is None:
+        raise AssertionError("a claim that was made is there")
+    return found
+
+
+def _figures(report: Path, summary: evidence.Summary) -> dict[str, Any]:
+    """Return the numbers that MLflow's table of runs shows."""
+    shown: dict[str, Any] = {"candidate": dict(summary["serving"])}
+    path = report / evidence.COMPARISON
+    if path.exists():
+        comparison: Comparison = files.read_json(path)
+        shown["champion"] = dict(comparison["serving"]["champion"] or {})
+        shown["p_value"] = comparison["disagreement"]["p_value"]
+        for metric in comparison["metrics"]:
+            for who in ("candidate", "champion", "difference"):
+                shown.setdefault(who, {})[metric["name"]] = metric[who]
+    return shown
+
+
+def _sums(versions: Mapping[str, evidence.Version], report: Path) -> dict[str, str]:
+    found = {}
+    for who, version in versions.items():
+        found[f"{who}/weights"] = version.tags.get(WEIGHTS_HASH, "")
+        found[f"{who}/model"] = files.sha256_of_folder(version.folder)
+    reported = {f"{REPORT}/{path.name}": files.sha256(path) for path in sorted(report.iterdir())}
+    return {**found, **reported}

@@ -1,0 +1,119 @@
+"""Reviews: made once for each subject, kept on the MLflow server, found again from any machine.
+
+A review is a run ``review@<model>`` with the report, and a claim ``review.<id>`` that names this
+run and the sha256 of everything reviewed. A claim ``decision.<id>`` is the decision on it. Claims
+cannot be altered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import BadInput
+from tasks.promotion.connection import connected
+from tasks.promotion.review.subject import Subject, subject_of
+from tasks.tracking.audit.run import find_run
+from tasks.tracking.registry.claims import CLAIM
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+@dataclass(frozen=True)
+class Review:
+    """What was reviewed, what the policy said, and what was decided."""
+
+    subject: Subject
+    run_id: str
+    experiment_id: str
+    made: str
+    """When, UTC."""
+    policy_says: str
+    """``promote``, ``reject`` or ``ask``."""
+    evidence: Mapping[str, str]
+    """The sha256 of what was reviewed."""
+    decided: Mapping[str, str] | None
+    """``decision``, ``reviewer``, ``comment`` and ``time``, once somebody has decided."""
+
+    @property
+    def id(self) -> str:
+        """What names the review."""
+        return self.subject.review_id
+
+    @property
+    def title(self) -> str:
+        """How a reviewer knows it."""
+        subject = self.subject
+        against = f"against {subject.champion}" if subject.champion else "as the first champion"
+        return f"{subject.model} version {subject.candidate} {against}"
+
+
+def find(client: MlflowClient, subject: Subject) -> Review | None:
+    """Return the review of a subject, if it was made."""
+    return next((one for one in reviews_of(client, subject.model) if one.subject == subject), None)
+
+
+def reviews_of(client: MlflowClient, model: str) -> list[Review]:
+    """Return all reviews of a model, the oldest first."""
+    held = _held(client, model)
+    found = [
+        Review(
+            subject=Subject(**intent["subject"]),
+            run_id=intent["run_id"],
+            experiment_id=intent["experiment_id"],
+            made=intent["made"],
+            policy_says=intent["policy_says"],
+            evidence=intent["evidence"],
+            decided=held.get(f"decision.{name.removeprefix('review.')}"),
+        )
+        for name, intent in held.items()
+        if name.startswith("review.")
+    ]
+    return sorted(found, key=lambda one: (one.made, one.id))
+
+
+def latest(model: str) -> Review:
+    """Return the review of a model's candidate that a decision would be about.
+
+    Raises:
+        NothingToReview: there is no candidate, or it is the champion already.
+        BadInput: it was not reviewed yet.
+    """
+    with connected() as client:
+        subject = subject_of(client, model)
+        reviews = [one for one in reviews_of(client, model) if same_versions(one.subject, subject)]
+    if not reviews:
+        raise BadInput(
+            f"{model} version {subject.candidate} was not compared with the champion yet: "
+            f"`downstream review request {model}`, look at it, and decide then"
+        )
+    return next((one for one in reviews if one.subject == subject), reviews[-1])
+
+
+def find_again(review: Review) -> Review:
+    """Return a review as it is now, with the decision that was made meanwhile."""
+    with connected() as client:
+        return find(client, review.subject) or review
+
+
+def same_versions(one: Subject, other: Subject) -> bool:
+    """Tell whether two subjects are of the same candidate and the same time as champion."""
+    return (one.candidate, one.champion, one.since) == (
+        other.candidate,
+        other.champion,
+        other.since,
+    )
+
+
+def _held(client: MlflowClient, model: str) -> dict[str, Any]:
+    """Return the claims on a model, by subject."""
+    run = find_run(client, model)
+    params = run.data.params if run is not None else {}
+    return {
+        key.removeprefix(CLAIM): json.loads(text)
+        for key, text in params.items()
+        if key.startswith(CLAIM)
+    }

@@ -1,0 +1,222 @@
+"""Writing one version of a registered model for each content, bound to what it was made from.
+
+A version's model never changes. Its evidence may: the same model is evaluated again when the test
+split or the code changes. Each evidence is a run of its own, and the version's tags name the one
+that holds now.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from tasks.contracts import files
+from tasks.tracking.registry import aliases
+from tasks.tracking.registry.packaging import log_model
+from tasks.tracking.runs.bindings import TEST_SPLIT, bindings
+from tasks.tracking.runs.run_writer import fill, find_or_create_run
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CONTENT_HASH = "downstream.content_hash"
+WEIGHTS_HASH = "downstream.weights_sha256"
+MODEL_FILES = "downstream.model_files"
+"""The sha256 of every file of the model, as JSON; so of the evidence."""
+EVIDENCE_FILES = "downstream.evidence_files"
+EVIDENCE_HASH = "downstream.evidence_hash"
+EVIDENCE_RUN = "downstream.evidence_run"
+PREDICTIONS_HASH = "downstream.predictions_sha256"
+METRICS_HASH = "downstream.metrics_sha256"
+VALIDATION = "downstream.validation"
+GATE = "downstream.gate"
+GATE_MISSED = "downstream.gate_missed"
+RECORDED = (CONTENT_HASH, WEIGHTS_HASH, PREDICTIONS_HASH, METRICS_HASH, TEST_SPLIT)
+"""What the audit log says of a new candidate."""
+LONGEST_DESCRIPTION = 4900
+
+# What is attached to a record, and where a version's evidence lies in its run.
+MODEL, CARD, UNCOMMITTED, EVIDENCE = "model", "README.md", "uncommitted.diff", "evaluation"
+WEIGHTS, PREDICTIONS, METRICS = "model.safetensors", "predictions.parquet", "metrics.json"
+GATE_FILE = "gate.json"
+
+
+def write_version(client: MlflowClient, record: Mapping[str, Any], attached: Path) -> int:
+    """Write a version, unless there is one of that content, and move the alias ``candidate``.
+
+    A version that misses a gate is written, tagged so, and does not become the candidate.
+
+    Args:
+        client: the open store.
+        record: ``model``, ``content_hash``, ``passed``, ``missed``, ``metrics``, ``tags`` (what
+            made it), ``model_files`` and ``evidence_files`` (sha256 by name), and ``bindings``
+            (tags that hold for as long as the evidence does).
+        attached: a folder with ``model/``, the evidence, and what was not committed.
+
+    Returns:
+        The version's number.
+    """
+    name = record["model"]
+    number = find_version(client, name, record["content_hash"])
+    run_id = _write_evidence(client, record, attached, is_new=number is None)
+    if number is None:
+        number = _create(client, record, attached, run_id)
+    client.set_terminated(run_id)
+    _renew(client, name, number, {**_bound(record), EVIDENCE_RUN: run_id}, attached / CARD)
+    if record["passed"]:
+        set_candidate(client, name, number)
+    return number
+
+
+def set_candidate(client: MlflowClient, model: str, number: int) -> None:
+    """Put the alias ``candidate`` on a version, if it is not there already; it is on record."""
+    tags = client.get_model_version(model, str(number)).tags
+    aliases.move(
+        client,
+        model,
+        aliases.CANDIDATE,
+        number,
+        action="register",
+        reason="the model in the workspace, which passes its gates",
+        evidence={tag.removeprefix("downstream."): tags[tag] for tag in RECORDED if tag in tags},
+    )
+
+
+def candidate_of(client: MlflowClient, model: str) -> int | None:
+    """Return the version that has the alias ``candidate``."""
+    return aliases.current(client, model).get(aliases.CANDIDATE)
+
+
+def find_version(client: MlflowClient, model: str, content_hash: str) -> int | None:
+    """Return the newest version of a content whose files are still there."""
+    versions = client.search_model_versions(f"name = '{model}'")
+    numbers = [
+        int(version.version)
+        for version in versions
+        if version.tags.get(CONTENT_HASH) == content_hash
+        and _has_files(client, model, version.version)
+    ]
+    return max(numbers, default=None)
+
+
+def carries(
+    client: MlflowClient,
+    model: str,
+    number: int,
+    evidence_files: Mapping[str, str],
+    gates: Mapping[str, Any],
+) -> bool:
+    """Tell whether a version has this evidence and verdict, and what ``dvc.lock`` binds it to."""
+    now = client.get_model_version(model, str(number)).tags
+    wanted = _bound({"evidence_files": evidence_files, "bindings": bindings(model), **gates})
+    return all(now.get(key) == value for key, value in wanted.items())
+
+
+def _has_files(client: MlflowClient, model: str, number: str) -> bool:
+    place = urlsplit(client.get_model_version_download_uri(model, number))
+    return place.scheme not in ("", "file") or Path(unquote(place.path)).exists()
+
+
+def _write_evidence(
+    client: MlflowClient, record: Mapping[str, Any], attached: Path, *, is_new: bool
+) -> str:
+    """Return the run that holds the evidence, written unless it was."""
+    name = record["model"]
+    identity = {
+        "downstream.stage": "register",
+        CONTENT_HASH: record["content_hash"],
+        EVIDENCE_HASH: files.sha256_of_text(_json(record["evidence_files"])),
+    }
+    run = {
+        "experiment": name,
+        "name": f"register@{name}",
+        "identity": identity,
+        "tags": {"downstream.row": name, **record["tags"]},
+    }
+    run_id, is_finished = find_or_create_run(client, run)
+    if not is_finished:
+        fill(client, run_id, {}, record["metrics"])
+    if is_new or not is_finished:
+        for path in sorted(attached.iterdir()):
+            if path.name == UNCOMMITTED:
+                client.log_artifact(run_id, str(path))
+            elif path.name != MODEL:
+                client.log_artifact(run_id, str(path), EVIDENCE)
+    return run_id
+
+
+def _create(client: MlflowClient, record: Mapping[str, Any], attached: Path, run_id: str) -> int:
+    from mlflow.exceptions import MlflowException
+
+    name = record["model"]
+    model_id = log_model(attached / MODEL, run_id)
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    created = client.create_model_version(
+        name,
+        source=f"models:/{model_id}",
+        run_id=run_id,
+        model_id=model_id,
+        tags={**record["tags"], **_of_content(record), **_bound(record), EVIDENCE_RUN: run_id},
+        description=_description(attached / CARD),
+    )
+    return int(created.version)
+
+
+def _renew(
+    client: MlflowClient, model: str, number: int, tags: Mapping[str, str], card: Path
+) -> None:
+    now = client.get_model_version(model, str(number))
+    for key, value in tags.items():
+        if now.tags.get(key) != value:
+            client.set_model_version_tag(model, str(number), key, value)
+    description = _description(card)
+    if (now.description or "") != description:
+        client.update_model_version(model, str(number), description)
+
+
+def _of_content(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags of a version that never change."""
+    model_files = record["model_files"]
+    tags = {CONTENT_HASH: record["content_hash"], MODEL_FILES: _json(model_files)}
+    if WEIGHTS in model_files:
+        tags[WEIGHTS_HASH] = model_files[WEIGHTS]
+    return tags
+
+
+def _bound(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags that change where the same model is evaluated again."""
+    evidence_files = record["evidence_files"]
+    tags = {
+        EVIDENCE_FILES: _json(evidence_files),
+        GATE: "passed" if record["passed"] else "missed",
+        GATE_MISSED: "; ".join(record["missed"]),
+        **record["bindings"],
+    }
+    for tag, name in ((PREDICTIONS_HASH, PREDICTIONS), (METRICS_HASH, METRICS)):
+        if name in evidence_files:
+            tags[tag] = evidence_files[name]
+    return tags
+
+
+def _json(sums: Mapping[str, str]) -> str:
+    return json.dumps(dict(sorted(sums.items())))
+
+
+def _description(card: Path) -> str:
+    """Return the card's beginning: what fits, whole sections, up to the first plot."""
+    if not card.exists():
+        return ""
+    kept = ""
+    for number, section in enumerate(card.read_text(encoding="utf-8").split("\n## ")):
+        longer = section if number == 0 else f"{kept}\n## {section}"
+        if "![" in section or len(longer) > LONGEST_DESCRIPTION:
+            break
+        kept = longer
+    return kept

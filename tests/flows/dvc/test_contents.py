@@ -1,0 +1,39 @@
+"""Hashes are DVC's own."""
+
+from pathlib import Path
+
+from flows.dvc.contents import NOTHING, content_on_disk, is_cached
+from flows.dvc.graph import load_graph
+from tests.flows.pipeline import Pipeline
+
+
+def test_every_file_and_folder_has_the_hash_that_dvc_gives_it(pipeline: Pipeline) -> None:
+    repo = load_graph().repo
+    for stage in load_graph().stages.values():
+        for item in [*stage.deps, *stage.outs]:
+            if item.def_path != "params.yaml":
+                assert content_on_disk(repo, item.def_path).md5 == item.get_hash().value
+
+
+def test_a_file_that_dvc_has_never_seen_and_an_executable_one_are_hashed(
+    pipeline: Pipeline,
+) -> None:
+    repo = load_graph().repo
+    pipeline.write("new.sh", "echo\n")
+    assert content_on_disk(repo, "new.sh") == ("53f31a089339194f333d2e3995dbb05e", False)
+    Path("new.sh").chmod(0o755)
+    assert content_on_disk(repo, "new.sh").executable
+    assert content_on_disk(repo, "absent") == NOTHING
+
+
+def test_the_cache_holds_a_folder_only_with_all_its_files(pipeline: Pipeline) -> None:
+    repo = load_graph().repo
+    model = pipeline.lock()["stages"]["finetune@m"]["outs"][0]["md5"]
+    readme = pipeline.lock()["stages"]["evaluate@m"]["outs"][0]["md5"]
+    assert model.endswith(".dir")
+    assert is_cached(repo, model)
+    assert is_cached(repo, readme)
+    weights = content_on_disk(repo, "data/finetune/m/model/weights").md5
+    Path(repo.cache.local.oid_to_path(weights)).unlink()
+    assert not is_cached(repo, model)
+    assert not is_cached(repo, "0" * 32)

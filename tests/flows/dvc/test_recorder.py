@@ -1,0 +1,248 @@
+"""What is recorded, and what is not: the same as ``dvc repro`` records, under its locks."""
+
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from flows.dvc.recorder import Job, Recorder
+from tasks.errors import BadInput, ChangedWhileRunning, MissingPin, StageFailed
+from tests.flows.pipeline import Pipeline
+
+
+def execute(job: Job) -> None:
+    subprocess.run(["/bin/sh", "-c", str(job.command)], check=True, env=None)
+
+
+def bring_up_to_date(recorder: Recorder, name: str, force: bool = False) -> str:
+    job = recorder.begin(name, force)
+    if not isinstance(job, Job):
+        return job
+    execute(job)
+    recorder.end(job, succeeded=True)
+    return "ran"
+
+
+def bring_all(recorder: Recorder) -> dict[str, str]:
+    return {name: bring_up_to_date(recorder, name) for name in list(recorder.graph.stages)}
+
+
+@pytest.fixture(autouse=True)
+def this_python_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
+
+
+def test_the_lock_is_the_one_that_repro_writes(
+    new_pipeline: Pipeline, reproduced: Pipeline
+) -> None:
+    outcomes = bring_all(Recorder())
+    assert set(outcomes.values()) == {"ran"}
+    assert new_pipeline.lock() == reproduced.lock()
+    assert "up to date" in new_pipeline.dvc("status")
+
+
+def test_the_comparison_of_locks_can_fail(pipeline: Pipeline, reproduced: Pipeline) -> None:
+    pipeline.change("seed", 1)
+    bring_all(Recorder())
+    assert pipeline.lock() != reproduced.lock()
+
+
+def test_a_result_recorded_here_is_one_that_repro_restores(pipeline: Pipeline) -> None:
+    pipeline.change("models.m.finetune.rate", 0.7)
+    bring_all(Recorder())
+    pipeline.change("models.m.finetune.rate", 0.5)
+    pipeline.repro()
+    pipeline.ran()
+    pipeline.change("models.m.finetune.rate", 0.7)
+    pipeline.repro()
+    assert pipeline.ran() == []
+
+
+def test_a_result_in_the_run_cache_is_restored(pipeline: Pipeline) -> None:
+    pipeline.change("models.m.finetune.rate", 0.7)
+    pipeline.repro()
+    after = pipeline.lock()
+    pipeline.change("models.m.finetune.rate", 0.5)
+    pipeline.repro()
+    pipeline.ran()
+    pipeline.change("models.m.finetune.rate", 0.7)
+    outcomes = bring_all(Recorder())
+    assert {name for name, outcome in outcomes.items() if outcome == "restored"} == {
+        "code", "finetune@m", "evaluate@m",
+    }  # fmt: skip
+    assert pipeline.ran() == []
+    assert pipeline.lock() == after
+    assert "up to date" in pipeline.dvc("status")
+
+
+def test_fresh_stages_are_left_alone(pipeline: Pipeline) -> None:
+    before = Path("dvc.lock").stat().st_mtime_ns
+    assert set(bring_all(Recorder()).values()) == {"fresh"}
+    assert Path("dvc.lock").stat().st_mtime_ns == before
+
+
+def test_a_forced_stage_runs_and_the_lock_stays_the_same(pipeline: Pipeline) -> None:
+    before = pipeline.lock()
+    assert bring_up_to_date(Recorder(), "finetune@m", force=True) == "ran"
+    assert pipeline.lock() == before
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("params.yaml", None),
+        ("data/sources/a/records.csv", "a,9\n"),
+        ("data/code/clean/a.txt", "settings {}\nmodules.clean 9\n"),
+    ],
+)
+def test_an_edit_while_a_stage_runs_is_an_error_and_leaves_no_record(
+    pipeline: Pipeline, path: str, text: str | None
+) -> None:
+    pipeline.change("corpora.a.clean", {"drop": 1})
+    lock, runs = pipeline.lock(), set(Path(".dvc/cache/runs").rglob("*"))
+    recorder = Recorder()
+    job = recorder.begin("clean@a")
+    assert isinstance(job, Job)
+    execute(job)
+    if text is None:
+        pipeline.change("corpora.a.clean", {"drop": 2})
+    else:
+        pipeline.write(path, text)
+    with pytest.raises(ChangedWhileRunning, match=r"^clean@a: .* changed while running; .*"):
+        recorder.end(job, succeeded=True)
+    assert pipeline.lock() == lock
+    assert set(Path(".dvc/cache/runs").rglob("*")) == runs
+    assert not Path("data/clean/a/records.parquet").exists()
+
+
+def test_an_edit_of_another_row_while_a_stage_runs_changes_nothing(pipeline: Pipeline) -> None:
+    pipeline.change("corpora.a.clean", {"drop": 1})
+    recorder = Recorder()
+    job = recorder.begin("clean@a")
+    assert isinstance(job, Job)
+    execute(job)
+    pipeline.change("corpora.b.clean", {"drop": 2})
+    recorder.end(job, succeeded=True)
+    assert recorder.begin("clean@a") == "fresh"
+    assert isinstance(recorder.begin("clean@b"), Job)
+
+
+def test_a_row_that_goes_while_running_is_an_error(pipeline: Pipeline) -> None:
+    recorder = Recorder()
+    params = pipeline.params()
+    del params["models"]["n"]
+    pipeline.write_params(params)
+    with pytest.raises(ChangedWhileRunning, match=r"^finetune@n: .* lost this stage"):
+        recorder.begin("finetune@n")
+
+
+def test_after_a_failure_the_stage_is_not_restored_as_if_nothing_had_changed(
+    pipeline: Pipeline,
+) -> None:
+    pipeline.change("corpora.a.clean", {"drop": 1})
+    recorder = Recorder()
+    job = recorder.begin("clean@a")
+    assert isinstance(job, Job)
+    recorder.end(job, succeeded=False)
+    assert isinstance(recorder.begin("clean@a"), Job)
+
+
+def test_a_stage_that_leaves_out_an_output_fails(pipeline: Pipeline) -> None:
+    lock = pipeline.lock()
+    pipeline.change("corpora.a.clean", {"drop": 1})
+    recorder = Recorder()
+    job = recorder.begin("clean@a")
+    assert isinstance(job, Job)
+    execute(job)
+    Path("data/clean/a/report.json").unlink()
+    with pytest.raises(StageFailed, match=r"^clean@a ended well, but output '.*report.json'"):
+        recorder.end(job, succeeded=True)
+    assert pipeline.lock() == lock
+
+
+def test_a_missing_source_says_how_to_get_it(pipeline: Pipeline) -> None:
+    shutil.rmtree("data/sources/a")
+    with pytest.raises(MissingPin) as error:
+        Recorder().begin("clean@a")
+    assert str(error.value) == (
+        "clean@a: data/sources/a does not exist: put the files there, or pin remote sources with "
+        "`downstream refresh a`"
+    )
+
+
+def test_a_missing_file_that_no_stage_writes_is_named(pipeline: Pipeline) -> None:
+    shutil.rmtree("data/clean/a")
+    with pytest.raises(BadInput, match=r"^split@a: data/clean/a/records\.parquet does not exist"):
+        Recorder().begin("split@a")
+
+
+def test_while_a_stage_runs_repro_says_who_holds_its_files(pipeline: Pipeline) -> None:
+    pipeline.change("corpora.a.clean", {"drop": 1})
+    recorder = Recorder()
+    job = recorder.begin("clean@a")
+    assert isinstance(job, Job)
+    with pytest.raises(AssertionError, match="downstream run clean@a"):
+        pipeline.dvc("repro", "clean@a")
+    execute(job)
+    recorder.end(job, succeeded=True)
+    pipeline.repro()
+
+
+def test_a_second_run_waits_for_a_stage_and_then_finds_it_fresh(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.change("corpora.a.clean", {"drop": 1})
+    first = Recorder()
+    job = first.begin("clean@a")
+    assert isinstance(job, Job)
+    # A second process: another program name, as DVC tells holders apart within one process.
+    script = (
+        "from flows.dvc.recorder import Recorder\nprint(Recorder().begin('clean@a'), flush=True)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    second = subprocess.Popen([sys.executable, "-c", script], stdout=-1, stderr=-1, text=True)
+    assert second.stderr is not None
+    assert "clean@a waits: " in second.stderr.readline()
+    execute(job)
+    first.end(job, succeeded=True)
+    out, _ = second.communicate(timeout=60)
+    assert out == "fresh\n"
+
+
+def test_an_edited_added_file_is_taken_as_it_is_now(pipeline: Pipeline) -> None:
+    pipeline.write("data/sources/c/big.csv", "1\n")
+    pipeline.dvc("add", "-q", "data/sources/c/big.csv")
+    pipeline.write("data/sources/c/big.csv", "2\n")
+    recorder = Recorder()
+    recorder.begin("data/sources/c/big.csv.dvc")
+    assert "up to date" in pipeline.dvc("status")
+
+
+def test_threads_that_record_at_once_leave_one_whole_lock(new_pipeline: Pipeline) -> None:
+    recorder = Recorder()
+    bring_up_to_date(recorder, "code")
+    errors: list[BaseException] = []
+
+    def chain(corpus: str) -> None:
+        try:
+            for stage in ("clean", "split"):
+                bring_up_to_date(recorder, f"{stage}@{corpus}")
+        except BaseException as error:  # noqa: BLE001 - handed to the test's own thread
+            errors.append(error)
+
+    threads = [threading.Thread(target=chain, args=(corpus,)) for corpus in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert sorted(new_pipeline.lock()["stages"]) == [
+        "clean@a",
+        "clean@b",
+        "code",
+        "split@a",
+        "split@b",
+    ]

@@ -1,0 +1,133 @@
+"""What goes, and what stays whatever happens."""
+
+import json
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from flows.dvc.declared import load_pipeline
+from flows.terminal import size
+from flows.upkeep.clean_view import show_removals
+from flows.upkeep.prune import clean, find_lock_entries, find_removals, size_of
+from tasks.fingerprint import libraries
+from tasks.stage_process import kept_results as finished
+from tasks.stage_process.stage_hash import entry_hash
+from tests.flows.pipeline import PARAMS, Pipeline
+
+
+@pytest.fixture
+def without_n(pipeline: Pipeline) -> Pipeline:
+    """The model ``n`` is gone from params.yaml; what it left is there."""
+    for name in ("finetune@m", "finetune@n"):
+        pipeline.write(f".downstream/durations/{name}.json", '{"seconds": 1}')
+        pipeline.write(f".downstream/checkpoints/{name}/abc/step.json", "{}")
+        pipeline.write(f".downstream/finished/{name}/abc/record.json", "{}")
+        pipeline.write(f".downstream/locks/{name}.lock", "")
+    pipeline.write(".downstream/devices/cpu.lock", "")
+    pipeline.write(".downstream/mlflow/outbox/1/record.json", "{}")
+    pipeline.write_params({**PARAMS, "models": {"m": PARAMS["models"]["m"]}})
+    return pipeline
+
+
+def removed_by_clean() -> set[str]:
+    graph = load_pipeline()
+    return {removal.path.as_posix() for removal in clean(graph, find_removals(graph))}
+
+
+GONE = {
+    "data/finetune/n",
+    "data/evaluate/n",
+    ".downstream/durations/finetune@n.json",
+    ".downstream/checkpoints/finetune@n",
+    ".downstream/finished/finetune@n",
+    ".downstream/locks/finetune@n.lock",
+}
+
+
+def test_all_of_a_gone_row_goes_and_the_other_rows_stay_fresh(without_n: Pipeline) -> None:
+    lock = without_n.lock()["stages"]
+    assert removed_by_clean() == GONE
+    assert not any(Path(path).exists() for path in GONE)
+    kept = {name: entry for name, entry in lock.items() if name not in ("finetune@n", "evaluate@n")}
+    assert without_n.lock() == {"schema": "2.0", "stages": kept}
+    for path in (
+        "checkpoints/finetune@m/abc/step.json", "finished/finetune@m/abc/record.json",
+        "durations/finetune@m.json", "devices/cpu.lock", "mlflow/outbox/1/record.json",
+    ):  # fmt: skip
+        assert (Path(".downstream") / path).exists()
+    assert Path("data/sources/b/records.csv").exists()
+    assert without_n.states() == {}
+    without_n.repro()
+    assert without_n.ran() == []
+    assert removed_by_clean() == set()
+
+
+def test_a_lock_that_somebody_laid_out_otherwise_is_cleaned_too(without_n: Pipeline) -> None:
+    lock = without_n.lock()
+    Path("dvc.lock").write_text(json.dumps(lock))
+    removed_by_clean()
+    assert set(lock["stages"]) - set(without_n.lock()["stages"]) == {"finetune@n", "evaluate@n"}
+
+
+def test_looking_removes_nothing(without_n: Pipeline) -> None:
+    lock = Path("dvc.lock").read_bytes()
+    graph = load_pipeline()
+    assert {removal.path.as_posix() for removal in find_removals(graph)} == GONE
+    assert find_lock_entries(graph) == ["finetune@n", "evaluate@n"]
+    assert Path("dvc.lock").read_bytes() == lock
+    assert all(Path(path).exists() for path in GONE)
+
+
+def test_what_a_running_process_holds_is_left_and_told(
+    without_n: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with FileLock(finished.work_lock("finetune@n")):
+        assert removed_by_clean() == {"data/evaluate/n"}
+    assert Path("data/finetune/n").exists()
+    assert "data/finetune/n: left, since finetune@n is running" in capsys.readouterr().err
+
+
+def test_a_kept_result_goes_once_the_lock_has_it(pipeline: Pipeline) -> None:
+    known = entry_hash(dict(pipeline.lock()["stages"]["finetune@m"]))
+    for stage_hash in (known, "f" * 64):
+        pipeline.write(f".downstream/finished/finetune@m/{stage_hash}/record.json", "{}")
+    assert removed_by_clean() == {f".downstream/finished/finetune@m/{known}"}
+
+
+def test_versions_stay_with_their_results_and_definitions_with_their_code(
+    pipeline: Pipeline,
+) -> None:
+    known = entry_hash(dict(pipeline.lock()["stages"]["finetune@m"]))
+    libraries.keep_versions("finetune@m", known)
+    libraries.keep_versions("finetune@m", "f" * 64)
+    module = Path("data/code/clean/a.txt").read_text().split()[-1]
+    for name in (module, "0" * 32):
+        pipeline.write(f".downstream/definitions/{name}.json", "{}")
+    pipeline.write(".downstream/work/finetune@m/model/weights", "half")
+    assert removed_by_clean() == {
+        f".downstream/libraries/finetune@m/{'f' * 64}.json",
+        f".downstream/definitions/{'0' * 32}.json",
+        ".downstream/work/finetune@m",
+    }
+
+
+def test_sizes_are_of_all_files_and_read_as_people_say_them(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "one").write_bytes(b"x" * 1500)
+    (tmp_path / "two").write_bytes(b"x" * 20)
+    assert (size_of(tmp_path), size_of(tmp_path / "two")) == (1520, 20)
+    assert [size(n) for n in (0, 999, 1520, 2_500_000)] == ["0 B", "999 B", "1.5 kB", "2.5 MB"]
+
+
+def test_the_table_says_what_why_and_how_much(
+    without_n: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph = load_pipeline()
+    show_removals(find_lock_entries(graph), find_removals(graph), dry_run=True)
+    out = capsys.readouterr().out
+    assert "finetune@n in dvc.lock" in out
+    assert "its row is gone from params.yaml" in out
+    assert "Would be removed: 2 records, 6 files and folders, " in out
+    show_removals([], [], dry_run=False)
+    assert capsys.readouterr().out == "Nothing to remove.\n"

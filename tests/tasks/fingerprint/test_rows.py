@@ -1,0 +1,205 @@
+"""What counts as a change of code, and for which rows."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.contracts.params import read_params
+from tasks.fingerprint.rows import (
+    NOT_HASHED,
+    fingerprints,
+    hash_of_source,
+    not_hashed,
+)
+
+ROOT = Path(__file__).parents[3]
+
+SOURCE = '''
+"""A module."""
+from tasks.errors import BadInput
+LIMIT = 3
+
+class RowSettings:
+    """Schema."""
+    size: int = 4
+
+def double(value: int) -> int:
+    """Double it."""
+    if value > LIMIT:
+        raise BadInput(f"{value} is too large")
+    say("doubled")
+    return 2 * value
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"""Double it."""', '"""Return twice the value."""'),
+        ("LIMIT = 3", "LIMIT = 3  # the largest"),
+        ("return 2 * value", "return (\n        2 * value\n    )"),
+        ('f"{value} is too large"', 'f"{value} is over {LIMIT}: lower it"'),
+        ("size: int = 4", "size: int = 5"),
+        ('say("doubled")', 'say(f"doubled {value}")'),
+    ],
+)
+def test_comments_formatting_texts_and_schema_are_not_hashed(old: str, new: str) -> None:
+    assert old in SOURCE
+    assert hash_of_source(SOURCE.replace(old, new)) == hash_of_source(SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("LIMIT = 3", "LIMIT = 4"),
+        ("2 * value", "3 * value"),
+        ("value > LIMIT", "value >= LIMIT"),
+        ("raise BadInput(", "raise ValueError("),
+    ],
+)
+def test_what_can_reach_an_output_is_hashed(old: str, new: str) -> None:
+    assert hash_of_source(SOURCE.replace(old, new)) != hash_of_source(SOURCE)
+
+
+@given(comment=st.text(st.characters(codec="utf-8", exclude_characters="\r\n\f"), max_size=30))
+def test_any_comment_leaves_the_hash(comment: str) -> None:
+    if comment.isprintable():
+        assert hash_of_source(f"{SOURCE}# {comment}\n") == hash_of_source(SOURCE)
+
+
+def test_the_list_of_what_is_not_hashed_gives_reasons() -> None:
+    assert all(NOT_HASHED.values())
+    assert not_hashed("tasks.errors")
+    assert not_hashed("tasks.tracking.runs.runs")
+    assert not_hashed("tasks.clean.settings")
+    assert not not_hashed("tasks.clean.stage")
+
+
+@pytest.fixture(scope="module")
+def default_rows() -> dict[str, str]:
+    return fingerprints(read_params(ROOT / "params.yaml"), ROOT)
+
+
+def modules(text: str) -> set[str]:
+    return {line.split()[0] for line in text.splitlines()[1:]}
+
+
+def test_every_row_starts_with_its_resolved_settings(default_rows: dict[str, str]) -> None:
+    first = default_rows["split@reuters"].splitlines()[0]
+    assert first.startswith('settings {"test": 0.2, "validation": 0.1')
+
+
+def test_a_row_reaches_its_own_objective_and_architecture_alone(
+    default_rows: dict[str, str],
+) -> None:
+    bert = modules(default_rows["pretrain@reuters-bert"])
+    autoencoder = modules(default_rows["pretrain@digits-autoencoder"])
+    assert "tasks.objectives.masked" in bert
+    assert "tasks.models.architectures.bert" in bert
+    assert "tasks.models.architectures.bert" not in autoencoder
+    assert "tasks.models.text" not in modules(default_rows["evaluate@digits-from-convnet"])
+    assert "tasks.models.architectures.convnet" in modules(
+        default_rows["finetune@digits-from-convnet"]
+    )
+
+
+def test_a_row_of_collect_reaches_its_own_sources_alone(default_rows: dict[str, str]) -> None:
+    assert "tasks.collect.sources.wheel" in modules(default_rows["collect@reuters"])
+    assert "tasks.collect.sources.wheel" not in modules(default_rows["collect@digits"])
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    shutil.copytree(
+        ROOT / "tasks", tmp_path / "tasks", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    return tmp_path
+
+
+def fingerprints_of(checkout: Path) -> dict[str, str]:
+    code = (
+        "import json; from pathlib import Path; from tasks.contracts.params import read_params\n"
+        "from tasks.fingerprint.rows import fingerprints\n"
+        "print(json.dumps(fingerprints(read_params(), Path.cwd())))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=checkout, check=True, capture_output=True, text=True
+    )
+    result: dict[str, str] = json.loads(found.stdout)
+    return result
+
+
+def changed_rows(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    return {row for row in before if before[row] != after.get(row)}
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_a_new_objective_changes_no_existing_row(
+    checkout: Path, default_rows: dict[str, str]
+) -> None:
+    shutil.copy(
+        checkout / "tasks/objectives/masked.py", checkout / "tasks/objectives/masked_again.py"
+    )
+    assert changed_rows(default_rows, fingerprints_of(checkout)) == set()
+
+
+def test_a_changed_architecture_changes_its_own_rows_alone(
+    checkout: Path, default_rows: dict[str, str]
+) -> None:
+    edit(
+        checkout / "tasks/models/architectures/bert.py",
+        "4 * settings.hidden_size",
+        "3 * settings.hidden_size",
+    )
+    assert changed_rows(default_rows, fingerprints_of(checkout)) == {
+        "pretrain@reuters-bert",
+        "finetune@reuters-topics",
+        "evaluate@reuters-topics",
+        "register@reuters-topics",
+    }
+
+
+def test_a_changed_default_changes_the_rows_that_do_not_set_it(
+    checkout: Path, default_rows: dict[str, str]
+) -> None:
+    edit(checkout / "tasks/split/settings.py", "0.1", "0.11")
+    assert changed_rows(default_rows, fingerprints_of(checkout)) == set()
+    edit(checkout / "tasks/split/settings.py", "0.2", "0.21")
+    assert changed_rows(default_rows, fingerprints_of(checkout)) == {"split@reuters"}
+
+
+def test_the_checkpoint_that_a_row_starts_from_is_a_part_of_its_fingerprint(
+    checkout: Path,
+) -> None:
+    edit(
+        checkout / "params.yaml",
+        "models:  #",
+        "  from-hub:\n    corpus: reuters\n    pretrain: {objective: none, architecture: bert, "
+        "init: {hub: org/bert}}\n"
+        "  from-folder:\n    corpus: reuters\n    pretrain: {objective: none, architecture: bert, "
+        "init: {path: data/sources/from-folder/my bert}}\nmodels:  #",
+    )
+    before = fingerprints_of(checkout)
+    assert before["pretrain@from-hub"].endswith("\ndata/sources/from-hub/pin.json missing\n")
+    pin, folder = (
+        checkout / "data/sources" / name for name in ("from-hub/pin.json", "from-folder/my bert")
+    )
+    pin.parent.mkdir(parents=True)
+    pin.write_text("{}")
+    pinned = fingerprints_of(checkout)
+    assert changed_rows(before, pinned) == {"pretrain@from-hub"}
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    assert changed_rows(pinned, fingerprints_of(checkout)) == {"pretrain@from-folder"}

@@ -1,0 +1,174 @@
+"""A decision is made once, by somebody with a reason, and carried out in any case."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tasks.promotion.review import decisions
+from tasks.promotion.review.decisions import AlreadyDecided, BadAnswer, decide, told
+from tasks.promotion.review.requests import request
+from tasks.promotion.review.store import Review, latest
+from tasks.tracking.audit import audit
+from tasks.tracking.registry import aliases
+from tasks.tracking.registry.claims import claim
+from tasks.tracking.store import opened
+from tests.tasks.promotion.scene import MODEL, Scene
+
+
+def _aliases() -> dict[str, int]:
+    with opened() as client:
+        return aliases.current(client, MODEL)
+
+
+def _log(action: str) -> list[Any]:
+    with opened() as client:
+        return [entry for entry in audit.read(client, MODEL) if entry["action"] == action]
+
+
+def test_approval_moves_champion_keeps_previous_and_is_on_record(reviewed: Scene) -> None:
+    review = decide(latest(MODEL), "approve", " Better\n everywhere. ", "Bob")
+    assert _aliases() == {"candidate": 2, "champion": 2, "previous": 1}
+    (entry,) = [one for one in _log("approve") if one["version_to"] == 2]
+    assert (entry["alias"], entry["version_from"]) == ("champion", 1)
+    assert (entry["actor"], entry["reason"]) == ("Bob", "Better everywhere.")
+    assert entry["evidence"] == {
+        "review": review.id,
+        "run": review.run_id,
+        "test_split": review.subject.test_split,
+        "code": review.subject.code,
+        "settings": review.subject.settings,
+        **review.evidence,
+    }
+    with opened() as client:
+        tags = client.get_model_version(MODEL, "2").tags
+        run = client.get_run(review.run_id).data.tags
+    assert tags["downstream.review"] == "approved"
+    assert (run["downstream.review_decision"], run["downstream.review_by"]) == ("approved", "Bob")
+
+
+def test_rejection_moves_nothing_and_is_on_record(reviewed: Scene) -> None:
+    decide(latest(MODEL), "reject", "Too slow.")
+    assert _aliases() == {"candidate": 2, "champion": 1}
+    (entry,) = _log("reject")
+    assert (entry["alias"], entry["version_to"], entry["actor"]) == (None, 2, "Ann")
+    with opened() as client:
+        assert client.get_model_version(MODEL, "2").tags["downstream.review"] == "rejected"
+
+
+def test_who_comes_second_is_told_who_was_first(reviewed: Scene) -> None:
+    review = latest(MODEL)
+    decide(review, "reject", "Too slow.", "Bob")
+    with pytest.raises(AlreadyDecided, match=r"was rejected by Bob at .*: Too slow\.$"):
+        decide(review, "approve", "I like it.", "Eve")
+    assert told(request(MODEL)).startswith("rejected by Bob at ")
+    assert _aliases()["champion"] == 1
+
+
+@pytest.mark.parametrize(
+    ("decision", "comment", "reviewer", "message"),
+    [
+        (
+            "aprove",
+            "Good.",
+            "Bob",
+            r"^decision: no 'aprove'; allowed: approve, reject; did you mea",
+        ),
+        (
+            "approve",
+            " \n",
+            "Bob",
+            r"^comment: it is empty; it is recorded, so that others can unde",
+        ),
+        ("approve", "Good.", " ", r"^reviewer: it is empty; "),
+        ("approve", "x" * 2001, "Bob", r"^comment: 2,001 characters are too long to be recorded: "),
+    ],
+)
+def test_an_answer_that_says_nothing_is_refused(
+    decision: str, comment: str, reviewer: str, message: str
+) -> None:
+    nobody: Any = None
+    with pytest.raises(BadAnswer, match=message):
+        decide(nobody, decision, comment, reviewer)
+
+
+def _claim_and_die(review: Review, decision: str, time: str) -> None:
+    """Do what a process does that is killed right after its claim."""
+    intent = {
+        "decision": decision,
+        "comment": "Good.",
+        "reviewer": "Bob",
+        "time": time,
+        "token": "1",
+    }
+    with opened() as client:
+        claim(client, MODEL, f"decision.{review.id}", intent)
+
+
+def test_a_decision_whose_process_was_killed_is_carried_out_by_the_next_command(
+    reviewed: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _claim_and_die(latest(MODEL), "approve", "2026-01-01T00:00:00+00:00")
+    with pytest.raises(AlreadyDecided):
+        decide(latest(MODEL), "reject", "Too slow.", "Eve")
+    assert "carried out now, since that was interrupted" in capsys.readouterr().err
+    assert _aliases() == {"candidate": 2, "champion": 2, "previous": 1}
+    (entry,) = [one for one in _log("approve") if one["version_to"] == 2]
+    assert entry["actor"] == "Bob"
+
+
+def test_a_decision_that_is_under_way_elsewhere_is_left_alone(reviewed: Scene) -> None:
+    _claim_and_die(latest(MODEL), "approve", "2999-01-01T00:00:00+00:00")
+    with opened() as client:
+        decisions.carry_out_abandoned(client, MODEL)
+    assert _aliases()["champion"] == 1
+
+
+def test_a_killed_decision_lapses_if_the_champion_has_moved_since(
+    reviewed: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    review = latest(MODEL)
+    _claim_and_die(review, "approve", "2026-01-01T00:00:00+00:00")
+    with opened() as client:
+        aliases.move(client, MODEL, "champion", None, action="rollback", reason="x", evidence={})
+        for _ in range(2):
+            decisions.carry_out_abandoned(client, MODEL)
+    assert "champion" not in _aliases()
+    (entry,) = _log("lapse")
+    assert entry["evidence"]["review"] == review.id
+    assert "not carried out: champion of topics is on none" in entry["reason"]
+
+
+def test_of_two_at_the_same_moment_one_decides_and_the_other_is_told(reviewed: Scene) -> None:
+    review = latest(MODEL)
+
+    def decide_as(reviewer: str) -> str:
+        try:
+            return f"won: {decide(review, 'approve', 'Mine.', reviewer).decided}"
+        except AlreadyDecided as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as both:
+        said = dict(zip(("Bob", "Eve"), both.map(decide_as, ("Bob", "Eve")), strict=True))
+    (winner,) = [name for name, one in said.items() if one.startswith("won: ")]
+    (told_off,) = {"Bob", "Eve"} - {winner}
+    assert f"was approved by {winner} at " in said[told_off]
+    assert [one["actor"] for one in _log("approve") if one["version_to"] == 2] == [winner]
+
+
+def test_of_two_claims_that_cross_the_first_holds(
+    reviewed: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    review = latest(MODEL)
+    _claim_and_die(review, "reject", "2999-01-01T00:00:00+00:00")
+    # As if the other had claimed after this process had looked.
+    monkeypatch.setattr(decisions, "find", lambda *_: None)
+    with pytest.raises(AlreadyDecided, match=r"was rejected by Bob at "):
+        decide(review, "approve", "Mine.", "Eve")
+    assert _aliases()["champion"] == 1
+
+
+def test_a_review_can_be_decided_that_was_read_before_another_was_made(reviewed: Scene) -> None:
+    review = latest(MODEL)
+    assert decide(replace(review, decided=None), "approve", "Good.").decided is not None

@@ -1,0 +1,25 @@
+"""Thumbnails fit, and keep pixels sharp."""
+
+import io
+
+from PIL import Image
+
+from tasks.reports.thumbnails import thumbnail
+
+
+def _png(width: int, height: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("L", (width, height), 77).save(file, "PNG")
+    return file.getvalue()
+
+
+def _size(image: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(image)) as opened:
+        return opened.size
+
+
+def test_small_images_grow_by_whole_steps_and_large_ones_shrink() -> None:
+    assert _size(thumbnail(_png(8, 8))) == (96, 96)
+    assert _size(thumbnail(_png(20, 10))) == (80, 40)
+    assert _size(thumbnail(_png(96, 1))) == (96, 1)
+    assert _size(thumbnail(_png(400, 200))) == (96, 48)

@@ -1,0 +1,143 @@
+"""A version a content, and the candidate follows the workspace."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.contracts import files, paths
+from tasks.errors import Unreachable
+from tasks.tracking.registry.registry import (
+    candidate_version,
+    candidate_versions,
+    publish,
+    reconcile,
+)
+from tasks.tracking.runs import outbox
+from tasks.tracking.runs.bindings import gate_of
+from tasks.tracking.store import opened
+
+PutModel = Callable[..., str]
+AWAY = "http://127.0.0.1:9"
+
+
+def _publish(name: str) -> int | None:
+    version = files.read_json(paths.version(name))
+    evidence = paths.stage_output("evaluate", name)
+    return publish(name, paths.finetuned(name), version, evidence, gate_of(name))
+
+
+def _num_versions(name: str) -> int:
+    with opened() as client:
+        return len(client.search_model_versions(f"name = '{name}'"))
+
+
+def test_a_content_is_published_once(
+    workspace: Path, text_model: Path, put_model: PutModel
+) -> None:
+    put_model("topics", text_model)
+    assert _publish("topics") == 1
+    assert _publish("topics") == 1
+    assert _num_versions("topics") == 1
+    assert candidate_version("topics") == 1
+
+
+def test_the_candidate_follows_the_workspace_there_and_back(
+    workspace: Path, text_model: Path, other_text_model: Path, put_model: PutModel
+) -> None:
+    put_model("topics", text_model)
+    assert reconcile(["topics"]) == {"topics": 1}
+    put_model("topics", other_text_model)
+    assert reconcile(["topics"]) == {"topics": 2}
+    # DVC restores the first model and its version.json without running register.
+    put_model("topics", text_model)
+    assert reconcile(["topics"]) == {"topics": 1}
+    assert _num_versions("topics") == 2
+
+
+def test_models_that_are_not_registered_in_the_workspace_are_left_alone(workspace: Path) -> None:
+    assert reconcile(["topics", "digits"]) == {"topics": None, "digits": None}
+    assert candidate_versions(["topics"]) == {"topics": None}
+
+
+def test_a_model_finetuned_anew_is_not_published_under_the_old_verdict(
+    workspace: Path, text_model: Path, other_text_model: Path, put_model: PutModel
+) -> None:
+    put_model("topics", text_model)
+    shutil.rmtree(paths.finetuned("topics"))
+    shutil.copytree(other_text_model, paths.finetuned("topics"))
+    assert reconcile(["topics"]) == {"topics": None}
+
+
+def test_a_model_that_misses_a_gate_is_a_version_but_no_candidate(
+    workspace: Path, text_model: Path, other_text_model: Path, put_model: PutModel
+) -> None:
+    put_model("topics", text_model)
+    _publish("topics")
+    put_model("topics", other_text_model, passed=False)
+    assert _publish("topics") == 2
+    assert reconcile(["topics"]) == {"topics": 1}
+    with opened() as client:
+        tags = client.get_model_version("topics", "2").tags
+    assert tags["downstream.gate"] == "missed"
+    assert tags["downstream.gate_missed"] == "accuracy is 0.9, below 0.95"
+
+
+def test_a_version_is_bound_to_its_content_and_carries_the_evidence(
+    workspace: Path, text_model: Path, put_model: PutModel
+) -> None:
+    content_hash = put_model("topics", text_model)
+    _publish("topics")
+    with opened() as client:
+        version = client.get_model_version("topics", "1")
+        run = client.get_run(version.run_id)
+        evidence = {file.path for file in client.list_artifacts(version.run_id, "evaluation")}
+    assert version.tags["downstream.content_hash"] == content_hash
+    assert version.tags["downstream.weights_sha256"] == files.sha256(
+        text_model / "model.safetensors"
+    )
+    assert version.tags["downstream.gate"] == "passed"
+    assert version.description == "# topics\n\nGood.\n\n## By class\n\nEqual.\n"
+    assert run.data.metrics == {"accuracy": 0.9}
+    assert evidence == {
+        f"evaluation/{name}"
+        for name in ("README.md", "README.html", "metrics.json", "predictions.parquet", "plots")
+    }
+
+
+def test_a_version_whose_files_are_gone_is_published_again(
+    workspace: Path, text_model: Path, put_model: PutModel
+) -> None:
+    put_model("topics", text_model)
+    assert reconcile(["topics"]) == {"topics": 1}
+    shutil.rmtree(workspace / "mlartifacts")
+    assert reconcile(["topics"]) == {"topics": 2}
+
+
+def test_while_the_server_is_away_a_version_waits_with_its_weights(
+    workspace: Path,
+    text_model: Path,
+    other_text_model: Path,
+    put_model: PutModel,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", AWAY)
+    first = put_model("topics", text_model)
+    assert _publish("topics") is None
+    second = put_model("topics", other_text_model)
+    assert _publish("topics") is None
+    assert reconcile(["topics"]) == {}
+    assert "The registry was not compared with the workspace" in capsys.readouterr().err
+    with pytest.raises(Unreachable, match=r"no MLflow server answers at http://127\.0\.0\.1:9"):
+        candidate_version("topics")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert reconcile(["topics"]) == {"topics": 2}
+    assert outbox.waiting() == 0
+    with opened() as client:
+        hashes = [
+            client.get_model_version("topics", number).tags["downstream.content_hash"]
+            for number in ("1", "2")
+        ]
+    assert hashes == [first, second]
