@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import requests
 from playwright.sync_api import Page, expect
-from tests.flows.test_up import free_ports, page, said_until_ready
 
 from tests.flows.deployed import Prefect, wait_for
+from tests.flows.servers.test_up import free_ports, page, said_until_ready
 from tests.workspace import ROOT, Workspace, make_workspace
 
 __all__ = ["page"]  # a fixture

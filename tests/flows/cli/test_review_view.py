@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from tests.flows.test_review_markdown import make_report
 
 from flows.cli.review_view import print_list, print_outcome, print_review
 from tasks.promotion.review.pending import Pending
+from tests.flows.orchestration.test_review_markdown import make_report
 
 DECIDED = {"decision": "reject", "reviewer": "Ann", "comment": "Slow.", "time": "now"}
 

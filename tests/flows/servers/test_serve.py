@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.flows.test_child import command_of
 
 from tests.flows.deployed import Prefect, deployable, wait_for
 from tests.flows.pipeline import Pipeline
+from tests.flows.servers.test_child import command_of
 
 
 @pytest.fixture(scope="module")

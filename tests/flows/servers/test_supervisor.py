@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.flows.test_child import command_of
 
 from flows.servers.supervisor import Server, require_free, running
 from tasks.errors import DownstreamError
 from tests.flows.deployed import wait_for
+from tests.flows.servers.test_child import command_of
 
 # Ends with its own word, so that a test can see that it was asked to.
 PATIENT = """

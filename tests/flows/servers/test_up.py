@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import requests
 from playwright.sync_api import Page, expect, sync_playwright
-from tests.flows.test_serve import running_in
 
 from tests.flows.deployed import Prefect, deployable, wait_for
 from tests.flows.pipeline import Pipeline
+from tests.flows.servers.test_serve import running_in
 from tests.prefect_home import lay_prefect_home
 
 PATIENCE_MILLISECONDS = 60_000.0

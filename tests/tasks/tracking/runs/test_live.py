@@ -18,9 +18,10 @@ from tasks.pretrain import stage as pretrain
 from tasks.pretrain.settings import Settings
 from tasks.tracking import store
 from tasks.tracking.registry.registry import reconcile
+from tasks.tracking.runs import journal, live, outbox
 from tasks.tracking.runs import metric_log as curves
 from tasks.tracking.runs.live import live_run
-from tasks.tracking.runs.runs import journal, live, outbox, record_run
+from tasks.tracking.runs.runs import record_run
 from tasks.tracking.store import opened
 from tests.mlflow_server import MlflowServer
 

@@ -9,11 +9,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from tasks.contracts import files
+from tasks.tracking.runs import journal, live_writer
 from tasks.tracking.runs.journal import begin, mark
 from tasks.tracking.runs.live_writer import is_complete, send
 from tasks.tracking.runs.metric_log import Curve
 from tasks.tracking.runs.run_writer import write_run
-from tasks.tracking.runs.runs import describe_run, journal, live_writer
+from tasks.tracking.runs.runs import describe_run
 from tasks.tracking.store import opened
 
 MD5 = "d41d8cd98f00b204e9800998ecf8427e"

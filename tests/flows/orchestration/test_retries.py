@@ -1,8 +1,8 @@
 """What may go away by itself is tried again; bad input is not."""
 
 import pytest
-from tests.flows.test_flow import last_flow_run, task_runs
 
+from tests.flows.orchestration.test_pipeline import last_flow_run, task_runs
 from tests.flows.stage_pipeline import StagePipeline
 
 
