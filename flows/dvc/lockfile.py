@@ -8,13 +8,13 @@ into its place. All of it is done under DVC's repository lock, except for readin
 
 import os
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tasks.contracts import files, paths
+from tasks.contracts.git import ask_git
 from tasks.progress import say
 
 LOCK = Path("dvc.lock")
@@ -157,10 +157,6 @@ def mend_rwlock(folder: Path) -> None:
 
 
 def _committed() -> str | None:
-    shown = subprocess.run(  # noqa: S603 - nothing in it is from outside
-        ["git", "show", COMMITTED],  # noqa: S607 - git, wherever it is
-        capture_output=True,
-        check=False,
-    )
-    text = shown.stdout.decode("utf-8", errors="replace")
-    return text if shown.returncode == 0 and fault_of(text) is None else None
+    shown = ask_git("show", COMMITTED)
+    text = f"{shown}\n"
+    return text if shown and fault_of(text) is None else None

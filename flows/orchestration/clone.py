@@ -5,13 +5,13 @@ It shares the workspace's DVC cache (results are not stored twice, and local sou
 for what it commits: the pins of remote sources and ``dvc.lock``.
 """
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from tasks.contracts import paths
+from tasks.contracts.files import new_folder
+from tasks.contracts.git import git, run_command
 from tasks.errors import BadSettings, StageFailed, one_of
 
 SHARED_STATE = ("devices", "mlflow")
@@ -19,7 +19,6 @@ LINK_TYPES = ["reflink", "hardlink", "copy"]
 # Results are taken whole from one side: two locks mixed line by line would be neither's.
 WHOLE_FILES = "dvc.lock -merge\npin.json -merge\n"
 NOBODY = {"user.name": "downstream nightly", "user.email": "nightly@localhost"}
-UNATTENDED = {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "LC_ALL": "C"}
 
 
 def prepare(workspace: Path, repository: str, clone: Path, branch: str, commit_to: str) -> None:
@@ -41,7 +40,8 @@ def prepare(workspace: Path, repository: str, clone: Path, branch: str, commit_t
             f"commit_to: {commit_to!r} is the branch that is run: results go to one of their own"
         )
     if not clone.exists():
-        _make(repository, clone)
+        with new_folder(clone) as unfinished:
+            git(clone.parent, "clone", "--quiet", "--no-checkout", repository, str(unfinished))
     if not (clone / ".git").is_dir():
         raise BadSettings(f"{clone} exists and is no clone: remove it, or name another folder")
     (clone / ".git" / "index.lock").unlink(missing_ok=True)
@@ -54,7 +54,7 @@ def prepare(workspace: Path, repository: str, clone: Path, branch: str, commit_t
     share_cache(workspace, clone)
     share_state(workspace, clone)
     checkout = ["checkout", "--quiet", "--force", "--allow-missing"]
-    _run(clone, "dvc checkout", [sys.executable, "-m", "dvc", *checkout])
+    run_command("dvc checkout", [sys.executable, "-m", "dvc", *checkout], clone)
 
 
 def commit_results(clone: Path, message: str) -> str | None:
@@ -69,18 +69,6 @@ def commit_results(clone: Path, message: str) -> str | None:
         return None
     git(clone, "commit", "--quiet", "--no-verify", "--message", message)
     return git(clone, "rev-parse", "--short", "HEAD")
-
-
-def git(folder: Path, *arguments: str) -> str:
-    """Run git in a folder.
-
-    Returns:
-        What it prints, without spaces around it.
-
-    Raises:
-        StageFailed: it ended with an error.
-    """
-    return _run(folder, f"git {arguments[0]}", ["git", *arguments])
 
 
 def share_cache(workspace: Path, clone: Path) -> None:
@@ -107,15 +95,6 @@ def share_state(workspace: Path, clone: Path) -> None:
         theirs.parent.mkdir(parents=True, exist_ok=True)
         if not theirs.exists():
             theirs.symlink_to(ours)
-
-
-def _make(repository: str, clone: Path) -> None:
-    """Clone under another name first, so that a clone is whole or absent."""
-    clone.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = clone.with_name(f".{clone.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    git(clone.parent, "clone", "--quiet", "--no-checkout", repository, str(unfinished))
-    unfinished.rename(clone)
 
 
 def _settle(clone: Path, repository: str) -> None:
@@ -161,23 +140,6 @@ def _take_theirs(clone: Path, branch: str) -> None:
         else:
             git(clone, "rm", "--quiet", "--force", "--", path)
     git(clone, "commit", "--quiet", "--no-verify", "--no-edit")
-
-
-def _run(folder: Path, what: str, command: list[str]) -> str:
-    done = subprocess.run(  # noqa: S603
-        command,
-        cwd=folder,
-        env={**os.environ, **UNATTENDED},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        said = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        reason = said[-1].strip() if said else f"exit code {done.returncode}"
-        raise StageFailed(f"{what} in {folder}: {reason}")
-    return done.stdout.strip()
 
 
 def _relative(root: Path, pattern: str) -> list[Path]:

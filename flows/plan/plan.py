@@ -16,6 +16,7 @@ from flows.plan import differences
 from flows.plan.differences import Reason
 from flows.plan.forecast import Forecast
 from tasks.contracts import files, paths
+from tasks.contracts.libraries import versions_now
 from tasks.contracts.params import STAGES
 from tasks.fingerprint import libraries
 from tasks.stage_process.stage_hash import entry_hash
@@ -220,7 +221,7 @@ def _changed_libraries(
     found = {}
     for name in wanted & lock.keys():
         then = libraries.versions_then(name, entry_hash(dict(lock[name])))
-        now = libraries.versions_now()
+        now = versions_now()
         if then is not None and then != now:
             names = sorted({*then, *now})
             pairs = {library: Change(then.get(library), now.get(library)) for library in names}

@@ -6,12 +6,10 @@ both belong into the same commit, and in ``.downstream/accepted.jsonl``, which o
 of another branch.
 """
 
-import getpass
 import json
 import os
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +24,8 @@ from flows.plan.plan import Plan, make_plan
 from flows.plan.reasons import reason_line
 from flows.run.stage_command import Processes
 from tasks.contracts import paths
+from tasks.contracts.actor import actor
+from tasks.contracts.git import ask_git
 from tasks.errors import BadInput, DownstreamError, StageFailed
 from tasks.fingerprint import libraries
 from tasks.progress import say
@@ -177,8 +177,8 @@ def _log(found: list[Accepted], reason: str) -> None:
     """Append one line a stage, each whole or absent, to both logs."""
     origin = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "who": _git("config", "user.email") or getpass.getuser(),
-        "commit": _git("rev-parse", "HEAD"),
+        "who": actor(),
+        "commit": ask_git("rev-parse", "HEAD"),
         "reason": reason,
     }
     lines = [json.dumps({**vars(one), **origin}, ensure_ascii=False) for one in found]
@@ -188,15 +188,3 @@ def _log(found: list[Accepted], reason: str) -> None:
             log.write("".join(f"{line}\n" for line in lines))
             log.flush()
             os.fsync(log.fileno())
-
-
-def _git(*arguments: str) -> str | None:
-    with suppress(OSError):
-        done = subprocess.run(  # noqa: S603 - our own arguments
-            ["git", *arguments],  # noqa: S607 - git, wherever it is
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.stdout.strip() or None
-    return None

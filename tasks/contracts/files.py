@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,37 @@ def sha256_of_folder(folder: Path) -> str:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(f"{path.relative_to(folder).as_posix()}\0{sha256(path)}\n".encode())
     return digest.hexdigest()
+
+
+@contextmanager
+def new_folder(final: Path) -> Iterator[Path]:
+    """Give a folder to fill, which takes the place of ``final`` when the body has ended.
+
+    Until then it lies beside it, under a name with a dot before; it is removed if the body fails,
+    and what a killed process left there is removed first. So one process at a time may fill it:
+    the caller holds a lock, or the name is used once.
+    """
+    partial = final.with_name(f".{final.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """Give a file a second name, or copy it where the file system cannot.
+
+    For results and records, which are replaced as a whole and never written into: a hard link keeps
+    their content at no cost. It serves as ``copy_function`` of ``shutil.copytree``.
+    """
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def replace_folder(new: Path, final: Path) -> None:

@@ -4,33 +4,12 @@ The same code with another torch may give other bytes, so a result says what it 
 an upgrade makes nothing stale by itself, or every one would cost all GPU hours again.
 """
 
-import platform
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from tasks.contracts import files, paths
+from tasks.contracts.libraries import versions_now
 
 LIBRARIES = paths.STATE / "libraries"
-REACH_OUTPUTS = (
-    "captum",
-    "datasets",
-    "ftfy",
-    "great-expectations",
-    "matplotlib",
-    "numpy",
-    "pandas",
-    "peft",
-    "pillow",
-    "pyarrow",
-    "safetensors",
-    "scikit-learn",
-    "scipy",
-    "tokenizers",
-    "torch",
-    "transformers",
-)
-"""The libraries whose work is in the bytes of an output."""
 
 
 def keep_versions(stage_name: str, stage_hash: str) -> None:
@@ -46,10 +25,10 @@ def keep_versions(stage_name: str, stage_hash: str) -> None:
 def versions_then(stage_name: str, stage_hash: str) -> dict[str, str] | None:
     """Return the versions that a result was made with; nothing if it was made elsewhere."""
     try:
-        found = files.read_json(_kept(stage_name, stage_hash))
+        versions = files.read_json(_kept(stage_name, stage_hash))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return versions if isinstance(versions, dict) else None
 
 
 def carry_versions(stage_name: str, old_hash: str, new_hash: str) -> None:
@@ -57,18 +36,6 @@ def carry_versions(stage_name: str, old_hash: str, new_hash: str) -> None:
     then = versions_then(stage_name, old_hash)
     if then is not None:
         files.write_json(_kept(stage_name, new_hash), then)
-
-
-@lru_cache(maxsize=1)
-def versions_now() -> dict[str, str]:
-    """Return the versions installed now, none of them imported."""
-    found = {"python": platform.python_version()}
-    for name in REACH_OUTPUTS:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def has_versions() -> bool:

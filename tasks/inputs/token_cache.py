@@ -63,16 +63,10 @@ def cached(key: str, write: Callable[[Path], None]) -> Path:
 
 
 def _make(folder: Path, write: Callable[[Path], None]) -> None:
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}")
-    try:
-        partial.mkdir()
+    with files.new_folder(folder) as partial:
         write(partial)
         index = {path.name: files.sha256(path) for path in sorted(partial.iterdir())}
         files.write_json(partial / INDEX, index)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     _forget_old(folder)
 
 

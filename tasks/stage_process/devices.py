@@ -7,7 +7,6 @@ however many processes train in it.
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from tasks.contracts import paths
+from tasks.contracts.gpus import query_gpus
 from tasks.errors import BadInput
 from tasks.fingerprint.rows import SETTINGS_LINE
 from tasks.progress import say
@@ -45,16 +45,7 @@ def device_indexes() -> list[str]:
         # As CUDA reads it: -1 hides itself and what follows.
         shown = takewhile(lambda index: index != "-1", indexes)
         return list(dict.fromkeys(shown)) or NO_GPU
-    try:
-        listed = subprocess.run(
-            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],  # noqa: S607
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (FileNotFoundError, subprocess.CalledProcessError):
-        return NO_GPU
-    return listed.stdout.split() or NO_GPU
+    return [row[0] for row in query_gpus("index")] or NO_GPU
 
 
 @contextmanager

@@ -49,18 +49,15 @@ def keep(name: str, stage_hash: str, output: Path, record: dict[str, Any]) -> No
         record: what else belongs to it; plain JSON.
     """
     final = FINISHED / name / stage_hash
-    partial = final.with_name(f".{stage_hash}.{os.getpid()}")
     try:
-        shutil.copytree(output, partial / "output", copy_function=_link)
-        record = {**record, "files": _stamps(partial / "output")}
-        files.write_text(partial / "record.json", json.dumps(record, default=float))
-        _write_through(partial)
-        shutil.rmtree(final, ignore_errors=True)
-        partial.rename(final)
+        with files.new_folder(final) as partial:
+            shutil.copytree(output, partial / "output", copy_function=files.link_or_copy)
+            record = {**record, "files": _stamps(partial / "output")}
+            files.write_text(partial / "record.json", json.dumps(record, default=float))
+            _write_through(partial)
     except OSError as error:
         # A full disk must not cost the result itself.
         say(f"warning: {name}: its result could not be kept aside in {final}: {error.strerror}")
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def take(name: str, stage_hash: str, output: Path) -> dict[str, Any] | None:
@@ -78,7 +75,7 @@ def take(name: str, stage_hash: str, output: Path) -> dict[str, Any] | None:
     if not whole:
         return None
     shutil.rmtree(output, ignore_errors=True)
-    shutil.copytree(kept / "output", output, copy_function=_link)
+    shutil.copytree(kept / "output", output, copy_function=files.link_or_copy)
     return record
 
 
@@ -138,14 +135,6 @@ def _stamps(folder: Path) -> dict[str, list[int]]:
             status = path.stat()
             found[path.relative_to(folder).as_posix()] = [status.st_size, status.st_mtime_ns]
     return found
-
-
-def _link(source: str, target: str) -> None:
-    # Results are replaced as a whole, never written into, so a link keeps their content.
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
 
 
 def _write_through(folder: Path) -> None:

@@ -13,13 +13,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from tasks.contracts.actor import actor as who_acts
 from tasks.errors import BadInput, DownstreamError, one_of
 from tasks.progress import say
 from tasks.promotion.connection import connected
 from tasks.promotion.review.store import Review, find, reviews_of
 from tasks.promotion.review.subject import Subject
 from tasks.promotion.review.unchanged import require_unchanged
-from tasks.tracking.actor import actor as who_acts
 from tasks.tracking.audit import audit
 from tasks.tracking.registry import aliases
 from tasks.tracking.registry.aliases import CHAMPION

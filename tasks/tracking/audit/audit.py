@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tasks.contracts import files
+from tasks.contracts.actor import actor as who_acts
 from tasks.errors import BadInput, DownstreamError, one_of
-from tasks.tracking.actor import actor as who_acts
 from tasks.tracking.audit.entry import BEFORE_THE_FIRST, Change, Entry, canonical
 from tasks.tracking.audit.log import APPLIED, FOUND, HEAD, Log, find_registered, load
 from tasks.tracking.audit.problems import problems

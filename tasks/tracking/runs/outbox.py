@@ -110,23 +110,14 @@ def _waiting_folders() -> list[Path]:
 
 
 def _put(kind: str, record: Mapping[str, Any], attached: Mapping[str, Path]) -> Path:
-    name = f"{time.time_ns():020d}-{os.getpid()}"
-    unfinished = OUTBOX / f".{name}"
-    (unfinished / "files").mkdir(parents=True)
-    files.write_json(unfinished / "record.json", {"kind": kind, **record})
-    for place, source in attached.items():
-        target = unfinished / "files" / place
-        if source.is_dir():
-            shutil.copytree(source, target, copy_function=_link)
-        elif source.exists():
-            _link(str(source), str(target))
-    return unfinished.rename(OUTBOX / name)
-
-
-def _link(source: str, target: str) -> None:
-    # Results are replaced as a whole, never written into, so a hard link keeps their content for
-    # as long as the record waits, at no cost.
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
+    folder = OUTBOX / f"{time.time_ns():020d}-{os.getpid()}"
+    with files.new_folder(folder) as unfinished:
+        (unfinished / "files").mkdir()
+        files.write_json(unfinished / "record.json", {"kind": kind, **record})
+        for name, source in attached.items():
+            target = unfinished / "files" / name
+            if source.is_dir():
+                shutil.copytree(source, target, copy_function=files.link_or_copy)
+            elif source.exists():
+                files.link_or_copy(source, target)
+    return folder

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from contextlib import suppress
+
+from tasks.contracts.gpus import query_gpus
 
 PREFIX = "system/"
 MEGABYTE = 1e6
@@ -47,21 +47,17 @@ def _own_memory() -> int:
 
 
 def _gpus() -> dict[str, float]:
-    program = shutil.which("nvidia-smi")
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if program is None or visible == "":
+    if visible == "":
         return {}
-    command = [program, "--query-gpu=utilization.gpu,memory.used,memory.total"]
-    command += ["--format=csv,noheader,nounits", *([f"--id={visible}"] if visible else [])]
+    columns = "utilization.gpu,memory.used,memory.total"
+    rows = query_gpus(columns, only=visible or "", timeout_seconds=GPU_TIMEOUT_SECONDS)
     try:
-        done = subprocess.run(  # noqa: S603 - the driver's own program
-            command, capture_output=True, text=True, check=True, timeout=GPU_TIMEOUT_SECONDS
-        )
-        rows = [[float(cell) for cell in line.split(",")] for line in done.stdout.splitlines()]
-    except (OSError, ValueError, subprocess.SubprocessError):
+        values = [[float(cell) for cell in row] for row in rows]
+    except ValueError:
         return {}
     found = {}
-    for number, (busy, used, total) in enumerate(rows):
+    for number, (busy, used, total) in enumerate(values):
         found[f"gpu_{number}_utilization_percentage"] = busy
         found[f"gpu_{number}_memory_usage_megabytes"] = used * 2**20 / MEGABYTE
         found[f"gpu_{number}_memory_usage_percentage"] = 100 * used / total

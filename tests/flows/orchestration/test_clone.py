@@ -124,7 +124,7 @@ def test_a_pin_whose_corpus_the_branch_has_removed_goes_too(workspace: Pipeline)
 
 def test_what_a_killed_night_has_left_is_undone(workspace: Pipeline) -> None:
     # Killed while the clone was made, then in its middle.
-    workspace.write(".downstream/nightly/.clone.unfinished/.git/HEAD", "torn")
+    workspace.write(".downstream/nightly/.clone.partial/.git/HEAD", "torn")
     clone = made(workspace)
     clone.write("dvc.lock", "torn")
     clone.write("data/sources/z/pin.json", "{}\n")

@@ -11,6 +11,7 @@ import pytest
 from flows.dvc.declared import load_pipeline
 from flows.plan.differences import NOT_IN_CACHE, Reason
 from flows.plan.plan import Change, Plan
+from tasks.contracts.libraries import versions_now
 from tasks.errors import DownstreamError
 from tasks.fingerprint import definitions, libraries
 from tasks.stage_process.stage_hash import entry_hash
@@ -436,13 +437,13 @@ def test_other_library_versions_are_told_and_make_nothing_stale(pipeline: Pipeli
     libraries.keep_versions("finetune@m", entry_hash(entry))
     assert pipeline.plan().libraries == {}
     (kept,) = Path(".downstream/libraries/finetune@m").iterdir()
-    kept.write_text(json.dumps({**libraries.versions_now(), "torch": "1.0", "gone": "2"}))
+    kept.write_text(json.dumps({**versions_now(), "torch": "1.0", "gone": "2"}))
     plan = pipeline.plan()
     assert states(plan) == {}
     assert plan.libraries == {
         "finetune@m": {
             "gone": Change("2", None),
-            "torch": Change("1.0", libraries.versions_now()["torch"]),
+            "torch": Change("1.0", versions_now()["torch"]),
         }
     }
 

@@ -12,6 +12,7 @@ from flows.dvc.declared import load_pipeline
 from flows.dvc.dvc_stage import hold_files
 from flows.dvc.graph import load_graph
 from flows.upkeep.accept import LOGS, accept
+from tasks.contracts.libraries import versions_now
 from tasks.errors import BadInput, DownstreamError, StageFailed
 from tasks.fingerprint import libraries
 from tasks.stage_process.stage_hash import entry_hash
@@ -45,7 +46,7 @@ def test_outputs_are_recorded_under_new_code_and_nothing_is_stale_after_it(
     assert after["finetune@m"]["outs"] == before["finetune@m"]["outs"]
     assert found.old_hash == entry_hash(dict(before["finetune@m"]))
     assert found.new_hash == entry_hash(dict(after["finetune@m"]))
-    assert libraries.versions_then("finetune@m", found.new_hash) == libraries.versions_now()
+    assert libraries.versions_then("finetune@m", found.new_hash) == versions_now()
 
 
 def test_the_lock_is_the_one_that_a_rerun_would_have_written(pipeline: Pipeline) -> None:

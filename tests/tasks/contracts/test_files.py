@@ -46,3 +46,34 @@ def test_rounding_reaches_every_float() -> None:
         "a": [0.123457, {"b": 1.0}],
         "c": 3,
     }
+
+
+def test_a_new_folder_is_there_when_it_is_whole_or_not_at_all(tmp_path: Path) -> None:
+    final = tmp_path / "deep" / "result"
+    with files.new_folder(final) as folder:
+        (folder / "a").write_text("first")
+        assert not final.exists()
+    with pytest.raises(OSError, match="No such file"), files.new_folder(final) as folder:
+        (folder / "b" / "c").write_text("into a folder that is not there")
+    assert [path.name for path in final.iterdir()] == ["a"]
+    with files.new_folder(final) as folder:
+        (folder / "c").write_text("second")
+    assert [path.name for path in final.iterdir()] == ["c"]
+    assert [path.name for path in final.parent.iterdir()] == ["result"]
+
+
+def test_what_a_killed_process_left_of_a_new_folder_is_not_in_the_next(tmp_path: Path) -> None:
+    with files.new_folder(tmp_path / "result") as folder:
+        left = folder
+    left.mkdir()
+    (left / "torn").touch()
+    with files.new_folder(tmp_path / "result"):
+        pass
+    assert [*tmp_path.iterdir()] == [tmp_path / "result"]
+    assert [*(tmp_path / "result").iterdir()] == []
+
+
+def test_a_linked_file_costs_no_copy(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("weights")
+    files.link_or_copy(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").samefile(tmp_path / "a")

@@ -1,9 +1,9 @@
-"""Who acts: the name that the audit log gives to a change."""
+"""Who acts: the name that the logs of decisions and acceptances give to a change."""
 
 import getpass
 import os
 
-from tasks.tracking.runs.provenance import git
+from tasks.contracts.git import ask_git
 
 REVIEWER = "DOWNSTREAM_REVIEWER"
 
@@ -13,8 +13,8 @@ def actor() -> str:
     return os.environ.get(REVIEWER, "").strip() or _git_user() or _login()
 
 
-def _git_user() -> str:
-    name, email = git("config", "user.name"), git("config", "user.email")
+def _git_user() -> str | None:
+    name, email = ask_git("config", "user.name"), ask_git("config", "user.email")
     return f"{name} <{email}>" if name and email else name or email
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.tracking.actor import actor
+from tasks.contracts.actor import actor
 
 
 def test_the_environment_comes_before_git_and_git_before_the_login(
