@@ -10,15 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from flows.dvc.graph import Graph, dvc_errors, in_order, quiet_dvc
-from flows.dvc.remembered import remembered
 from tasks.contracts import paths
+from tasks.contracts.lock import read_lock
+from tasks.contracts.parse_cache import parsed_once
 from tasks.errors import BadSettings
 
 PIPELINE = Path("dvc.yaml")
-LOCK = Path("dvc.lock")
 VARS = "vars:"
 LISTS_OF_OUTPUTS = ("outs", "metrics", "plots")
 
@@ -89,7 +87,7 @@ def _resolved(repo: Any) -> dict[str, dict[str, Any]]:
         return _resolve(repo)  # DVC says what is wrong
     if VARS in texts[0]:
         return _resolve(repo)  # it depends on further files
-    found: dict[str, dict[str, Any]] = remembered(
+    found: dict[str, dict[str, Any]] = parsed_once(
         "pipeline", [__version__, *texts], lambda: _resolve(repo)
     )
     return found
@@ -135,26 +133,6 @@ def _outputs(items: Iterable[Any]) -> Iterable[Output]:
         for path, options in options_by_path.items():
             given = options or {}
             yield Output(path, bool(given.get("cache", True)), bool(given.get("persist", False)))
-
-
-def read_lock() -> dict[str, dict[str, Any]]:
-    """Return the stages of ``dvc.lock``, as they stand there.
-
-    Raises:
-        BadSettings: it is torn.
-    """
-    try:
-        text = LOCK.read_text(encoding="utf-8")
-        lock = remembered("lock", [text], lambda: yaml.load(text, Loader=yaml.CSafeLoader))
-    except FileNotFoundError:
-        return {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadSettings(
-            f"DVC cannot read this workspace: dvc.lock is torn "
-            f"({' '.join(str(error).split())}): `downstream run` rebuilds it"
-        ) from None
-    stages = lock.get("stages") if isinstance(lock, dict) else None
-    return stages or {}
 
 
 def _record(entry: dict[str, Any]) -> Record:

@@ -14,26 +14,17 @@ from typing import Any
 import yaml
 
 from tasks.contracts import files, paths
+from tasks.contracts.files import Stamp, stamp
 from tasks.contracts.git import ask_git
+from tasks.contracts.lock import LOCK
+from tasks.contracts.yaml12 import parse_yaml
 from tasks.progress import say
 
-LOCK = Path("dvc.lock")
 HEAD = "schema: '2.0'\nstages:\n"
 ENTRY = re.compile(r"^  (?=\S)", re.MULTILINE)
 KEY = re.compile(r"[\w@./-]+(?=:\n)")
 COMMITTED = "HEAD:./dvc.lock"
 TORN = paths.STATE / "torn"
-
-Stamp = tuple[int, int, int]
-
-
-def stamp(path: Path) -> Stamp:
-    """Return what changes when a file does; zeros where there is none."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return (0, 0, 0)
-    return (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 class LockFile:
@@ -113,7 +104,7 @@ def fault_of(text: str) -> str | None:
     if re.search(r"^(<<<<<<<|>>>>>>>) ", text, re.MULTILINE):
         return "it holds the marks of a merge"
     try:
-        COMPILED_LOCKFILE_SCHEMA(yaml.load(text, Loader=yaml.CSafeLoader))
+        COMPILED_LOCKFILE_SCHEMA(parse_yaml(text))
     except yaml.YAMLError as error:
         return f"it is no YAML: {' '.join(str(error).split())}"
     except MultipleInvalid as error:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flows.dvc.lockfile import Stamp, stamp
+from tasks.contracts.files import Stamp, stamp
 
 
 class ParamsOnce:

@@ -24,9 +24,11 @@ from flows.dvc.dvc_stage import (
     save_result,
 )
 from flows.dvc.graph import Graph, load_graph, stage_name
-from flows.dvc.lockfile import LOCK, LockFile, Stamp, fault_of_lock, mend_rwlock, rebuild, stamp
+from flows.dvc.lockfile import LockFile, fault_of_lock, mend_rwlock, rebuild
 from flows.dvc.params_once import ParamsOnce
 from tasks.contracts import paths
+from tasks.contracts.files import Stamp, stamp
+from tasks.contracts.lock import LOCK
 from tasks.errors import BadSettings, ChangedWhileRunning, StageFailed
 from tasks.progress import say
 from tasks.stage_process import kept_results as finished

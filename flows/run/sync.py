@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from flows.dvc.contents import text_content
-from flows.dvc.declared import read_lock
 from flows.terminal import console
 from tasks.contracts import paths
+from tasks.contracts.lock import read_lock
 from tasks.contracts.params import read_params
 from tasks.progress import say
 from tasks.stage_process.stage_hash import entry_hash

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from flows.dvc.declared import LOCK
 from flows.dvc.graph import CODE, Graph, dvc_errors
 from flows.dvc.lockfile import HEAD, TORN, entries_of
 from flows.plan.differences import recorded_code
 from flows.plan.plan import leftovers
 from tasks.contracts import files, paths
+from tasks.contracts.lock import LOCK
 from tasks.fingerprint import definitions, libraries
 from tasks.progress import say
 from tasks.stage_process import kept_results as finished

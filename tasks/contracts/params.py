@@ -1,16 +1,12 @@
-"""Reading ``params.yaml`` as DVC does: YAML 1.2, and no key twice.
+"""Reading ``params.yaml``, with the values that DVC sees."""
 
-PyYAML alone follows YAML 1.1, where ``1e-3`` is a string and ``no`` is false; DVC (ruamel) follows
-1.2. Both must see the same values, or a stage would run with others than DVC recorded.
-"""
-
-import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tasks.contracts.paths import PARAMS
+from tasks.contracts.yaml12 import parse_yaml
 from tasks.errors import BadSettings, one_of
 
 # Which table of params.yaml a stage's rows stand in.
@@ -27,44 +23,6 @@ TABLES = {
 STAGES = tuple(TABLES)
 
 
-class _Loader(yaml.CSafeLoader):
-    """libyaml with the core schema of YAML 1.2."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
-_Loader.yaml_implicit_resolvers = {}  # those of YAML 1.1
-for _tag, _pattern, _first in [
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?(0b[0-1_]+|0o?[0-7_]+|[0-9_]+|0x[0-9a-fA-F_]+)", "-+0123456789"),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", "-+0123456789."),
-    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+."),
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("merge", r"<<", "<"),
-]:
-    _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first)
-    )
-
-
-def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int:
-    text = str(loader.construct_scalar(node)).replace("_", "")
-    prefixed = text.lstrip("+-")[:2] in {"0b", "0o", "0x"}
-    return int(text, 0 if prefixed else 10)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
-
-
 def read_params(path: Path = PARAMS) -> dict[str, Any]:
     """Return the content of ``params.yaml``.
 
@@ -72,7 +30,7 @@ def read_params(path: Path = PARAMS) -> dict[str, Any]:
         BadSettings: there is no such file, or it is not a YAML mapping.
     """
     try:
-        params = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+        params = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadSettings(f"{path} is missing: run from the repository's root") from None
     except UnicodeDecodeError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.contracts import paths
+from tasks.contracts.lock import read_lock
 from tasks.contracts.params import STAGES
 from tasks.errors import BadInput
 from tasks.promotion import accepted, version_links
@@ -20,7 +21,7 @@ from tasks.promotion.link import Link
 from tasks.promotion.versions import tags_of
 from tasks.remote.pins import read_pins
 from tasks.tracking.registry import aliases
-from tasks.tracking.runs.bindings import hashes, md5_of, read_lock
+from tasks.tracking.runs.bindings import hashes, md5_of
 
 Lock = dict[str, Any]
 COMMIT = "mlflow.source.git.commit"

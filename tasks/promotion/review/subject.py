@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import tasks
 from tasks.contracts import files, paths
+from tasks.contracts.lock import read_lock
 from tasks.contracts.params import read_params, row_of
 from tasks.errors import BadInput, DownstreamError
 from tasks.fingerprint.rows import fingerprint, stage_settings
@@ -20,7 +21,7 @@ from tasks.promotion.settings import PromotionSettings
 from tasks.tracking.audit import audit
 from tasks.tracking.registry import aliases
 from tasks.tracking.registry.aliases import CANDIDATE, CHAMPION
-from tasks.tracking.runs.bindings import hashes, md5_of, md5_of_text, read_lock
+from tasks.tracking.runs.bindings import hashes, md5_of, md5_of_text
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

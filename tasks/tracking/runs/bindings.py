@@ -7,15 +7,12 @@ was made from what its own entries name.
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tasks.contracts import paths
+from tasks.contracts.lock import read_lock
 
-LOCK = Path("dvc.lock")
 SPLIT = "downstream.split."
 TEST_SPLIT = f"{SPLIT}test"
 BACKBONE = "downstream.backbone"
@@ -23,22 +20,6 @@ CODE = "downstream.code."
 MODEL_MD5 = "downstream.model_md5"
 EVALUATED = ("finetune", "evaluate")
 """The stages whose code is in a model and its figures."""
-
-
-def read_lock() -> dict[str, Any]:
-    """Return the stages of ``dvc.lock`` by name; none where there is no such file."""
-    if not LOCK.exists():
-        return {}
-    status = LOCK.stat()
-    return _parsed(LOCK.absolute(), (status.st_mtime_ns, status.st_size, status.st_ino))
-
-
-@lru_cache(maxsize=1)
-def _parsed(path: Path, stamp: tuple[int, int, int]) -> dict[str, Any]:  # noqa: ARG001 - the key
-    # Parsed once for all models of a run: it takes a second at some hundreds of stages.
-    lock = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    stages: dict[str, Any] = (lock or {}).get("stages", {})
-    return stages
 
 
 def hashes(entry: Mapping[str, Any], kind: str) -> dict[str, str]:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.dvc.declared import LOCK, Makers, Output, Stage, load_pipeline, read_lock
+from flows.dvc.declared import Makers, Output, Stage, load_pipeline
 from flows.dvc.graph import load_graph
+from tasks.contracts.lock import LOCK, read_lock
 from tasks.errors import BadSettings
 from tests.flows.pipeline import Pipeline
 

@@ -7,7 +7,6 @@ import pytest
 
 from flows.dvc.graph import load_graph
 from flows.dvc.lockfile import (
-    LOCK,
     TORN,
     LockFile,
     entries_of,
@@ -17,6 +16,7 @@ from flows.dvc.lockfile import (
     rebuild,
 )
 from flows.dvc.recorder import Recorder
+from tasks.contracts.lock import LOCK
 from tests.flows.pipeline import Pipeline
 
 

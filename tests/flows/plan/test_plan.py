@@ -42,6 +42,16 @@ def test_after_a_run_every_stage_is_fresh(pipeline: Pipeline) -> None:
     assert plan.estimated_gpu_seconds == 0
 
 
+@pytest.mark.parametrize("value", [5e-05, {"words": ["no", "on", "1:30", "="], "large": 1e16}])
+def test_a_value_that_yaml_1_1_reads_otherwise_is_fresh_after_a_run(
+    pipeline: Pipeline, value: Any
+) -> None:
+    pipeline.change("models.m.finetune.learning_rate", value)
+    assert states(pipeline.plan()) == {"finetune@m": "stale", "evaluate@m": "waiting"}
+    pipeline.repro()
+    assert states(pipeline.plan()) == {}
+
+
 def test_before_any_run_every_stage_is_stale_since_its_outputs_are_missing(
     new_pipeline: Pipeline,
 ) -> None:

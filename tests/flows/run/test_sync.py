@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 from flows.cli.sync_cli import sync
-from flows.dvc.declared import read_lock
 from flows.run.sync import evaluations, reconcile_workspace, registered
+from tasks.contracts.lock import read_lock
 from tasks.errors import Unreachable
 from tasks.stage_process.stage_hash import entry_hash
 from tests.flows.pipeline import Pipeline

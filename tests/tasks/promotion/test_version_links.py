@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from tasks.contracts.lock import read_lock
 from tasks.promotion.version_links import of_workspace
-from tasks.tracking.runs.bindings import read_lock
 from tests.tasks.promotion.chain import MODEL
 
 

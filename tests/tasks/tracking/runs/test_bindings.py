@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from tasks.contracts import files
-from tasks.tracking.runs.bindings import altered, bindings, gate_of, hashes, md5_of, read_lock
+from tasks.contracts.lock import read_lock
+from tasks.tracking.runs.bindings import altered, bindings, gate_of, hashes, md5_of
 
 LOCK = {
     "schema": "2.0",

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.dvc import remembered as module
-from flows.dvc.remembered import remembered
+from tasks.contracts import parse_cache
+from tasks.contracts.parse_cache import parsed_once
 
 
 @pytest.fixture(autouse=True)
@@ -24,17 +24,17 @@ def parse_with(result: Any, calls: list[Any]) -> Any:
 def test_the_same_texts_are_parsed_once_and_others_anew() -> None:
     calls: list[Any] = []
     for texts, value in ((["a", "b"], 1), (["a", "b"], 2), (["ab"], 3), (["a", "b"], 4)):
-        found = remembered("x", texts, lambda value=value: parse_with({"v": value}, calls))
+        found = parsed_once("x", texts, lambda value=value: parse_with({"v": value}, calls))
         assert found == ({"v": 1} if value == 2 else {"v": value})
     assert len(calls) == 3
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"key": 1}', "null", '{"value": 2}'])
 def test_a_torn_or_foreign_cache_is_made_again(content: str) -> None:
-    module.CACHE.mkdir(parents=True)
-    (module.CACHE / "x.json").write_text(content)
-    assert remembered("x", ["a"], lambda: [1]) == [1]
-    assert remembered("x", ["a"], lambda: [2]) == [1]
+    parse_cache.CACHE.mkdir(parents=True)
+    (parse_cache.CACHE / "x.json").write_text(content)
+    assert parsed_once("x", ["a"], lambda: [1]) == [1]
+    assert parsed_once("x", ["a"], lambda: [2]) == [1]
 
 
 VALUES = st.recursive(
@@ -47,11 +47,11 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_what_comes_back_is_what_was_parsed(value: Any) -> None:
     text = repr(value)
-    assert repr(remembered("y", [text], lambda: value)) == repr(value)
-    assert repr(remembered("y", [text], lambda: value)) == repr(value)
+    assert repr(parsed_once("y", [text], lambda: value)) == repr(value)
+    assert repr(parsed_once("y", [text], lambda: value)) == repr(value)
 
 
 def test_a_workspace_that_cannot_be_written_to_costs_the_parsing_alone() -> None:
-    module.CACHE.parent.write_text("a file in the place of the folder")
-    assert remembered("x", ["a"], lambda: 1) == 1
-    assert remembered("x", ["a"], lambda: 2) == 2
+    parse_cache.CACHE.parent.write_text("a file in the place of the folder")
+    assert parsed_once("x", ["a"], lambda: 1) == 1
+    assert parsed_once("x", ["a"], lambda: 2) == 2

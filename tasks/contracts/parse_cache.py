@@ -11,10 +11,10 @@ from tasks.contracts import files, paths
 CACHE = paths.STATE / "cache"
 
 
-def remembered(name: str, texts: list[str], parse: Callable[[], Any]) -> Any:
-    """Return what parsing gave before for the same texts, or parse and remember.
+def parsed_once(name: str, texts: list[str], parse: Callable[[], Any]) -> Any:
+    """Return what parsing gave before for the same texts, or parse and keep the result.
 
-    Only what JSON gives back unchanged is remembered. A workspace that is read-only is no error.
+    Only what JSON gives back unchanged is kept. A workspace that is read-only is no error.
 
     Args:
         name: what is parsed; one result is kept for each name.

@@ -1,0 +1,42 @@
+"""The one reader of ``dvc.lock``."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.contracts.lock import LOCK, read_lock
+from tasks.errors import BadSettings
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_without_a_lock_nothing_is_recorded() -> None:
+    assert read_lock() == {}
+
+
+def test_an_edit_is_seen_and_values_are_those_of_yaml_1_2() -> None:
+    LOCK.write_text("schema: '2.0'\nstages: {a: {params: {rate: 5e-05}}}\n")
+    assert read_lock() == {"a": {"params": {"rate": 5e-05}}}
+    LOCK.write_text("schema: '2.0'\nstages: {a: {cmd: no}}\n")
+    assert read_lock() == {"a": {"cmd": "no"}}
+    LOCK.unlink()
+    assert read_lock() == {}
+
+
+def test_what_an_earlier_parser_made_of_the_same_text_is_not_taken() -> None:
+    from tasks.contracts.parse_cache import parsed_once
+
+    text = "schema: '2.0'\nstages: {a: {params: {rate: 5e-05}}}\n"
+    parsed_once("lock", [text], lambda: {"stages": {"a": {"params": {"rate": "5e-05"}}}})
+    LOCK.write_text(text)
+    assert read_lock() == {"a": {"params": {"rate": 5e-05}}}
+
+
+@pytest.mark.parametrize("text", [b"stages: {clean@a: {cmd", b"\xff", b"stages: {a: 1, a: 2}"])
+def test_a_torn_lock_is_one_line_that_names_it_and_says_what_to_do(text: bytes) -> None:
+    LOCK.write_bytes(text)
+    with pytest.raises(BadSettings, match=r"^DVC .* dvc\.lock is torn .*`downstream run` rebuilds"):
+        read_lock()
