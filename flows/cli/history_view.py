@@ -9,7 +9,7 @@ from rich.text import Text
 from flows.terminal import console
 from tasks.progress import say
 from tasks.promotion.history import History
-from tasks.tracking.audit.audit import FOUND, Entry
+from tasks.tracking.audit.log import FOUND, Entry
 
 BROKEN = 1
 HASH = re.compile(r"[0-9a-f]{32,}")

@@ -10,7 +10,7 @@ from tasks.errors import Unreachable
 from tasks.tracking.store import errors, first_line, opened
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
+    from tasks.tracking.store import MlflowClient
 
 
 @contextmanager

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from tasks.promotion.connection import connected
-from tasks.tracking.audit import audit
-from tasks.tracking.audit.audit import Entry, require_registered
-from tasks.tracking.registry import aliases
+from tasks.tracking.audit.aliases import settle
+from tasks.tracking.audit.log import Entry, require_registered
 
 
 @dataclass(frozen=True)
@@ -33,10 +32,5 @@ def history(model: str) -> History:
     """
     with connected() as client:
         require_registered(client, model)
-        aliases.notice(client, model)
-        return History(
-            model,
-            audit.read(client, model),
-            audit.problems(client, model),
-            aliases.current(client, model),
-        )
+        log = settle(client, model)
+    return History(model, log.entries, log.problems(), dict(log.aliases))

@@ -20,7 +20,8 @@ from tasks.promotion.connection import connected
 from tasks.promotion.link import Link
 from tasks.promotion.versions import tags_of
 from tasks.remote.pins import read_pins
-from tasks.tracking.registry import aliases
+from tasks.tracking.audit.aliases import CANDIDATE
+from tasks.tracking.audit.log import aliases_of
 from tasks.tracking.runs.bindings import hashes, md5_of
 
 Lock = dict[str, Any]
@@ -60,8 +61,8 @@ def lineage(model: str, version: int | None = None) -> Lineage:
         Unreachable: MLflow is away.
     """
     with connected() as client:
-        where = aliases.current(client, model)
-        number = version if version is not None else where.get(aliases.CANDIDATE)
+        where = aliases_of(client, model)
+        number = version if version is not None else where.get(CANDIDATE)
         if number is None:
             raise BadInput(
                 f"{model} has no candidate in the registry: name a version, as in "

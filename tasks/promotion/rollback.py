@@ -16,14 +16,13 @@ from tasks.promotion.connection import connected
 from tasks.promotion.rescoring import rescore
 from tasks.promotion.review.subject import corpus_of
 from tasks.promotion.versions import download_evidence, download_model, tags_of
-from tasks.tracking.audit import audit
-from tasks.tracking.audit.audit import Entry, require_registered
-from tasks.tracking.registry import aliases
-from tasks.tracking.registry.aliases import CHAMPION, PREVIOUS
-from tasks.tracking.registry.version_writer import PREDICTIONS, PREDICTIONS_HASH, WEIGHTS_HASH
+from tasks.tracking.audit.aliases import CHAMPION, PREVIOUS, move, settle
+from tasks.tracking.audit.log import FOUND, AuditLog, require_registered
+from tasks.tracking.audit.writer import LONGEST_REASON, Change
+from tasks.tracking.registry.version import PREDICTIONS, PREDICTIONS_HASH, WEIGHTS_HASH
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
+    from tasks.tracking.store import MlflowClient
 
 EVIDENCE = {"weights_sha256": WEIGHTS_HASH, "predictions_sha256": PREDICTIONS_HASH}
 
@@ -48,19 +47,11 @@ def roll_back(model: str, to: int | None, reason: str) -> str:
     corpus = corpus_of(model)
     with connected() as client:
         require_registered(client, model)
-        aliases.notice(client, model)
-        champion, target = _way_back(client, model, to)
-        evidence = _checked(client, model, target, corpus)
-        aliases.move(
-            client,
-            model,
-            CHAMPION,
-            target,
-            action="rollback",
-            reason=reason,
-            evidence=evidence,
-            expected=champion,
-        )
+        log = settle(client, model)
+        champion, target = _way_back(client, log, to)
+        evidence = _checked(client, log, target, corpus)
+        change = Change("rollback", CHAMPION, champion, target, reason, evidence)
+        move(client, model, change, expected=champion)
     return (
         f"{model}: version {target} is the champion again, version {champion} is `previous`; "
         f"{evidence['rescored']}"
@@ -70,16 +61,16 @@ def roll_back(model: str, to: int | None, reason: str) -> str:
 def _require_reason(reason: str) -> None:
     if not reason.strip():
         raise BadInput("--reason: it is empty; it is recorded, so that others can understand")
-    if len(reason) > audit.LONGEST_REASON:
+    if len(reason) > LONGEST_REASON:
         raise BadInput(
             f"--reason: {len(reason):,} characters are too long to be recorded: "
-            f"{audit.LONGEST_REASON:,} at most"
+            f"{LONGEST_REASON:,} at most"
         )
 
 
-def _way_back(client: MlflowClient, model: str, to: int | None) -> tuple[int, int]:
+def _way_back(client: MlflowClient, log: AuditLog, to: int | None) -> tuple[int, int]:
     """Return today's champion, and the version that is to be champion again."""
-    now = aliases.current(client, model)
+    model, now = log.model, log.aliases
     if CHAMPION not in now:
         raise DownstreamError(
             f"{model} has no champion that could be rolled back: `downstream review approve "
@@ -93,7 +84,7 @@ def _way_back(client: MlflowClient, model: str, to: int | None) -> tuple[int, in
     tags_of(client, model, target)
     if target == now[CHAMPION]:
         raise DownstreamError(f"{model} version {target} is the champion already")
-    decided = _decided(audit.read(client, model))
+    decided = _decided(log)
     if target not in decided:
         raise BadInput(
             f"{model} version {target} was never made champion by a decision on record (those: "
@@ -102,19 +93,20 @@ def _way_back(client: MlflowClient, model: str, to: int | None) -> tuple[int, in
     return now[CHAMPION], target
 
 
-def _decided(entries: list[Entry]) -> set[int]:
+def _decided(log: AuditLog) -> set[int]:
     return {
         entry["version_to"]
-        for entry in entries
+        for entry in log.entries
         if entry["alias"] == CHAMPION
-        and entry["action"] != audit.FOUND
+        and entry["action"] != FOUND
         and entry["version_to"] is not None
     }
 
 
-def _checked(client: MlflowClient, model: str, version: int, corpus: str) -> dict[str, str]:
+def _checked(client: MlflowClient, log: AuditLog, version: int, corpus: str) -> dict[str, str]:
     """Return the evidence that a version is what it was; its files and its scores are compared."""
-    for problem in audit.problems(client, model):
+    model = log.model
+    for problem in log.problems():
         say(f"warning: {problem}: the rollback goes on, and the log stays as it is")
     tags = tags_of(client, model, version)
     with tempfile.TemporaryDirectory() as temporary:

@@ -13,7 +13,7 @@ from tasks.errors import BadInput
 from tasks.promotion import accepted
 from tasks.promotion.link import Link
 from tasks.promotion.versions import download_evidence, download_model, tags_of
-from tasks.tracking.registry.version_writer import (
+from tasks.tracking.registry.version import (
     CONTENT_HASH,
     EVIDENCE_FILES,
     GATE_FILE,
@@ -30,7 +30,7 @@ from tasks.tracking.runs.bindings import (
 )
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
+    from tasks.tracking.store import MlflowClient
 
 NAMES = {
     **{f"{SPLIT}{part}": f"{part}.parquet" for part in paths.PARTS},

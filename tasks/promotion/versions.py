@@ -6,33 +6,21 @@ must hold. A file that differs is refused by its name.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.contracts import files
 from tasks.errors import BadInput
-from tasks.tracking.registry import version_reader
-from tasks.tracking.registry.version_writer import (
-    CONTENT_HASH,
-    EVIDENCE_FILES,
-    EVIDENCE_RUN,
-    METRICS,
-    METRICS_HASH,
+from tasks.tracking.registry.version import (
     MODEL_FILES,
-    PREDICTIONS,
-    PREDICTIONS_HASH,
-    WEIGHTS,
-    WEIGHTS_HASH,
+    download_evidence_files,
+    download_model_files,
+    read_version,
 )
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-OF_MODEL = {WEIGHTS: WEIGHTS_HASH}
-OF_EVIDENCE = {PREDICTIONS: PREDICTIONS_HASH, METRICS: METRICS_HASH}
-"""The tags with the sha256 of one file each."""
+    from tasks.tracking.store import MlflowClient
 
 
 def tags_of(client: MlflowClient, model: str, version: int) -> dict[str, str]:
@@ -41,7 +29,7 @@ def tags_of(client: MlflowClient, model: str, version: int) -> dict[str, str]:
     Raises:
         BadInput: there is no such version.
     """
-    return dict(version_reader.read_version(client, model, version).tags)
+    return dict(read_version(client, model, version).tags)
 
 
 def download_model(client: MlflowClient, model: str, version: int, folder: Path) -> Path:
@@ -54,23 +42,21 @@ def download_model(client: MlflowClient, model: str, version: int, folder: Path)
         BadInput: there is no such version, or a file is not the one that was registered.
         Unreachable: MLflow does not give the files.
     """
-    tags = tags_of(client, model, version)
-    found = version_reader.download_model_files(client, model, version, folder)
-    who = f"{model} version {version}"
-    expected = _expected(tags, MODEL_FILES, OF_MODEL)
+    registered = read_version(client, model, version)
+    found = download_model_files(client, registered, folder)
+    who, expected = registered.title, registered.model_files
     _require_same(who, found, expected)
     for path in sorted(path for path in found.rglob("*") if path.is_file()):
         name = path.relative_to(found).as_posix()
-        if MODEL_FILES in tags and name not in expected:
+        if MODEL_FILES in registered.tags and name not in expected:
             raise BadInput(
                 f"{who}: {name} in MLflow was not registered: somebody has added it, do not use "
                 "this version"
             )
-    content_hash = tags.get(CONTENT_HASH, "")
-    if files.sha256_of_folder(found) != content_hash:
+    if files.sha256_of_folder(found) != registered.content_hash:
         raise BadInput(
             f"{who}: the model's folder in MLflow is not the one that was registered (its content "
-            f"hash is not {content_hash[:12]!r}): somebody has altered it, do not use it"
+            f"hash is not {registered.content_hash[:12]!r}): somebody has altered it, do not use it"
         )
     return found
 
@@ -88,18 +74,10 @@ def download_evidence(client: MlflowClient, model: str, version: int, folder: Pa
         BadInput: there is no such version, or a file is not the one that was registered.
         Unreachable: MLflow does not give the files.
     """
-    found = version_reader.read_version(client, model, version)
-    run_id = found.tags.get(EVIDENCE_RUN, found.run_id)
-    who = f"{model} version {version}"
-    target = version_reader.download_run_files(client, run_id, folder, who)
-    _require_same(who, target, _expected(found.tags, EVIDENCE_FILES, OF_EVIDENCE))
+    registered = read_version(client, model, version)
+    target = download_evidence_files(client, registered, folder)
+    _require_same(registered.title, target, registered.evidence_files)
     return target
-
-
-def _expected(tags: Mapping[str, str], all_files: str, single: Mapping[str, str]) -> dict[str, str]:
-    """Return the sha256 of each file that the tags name."""
-    named = {name: tags[tag] for name, tag in single.items() if tag in tags}
-    return {**json.loads(tags.get(all_files, "{}")), **named}
 
 
 def _require_same(who: str, folder: Path, expected: Mapping[str, str]) -> None:

@@ -20,13 +20,12 @@ from tasks.promotion.connection import connected
 from tasks.promotion.review.store import Review, find, reviews_of
 from tasks.promotion.review.subject import Subject
 from tasks.promotion.review.unchanged import require_unchanged
-from tasks.tracking.audit import audit
-from tasks.tracking.registry import aliases
-from tasks.tracking.registry.aliases import CHAMPION
-from tasks.tracking.registry.claims import claim
+from tasks.tracking.audit.aliases import CHAMPION, move, settle
+from tasks.tracking.audit.log import read_log
+from tasks.tracking.audit.writer import Change, append, claim
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
+    from tasks.tracking.store import MlflowClient
 
 DONE = {"approve": "approved", "reject": "rejected"}
 """The decisions, and what they make of a version."""
@@ -69,9 +68,9 @@ def decide(review: Review, decision: str, comment: str, reviewer: str | None = N
     model = review.subject.model
     with connected() as client:
         carry_out_abandoned(client, model)
-        aliases.notice(client, model)
-        _require_undecided(find(client, review.subject) or review)
-        require_unchanged(client, review, thoroughly=decision == "approve")
+        log = settle(client, model)
+        _require_undecided(find(log, review.subject) or review)
+        require_unchanged(client, log, review, thoroughly=decision == "approve")
         held = claim(client, model, f"decision.{review.id}", intent)
         decided = replace(review, decided=held)
         if held != intent:
@@ -82,12 +81,13 @@ def decide(review: Review, decision: str, comment: str, reviewer: str | None = N
 
 def carry_out_abandoned(client: MlflowClient, model: str) -> None:
     """Finish the decisions on a model that were claimed by processes that have died since."""
+    log = read_log(client, model)
     ended = {
         entry["evidence"].get("review")
-        for entry in audit.read(client, model)
+        for entry in log.entries
         if entry["action"] in ENDS and entry["alias"] in (None, CHAMPION)
     }
-    for review in reviews_of(client, model):
+    for review in reviews_of(log):
         if review.decided and review.id not in ended and _is_abandoned(review.decided):
             say(f"{review.title}: {told(review)}; carried out now, since that was interrupted")
             try:
@@ -102,9 +102,8 @@ def _let_lapse(client: MlflowClient, review: Review, error: DownstreamError) -> 
     say(f"warning: {review.title}: {reason}")
     about = {"review": review.id, "run": review.run_id}
     version = review.subject.candidate
-    audit.append(
-        client, review.subject.model, LAPSE, version_to=version, reason=reason, evidence=about
-    )
+    change = Change(LAPSE, version_to=version, reason=reason, evidence=about)
+    append(client, review.subject.model, change)
 
 
 def told(review: Review) -> str:
@@ -162,10 +161,10 @@ def _carry_out(client: MlflowClient, review: Review) -> None:
     client.set_tag(review.run_id, f"{REVIEW_TAG}_by", actor)
     how: dict[str, Any] = {"reason": made["comment"], "evidence": about, "actor": actor}
     if made["decision"] == "reject":
-        audit.append(client, model, "reject", version_to=subject.candidate, **how)
+        append(client, model, Change("reject", version_to=subject.candidate, **how))
     else:
-        to, before = subject.candidate, subject.champion
-        aliases.move(client, model, CHAMPION, to, action="approve", expected=before, **how)
+        change = Change("approve", CHAMPION, subject.champion, subject.candidate, **how)
+        move(client, model, change, expected=subject.champion)
 
 
 def _inputs(subject: Subject) -> dict[str, str]:

@@ -10,13 +10,12 @@ from tasks.promotion.connection import connected
 from tasks.promotion.review.decisions import carry_out_abandoned, told
 from tasks.promotion.review.store import Review, reviews_of
 from tasks.promotion.review.subject import champion_since
-from tasks.tracking.audit import audit
-from tasks.tracking.registry import aliases
-from tasks.tracking.registry.aliases import CANDIDATE, CHAMPION
-from tasks.tracking.registry.version_writer import GATE, GATE_MISSED
+from tasks.tracking.audit.aliases import CANDIDATE, CHAMPION, settle
+from tasks.tracking.audit.log import aliases_of
+from tasks.tracking.registry.version import GATE, GATE_MISSED, versions_of
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
+    from tasks.tracking.store import MlflowClient
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def pending() -> list[Pending]:
 def with_candidate() -> list[str]:
     """Return the models of ``params.yaml`` whose candidate is not the champion."""
     with connected() as client:
-        now = {model: aliases.current(client, model) for model in _registered(client)}
+        now = {model: aliases_of(client, model) for model in _registered(client)}
     return [
         model
         for model, found in now.items()
@@ -62,14 +61,12 @@ def _registered(client: MlflowClient) -> list[str]:
 
 def _pending(client: MlflowClient, model: str) -> Pending:
     carry_out_abandoned(client, model)
-    aliases.notice(client, model)
-    now = aliases.current(client, model)
-    candidate, champion = now.get(CANDIDATE), now.get(CHAMPION)
-    since = champion_since(audit.read(client, model))
-    versions = (candidate, champion, since)
+    log = settle(client, model)
+    candidate, champion = log.aliases.get(CANDIDATE), log.aliases.get(CHAMPION)
+    versions = (candidate, champion, champion_since(log))
     reviews = [
         one
-        for one in reviews_of(client, model)
+        for one in reviews_of(log)
         if (one.subject.candidate, one.subject.champion, one.subject.since) == versions
     ]
     review = reviews[-1] if reviews else None
@@ -91,8 +88,8 @@ def _state(model: str, candidate: int | None, champion: int | None, review: Revi
 
 def _missed(client: MlflowClient, model: str, candidate: int | None) -> list[str]:
     """Say why the newest version did not become the candidate, if it did not."""
-    versions = client.search_model_versions(f"name = '{model}'")
-    newest = max(versions, key=lambda one: int(one.version), default=None)
-    if newest is None or int(newest.version) == candidate or newest.tags.get(GATE) != "missed":
+    versions = versions_of(client, model)
+    newest = versions[-1] if versions else None
+    if newest is None or newest.number == candidate or newest.tags.get(GATE) != "missed":
         return []
-    return [f"version {newest.version} misses its gates: {newest.tags.get(GATE_MISSED, '')}"]
+    return [f"version {newest.number} misses its gates: {newest.tags.get(GATE_MISSED, '')}"]

@@ -16,7 +16,7 @@ from tasks.promotion.review.store import Review
 from tasks.tracking.store import errors, first_line
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
+    from tasks.tracking.store import MlflowClient
 
 REPORT = "review"
 """Where a run keeps its report; so begin the names of its files in a review's evidence."""

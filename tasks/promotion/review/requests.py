@@ -20,16 +20,15 @@ from tasks.promotion.review import evidence
 from tasks.promotion.review.reports import REPORT
 from tasks.promotion.review.store import Review, find
 from tasks.promotion.review.subject import Subject, subject_of
-from tasks.tracking.audit import audit
-from tasks.tracking.registry import aliases
-from tasks.tracking.registry.aliases import CHAMPION
-from tasks.tracking.registry.claims import claim
-from tasks.tracking.registry.version_writer import WEIGHTS_HASH
+from tasks.tracking.audit.aliases import CHAMPION, settle
+from tasks.tracking.audit.log import AuditLog, read_log
+from tasks.tracking.audit.writer import claim
+from tasks.tracking.registry.version import WEIGHTS_HASH
 from tasks.tracking.runs.flat import metrics_of
 from tasks.tracking.runs.run_writer import experiment, fill
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
+    from tasks.tracking.store import MlflowClient
 
 
 def request(model: str) -> Review:
@@ -43,14 +42,14 @@ def request(model: str) -> Review:
     with tempfile.TemporaryDirectory(prefix="downstream-review-") as temporary:
         folder = Path(temporary)
         with connected() as client:
-            aliases.notice(client, model)
-            subject = subject_of(client, model)
-            found = find(client, subject)
+            log = settle(client, model)
+            subject = subject_of(log)
+            found = find(log, subject)
             if found:
                 return found
             candidate = evidence.fetch(client, model, subject.candidate, folder)
             champion = subject.champion and evidence.fetch(client, model, subject.champion, folder)
-            returns = was_champion(audit.read(client, model), subject.candidate)
+            returns = was_champion(log, subject.candidate)
         # Comparing takes a while, and other processes of this workspace need the store.
         versions = {"candidate": candidate, **({"champion": champion} if champion else {})}
         report = folder / "report"
@@ -59,9 +58,9 @@ def request(model: str) -> Review:
             return _record(client, subject, versions, report, summary)
 
 
-def was_champion(entries: list[audit.Entry], version: int) -> bool:
+def was_champion(log: AuditLog, version: int) -> bool:
     """Tell whether a version was champion before."""
-    return any(one["alias"] == CHAMPION and one["version_from"] == version for one in entries)
+    return any(one["alias"] == CHAMPION and one["version_from"] == version for one in log.entries)
 
 
 def _record(
@@ -95,7 +94,7 @@ def _record(
     held = claim(client, subject.model, f"review.{subject.review_id}", intent)
     if held["run_id"] != run_id:
         client.delete_run(run_id)
-    found = find(client, subject)
+    found = find(read_log(client, subject.model), subject)
     if found is None:
         raise AssertionError("a claim that was made is there")
     return found

@@ -7,19 +7,13 @@ cannot be altered.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from tasks.errors import BadInput
 from tasks.promotion.connection import connected
 from tasks.promotion.review.subject import Subject, subject_of
-from tasks.tracking.audit.run import find_run
-from tasks.tracking.registry.claims import CLAIM
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
+from tasks.tracking.audit.log import AuditLog, read_log
 
 
 @dataclass(frozen=True)
@@ -51,14 +45,13 @@ class Review:
         return f"{subject.model} version {subject.candidate} {against}"
 
 
-def find(client: MlflowClient, subject: Subject) -> Review | None:
+def find(log: AuditLog, subject: Subject) -> Review | None:
     """Return the review of a subject, if it was made."""
-    return next((one for one in reviews_of(client, subject.model) if one.subject == subject), None)
+    return next((one for one in reviews_of(log) if one.subject == subject), None)
 
 
-def reviews_of(client: MlflowClient, model: str) -> list[Review]:
+def reviews_of(log: AuditLog) -> list[Review]:
     """Return all reviews of a model, the oldest first."""
-    held = _held(client, model)
     found = [
         Review(
             subject=Subject(**intent["subject"]),
@@ -67,9 +60,9 @@ def reviews_of(client: MlflowClient, model: str) -> list[Review]:
             made=intent["made"],
             policy_says=intent["policy_says"],
             evidence=intent["evidence"],
-            decided=held.get(f"decision.{name.removeprefix('review.')}"),
+            decided=log.claims.get(f"decision.{name.removeprefix('review.')}"),
         )
-        for name, intent in held.items()
+        for name, intent in log.claims.items()
         if name.startswith("review.")
     ]
     return sorted(found, key=lambda one: (one.made, one.id))
@@ -83,8 +76,9 @@ def latest(model: str) -> Review:
         BadInput: it was not reviewed yet.
     """
     with connected() as client:
-        subject = subject_of(client, model)
-        reviews = [one for one in reviews_of(client, model) if same_versions(one.subject, subject)]
+        log = read_log(client, model)
+    subject = subject_of(log)
+    reviews = [one for one in reviews_of(log) if same_versions(one.subject, subject)]
     if not reviews:
         raise BadInput(
             f"{model} version {subject.candidate} was not compared with the champion yet: "
@@ -96,7 +90,7 @@ def latest(model: str) -> Review:
 def find_again(review: Review) -> Review:
     """Return a review as it is now, with the decision that was made meanwhile."""
     with connected() as client:
-        return find(client, review.subject) or review
+        return find(read_log(client, review.subject.model), review.subject) or review
 
 
 def same_versions(one: Subject, other: Subject) -> bool:
@@ -106,14 +100,3 @@ def same_versions(one: Subject, other: Subject) -> bool:
         other.champion,
         other.since,
     )
-
-
-def _held(client: MlflowClient, model: str) -> dict[str, Any]:
-    """Return the claims on a model, by subject."""
-    run = find_run(client, model)
-    params = run.data.params if run is not None else {}
-    return {
-        key.removeprefix(CLAIM): json.loads(text)
-        for key, text in params.items()
-        if key.startswith(CLAIM)
-    }

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import tasks
 from tasks.contracts import files, paths
@@ -18,13 +17,9 @@ from tasks.contracts.params import read_params, row_of
 from tasks.errors import BadInput, DownstreamError
 from tasks.fingerprint.rows import fingerprint, stage_settings
 from tasks.promotion.settings import PromotionSettings
-from tasks.tracking.audit import audit
-from tasks.tracking.registry import aliases
-from tasks.tracking.registry.aliases import CANDIDATE, CHAMPION
+from tasks.tracking.audit.aliases import CANDIDATE, CHAMPION
+from tasks.tracking.audit.log import AuditLog
 from tasks.tracking.runs.bindings import hashes, md5_of, md5_of_text
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 CODE_ROOT = Path(tasks.__path__[0]).resolve().parent
 
@@ -55,15 +50,15 @@ class Subject:
         return files.sha256_of_text(json.dumps(asdict(self), sort_keys=True))[:16]
 
 
-def subject_of(client: MlflowClient, model: str) -> Subject:
+def subject_of(log: AuditLog) -> Subject:
     """Return what a review of a model's candidate would be of now.
 
     Raises:
         NothingToReview: there is no candidate, or it is the champion already.
         BadInput: the test records are not there.
     """
-    now = aliases.current(client, model)
-    candidate, champion = now.get(CANDIDATE), now.get(CHAMPION)
+    model = log.model
+    candidate, champion = log.aliases.get(CANDIDATE), log.aliases.get(CHAMPION)
     if candidate is None:
         raise NothingToReview(
             f"{model} has no candidate: either it is not registered, or it misses its gates "
@@ -75,16 +70,16 @@ def subject_of(client: MlflowClient, model: str) -> Subject:
         model=model,
         candidate=candidate,
         champion=champion,
-        since=champion_since(audit.read(client, model)),
+        since=champion_since(log),
         test_split=split_hash(corpus_of(model)),
         code=code_hash(model),
         settings=files.sha256_of_text(settings_of(model).model_dump_json()),
     )
 
 
-def champion_since(entries: list[audit.Entry]) -> int:
+def champion_since(log: AuditLog) -> int:
     """Return the number of the entry that moved ``champion`` last; 0 where none has."""
-    return max((entry["number"] for entry in entries if entry["alias"] == CHAMPION), default=0)
+    return max((entry["number"] for entry in log.entries if entry["alias"] == CHAMPION), default=0)
 
 
 def settings_of(model: str) -> PromotionSettings:

@@ -15,19 +15,22 @@ from tasks.promotion.review.reports import checked_report
 from tasks.promotion.review.store import Review
 from tasks.promotion.review.subject import Subject, subject_of
 from tasks.promotion.versions import download_model, tags_of
-from tasks.tracking.audit import audit
-from tasks.tracking.registry.aliases import CANDIDATE, CHAMPION
-from tasks.tracking.registry.version_writer import WEIGHTS_HASH
+from tasks.tracking.audit.aliases import CANDIDATE, CHAMPION
+from tasks.tracking.audit.log import AuditLog
+from tasks.tracking.registry.version import WEIGHTS_HASH
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
+    from tasks.tracking.store import MlflowClient
 
 
-def require_unchanged(client: MlflowClient, review: Review, *, thoroughly: bool) -> None:
+def require_unchanged(
+    client: MlflowClient, log: AuditLog, review: Review, *, thoroughly: bool
+) -> None:
     """Check that what would be promoted is what was reviewed.
 
     Args:
         client: the open store.
+        log: the audit log of the model, as it is now.
         review: what was reviewed.
         thoroughly: check data, code, settings and every file too, not the versions alone.
 
@@ -35,7 +38,7 @@ def require_unchanged(client: MlflowClient, review: Review, *, thoroughly: bool)
         BadInput: it is not; the message names what differs.
     """
     then = review.subject
-    now = subject_of(client, then.model)
+    now = subject_of(log)
     if (now.candidate, now.champion) != (then.candidate, then.champion):
         raise BadInput(
             f"{review.title}: the aliases have moved since it was reviewed: the candidate is "
@@ -43,17 +46,17 @@ def require_unchanged(client: MlflowClient, review: Review, *, thoroughly: bool)
             f"`downstream review show {then.model}` shows the present pair"
         )
     if thoroughly:
-        _require_whole_log(client, then.model)
+        _require_whole_log(log)
         _require_same_inputs(review, now)
         _require_same_files(client, review)
 
 
-def _require_whole_log(client: MlflowClient, model: str) -> None:
-    found = audit.problems(client, model)
+def _require_whole_log(log: AuditLog) -> None:
+    found = log.problems()
     if found:
         raise BadInput(
             f"the audit log does not hold: {found[0]}: find out who altered it "
-            f"(`downstream history {model} --verify`) before anything is promoted"
+            f"(`downstream history {log.model} --verify`) before anything is promoted"
         )
 
 

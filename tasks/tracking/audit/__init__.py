@@ -1,1 +1,7 @@
-"""audit."""
+"""Who moved which alias of a registered model, when and why; and who claimed what.
+
+``run``: the MLflow run that keeps all of it, in which a key is written once.
+``log``: the log, the claims and the aliases, read once into an ``AuditLog``, and what is wrong.
+``writer``: appending an entry, marking it as applied, claiming a subject.
+``aliases``: moving an alias together with its entry; completing and recording what others did.
+"""

@@ -91,10 +91,9 @@ def write_once(client: MlflowClient, run_id: str, key: str, value: str) -> bool:
         )
     try:
         client.log_param(run_id, key, value)
-    except MlflowException as error:
-        if error.error_code != "INVALID_PARAMETER_VALUE":
+    except MlflowException:
+        held = client.get_run(run_id).data.params
+        if key not in held:
             raise
-        if key not in client.get_run(run_id).data.params:
-            raise
-        return False
+        return bool(held[key] == value)  # ours, if MLflow failed after it had taken it
     return True

@@ -8,9 +8,9 @@ from typing import Any
 from tasks.contracts import files, paths
 from tasks.errors import Unreachable
 from tasks.progress import say
-from tasks.tracking.registry import aliases
+from tasks.tracking.audit.aliases import settle
 from tasks.tracking.registry.state import changes, sendings, states
-from tasks.tracking.registry.version_writer import (
+from tasks.tracking.registry.version import (
     CARD,
     GATE_FILE,
     METRICS,
@@ -18,6 +18,8 @@ from tasks.tracking.registry.version_writer import (
     PREDICTIONS,
     UNCOMMITTED,
     VALIDATION,
+)
+from tasks.tracking.registry.version_writer import (
     candidate_of,
     carries,
     find_version,
@@ -200,7 +202,7 @@ def _follow(client: Any, model: str) -> bool:
         return True
     version = files.read_json(paths.version(model))
     try:
-        aliases.notice(client, model)
+        settle(client, model)
         number = find_version(client, model, version["content_hash"])
         if number is None or not _is_up_to_date(client, model, number, version["gates"]):
             return False

@@ -1,9 +1,4 @@
-"""Writing one version of a registered model for each content, bound to what it was made from.
-
-A version's model never changes. Its evidence may: the same model is evaluated again when the test
-split or the code changes. Each evidence is a run of its own, and the version's tags name the one
-that holds now.
-"""
+"""Writing one version of a registered model for each content, bound to what it was made from."""
 
 from __future__ import annotations
 
@@ -14,34 +9,38 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from tasks.contracts import files
-from tasks.tracking.registry import aliases
+from tasks.tracking.audit.aliases import CANDIDATE, move
+from tasks.tracking.audit.log import aliases_of
+from tasks.tracking.audit.writer import Change
 from tasks.tracking.registry.packaging import log_model
+from tasks.tracking.registry.version import (
+    CARD,
+    CONTENT_HASH,
+    EVIDENCE,
+    EVIDENCE_FILES,
+    EVIDENCE_HASH,
+    EVIDENCE_RUN,
+    GATE,
+    GATE_MISSED,
+    METRICS,
+    METRICS_HASH,
+    MODEL,
+    MODEL_FILES,
+    PREDICTIONS,
+    PREDICTIONS_HASH,
+    UNCOMMITTED,
+    WEIGHTS,
+    WEIGHTS_HASH,
+)
 from tasks.tracking.runs.bindings import TEST_SPLIT, bindings
 from tasks.tracking.runs.run_writer import fill, find_or_create_run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-CONTENT_HASH = "downstream.content_hash"
-WEIGHTS_HASH = "downstream.weights_sha256"
-MODEL_FILES = "downstream.model_files"
-"""The sha256 of every file of the model, as JSON; so of the evidence."""
-EVIDENCE_FILES = "downstream.evidence_files"
-EVIDENCE_HASH = "downstream.evidence_hash"
-EVIDENCE_RUN = "downstream.evidence_run"
-PREDICTIONS_HASH = "downstream.predictions_sha256"
-METRICS_HASH = "downstream.metrics_sha256"
-VALIDATION = "downstream.validation"
-GATE = "downstream.gate"
-GATE_MISSED = "downstream.gate_missed"
 RECORDED = (CONTENT_HASH, WEIGHTS_HASH, PREDICTIONS_HASH, METRICS_HASH, TEST_SPLIT)
 """What the audit log says of a new candidate."""
 LONGEST_DESCRIPTION = 4900
-
-# What is attached to a record, and where a version's evidence lies in its run.
-MODEL, CARD, UNCOMMITTED, EVIDENCE = "model", "README.md", "uncommitted.diff", "evaluation"
-WEIGHTS, PREDICTIONS, METRICS = "model.safetensors", "predictions.parquet", "metrics.json"
-GATE_FILE = "gate.json"
 
 
 def write_version(client: MlflowClient, record: Mapping[str, Any], attached: Path) -> int:
@@ -74,20 +73,15 @@ def write_version(client: MlflowClient, record: Mapping[str, Any], attached: Pat
 def set_candidate(client: MlflowClient, model: str, number: int) -> None:
     """Put the alias ``candidate`` on a version, if it is not there already; it is on record."""
     tags = client.get_model_version(model, str(number)).tags
-    aliases.move(
-        client,
-        model,
-        aliases.CANDIDATE,
-        number,
-        action="register",
-        reason="the model in the workspace, which passes its gates",
-        evidence={tag.removeprefix("downstream."): tags[tag] for tag in RECORDED if tag in tags},
-    )
+    evidence = {tag.removeprefix("downstream."): tags[tag] for tag in RECORDED if tag in tags}
+    reason = "the model in the workspace, which passes its gates"
+    change = Change("register", CANDIDATE, version_to=number, reason=reason, evidence=evidence)
+    move(client, model, change)
 
 
 def candidate_of(client: MlflowClient, model: str) -> int | None:
     """Return the version that has the alias ``candidate``."""
-    return aliases.current(client, model).get(aliases.CANDIDATE)
+    return aliases_of(client, model).get(CANDIDATE)
 
 
 def find_version(client: MlflowClient, model: str, content_hash: str) -> int | None:
@@ -155,8 +149,8 @@ def _create(client: MlflowClient, record: Mapping[str, Any], attached: Path, run
     model_id = log_model(attached / MODEL, run_id)
     try:
         client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+    except MlflowException:
+        if not client.search_registered_models(f"name = '{name}'"):
             raise
     created = client.create_model_version(
         name,

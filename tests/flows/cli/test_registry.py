@@ -10,8 +10,8 @@ import pytest
 
 from flows.cli.app import app
 from tasks.errors import BadInput, BadSettings
-from tasks.tracking.audit import audit
-from tasks.tracking.registry import aliases
+from tasks.tracking.audit import aliases
+from tasks.tracking.audit.writer import Change, append
 from tasks.tracking.store import opened
 
 
@@ -29,15 +29,17 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.setenv("DOWNSTREAM_REVIEWER", "Ann")
         patch.setattr(aliases, "SETTLING_SECONDS", 0.0)
-        how = {"action": "approve", "reason": "better", "evidence": {"weights_sha256": "ab" * 32}}
+        evidence = {"weights_sha256": "ab" * 32}
         with opened() as client:
             for name in ("m", "new"):
                 client.create_registered_model(name)
             for version in (1, 2, 3):
                 client.create_model_version("m", source="s3://models/m")
                 if version < 3:
-                    aliases.move(client, "m", "champion", version, **how)  # type: ignore[arg-type]
-            audit.append(client, "m", "reject", version_to=3, reason="[/] worse\n\x1b[2J on grain")
+                    change = Change("approve", "champion", None, version, "better", evidence)
+                    aliases.move(client, "m", change)
+            reason = "[/] worse\n\x1b[2J on grain"
+            append(client, "m", Change("reject", version_to=3, reason=reason))
             client.set_registered_model_alias("m", "champion", "3")
         yield folder
 

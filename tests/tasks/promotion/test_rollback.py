@@ -8,8 +8,10 @@ import pytest
 from tasks.contracts import paths
 from tasks.errors import BadInput, BadSettings, DownstreamError
 from tasks.promotion.rollback import roll_back
-from tasks.tracking.audit import audit
-from tasks.tracking.registry import aliases
+from tasks.tracking.audit import aliases
+from tasks.tracking.audit.aliases import CHAMPION, move
+from tasks.tracking.audit.log import HEAD, aliases_of, read_log
+from tasks.tracking.audit.writer import Change
 from tasks.tracking.store import opened
 from tests.classifiers import save_text_classifier
 from tests.tasks.promotion.scene import MODEL, SIZES, Scene, enter
@@ -47,13 +49,12 @@ def here(promoted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 def promote(version: int) -> None:
     with opened() as client:
-        how = {"action": "approve", "reason": "good"}
-        aliases.move(client, MODEL, aliases.CHAMPION, version, **how, evidence={})
+        move(client, MODEL, Change("approve", CHAMPION, version_to=version, reason="good"))
 
 
 def where() -> dict[str, int]:
     with opened() as client:
-        return aliases.current(client, MODEL)
+        return aliases_of(client, MODEL)
 
 
 def weights_of(folder: Path, version: int) -> Path:
@@ -71,8 +72,9 @@ def test_the_champion_before_is_champion_again_and_that_is_on_record(here: Path)
     )
     assert where() == {"candidate": 3, "champion": 1, "previous": 2}
     with opened() as client:
-        entry, followed = audit.read(client, MODEL)[-2:]
-        assert audit.problems(client, MODEL) == []
+        log = read_log(client, MODEL)
+        entry, followed = log.entries[-2:]
+        assert log.problems() == []
         tags = client.get_model_version(MODEL, "1").tags
     assert (entry["action"], entry["version_from"], entry["version_to"]) == ("rollback", 2, 1)
     assert (entry["reason"], followed["alias"]) == ("complaints", "previous")
@@ -128,7 +130,7 @@ def test_a_log_that_does_not_hold_is_said_and_does_not_keep_a_bad_champion(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with opened() as client:
-        client.set_registered_model_tag(MODEL, audit.HEAD, f"1 {'0' * 64}")
+        client.set_registered_model_tag(MODEL, HEAD, f"1 {'0' * 64}")
     roll_back(MODEL, None, "complaints")
     assert "warning: topics: entry 1 was altered: " in capsys.readouterr().err
     assert where()["champion"] == 1

@@ -21,7 +21,9 @@ from sklearn.datasets import load_digits
 
 from tasks.contracts import files, paths
 from tasks.metrics.predictions import Labelled, predict, read_predictions, write_predictions
-from tasks.tracking.registry.registry import aliases, reconcile
+from tasks.tracking.audit.aliases import CHAMPION, move
+from tasks.tracking.audit.writer import Change
+from tasks.tracking.registry.registry import reconcile
 from tasks.tracking.store import opened, tracking_uri
 from tests.classifiers import sample_texts, save_text_classifier
 
@@ -79,8 +81,7 @@ def served(
         assert reconcile(list(made)) == {"topics": 1, "digits": 1}
         with opened() as client:
             for name in made:
-                how: Any = {"action": "approve", "reason": "a test", "evidence": {}}
-                aliases.move(client, name, aliases.CHAMPION, 1, **how)
+                move(client, name, Change("approve", CHAMPION, version_to=1))
         elsewhere = tmp_path_factory.mktemp("elsewhere")
         started = {name: servers.enter_context(_server(name, elsewhere)) for name in made}
         for process, address in started.values():

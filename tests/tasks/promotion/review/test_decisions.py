@@ -10,21 +10,21 @@ from tasks.promotion.review import decisions
 from tasks.promotion.review.decisions import AlreadyDecided, BadAnswer, decide, told
 from tasks.promotion.review.requests import request
 from tasks.promotion.review.store import Review, latest
-from tasks.tracking.audit import audit
-from tasks.tracking.registry import aliases
-from tasks.tracking.registry.claims import claim
+from tasks.tracking.audit.aliases import move
+from tasks.tracking.audit.log import aliases_of, read_log
+from tasks.tracking.audit.writer import Change, claim
 from tasks.tracking.store import opened
 from tests.tasks.promotion.scene import MODEL, Scene
 
 
 def _aliases() -> dict[str, int]:
     with opened() as client:
-        return aliases.current(client, MODEL)
+        return aliases_of(client, MODEL)
 
 
 def _log(action: str) -> list[Any]:
     with opened() as client:
-        return [entry for entry in audit.read(client, MODEL) if entry["action"] == action]
+        return [entry for entry in read_log(client, MODEL).entries if entry["action"] == action]
 
 
 def test_approval_moves_champion_keeps_previous_and_is_on_record(reviewed: Scene) -> None:
@@ -131,7 +131,7 @@ def test_a_killed_decision_lapses_if_the_champion_has_moved_since(
     review = latest(MODEL)
     _claim_and_die(review, "approve", "2026-01-01T00:00:00+00:00")
     with opened() as client:
-        aliases.move(client, MODEL, "champion", None, action="rollback", reason="x", evidence={})
+        move(client, MODEL, Change("rollback", "champion"))
         for _ in range(2):
             decisions.carry_out_abandoned(client, MODEL)
     assert "champion" not in _aliases()

@@ -10,6 +10,8 @@ from tasks.contracts import files
 from tasks.promotion.review.decisions import decide
 from tasks.promotion.review.reports import read_report
 from tasks.promotion.review.requests import request
+from tasks.tracking.audit.aliases import move
+from tasks.tracking.audit.writer import Change
 from tasks.tracking.store import opened
 from tests.tasks.promotion.scene import MODEL, Scene
 
@@ -67,16 +69,12 @@ def test_of_two_that_ask_at_once_one_makes_the_review(scene: Scene) -> None:
 
 
 def test_no_policy_brings_back_a_version_that_was_champion(scene: Scene) -> None:
-    from tasks.tracking.registry import aliases
-
     scene.register("poor")
     decide(request(MODEL), "approve", "to begin with")
     scene.register("good")
     decide(request(MODEL), "approve", "better")
     with opened() as client:
-        aliases.move(
-            client, MODEL, "champion", 1, action="rollback", reason="it broke", evidence={}
-        )
+        move(client, MODEL, Change("rollback", "champion", version_to=1))
     scene.configure({"review": {"policy": "auto_if_better"}})
     review = request(MODEL)
     assert review.policy_says == "ask"

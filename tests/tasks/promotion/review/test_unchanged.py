@@ -13,7 +13,9 @@ from tasks.promotion.review.decisions import decide
 from tasks.promotion.review.requests import request
 from tasks.promotion.review.store import latest
 from tasks.promotion.review.subject import NothingToReview
-from tasks.tracking.registry import aliases
+from tasks.tracking.audit.aliases import move
+from tasks.tracking.audit.log import aliases_of
+from tasks.tracking.audit.writer import Change
 from tasks.tracking.store import opened
 from tests.tasks.promotion.scene import MODEL, Scene
 
@@ -57,7 +59,7 @@ def test_approval_is_refused_by_name(
     with pytest.raises(BadInput, match=message):
         decide(latest(MODEL), "approve", "Good.")
     with opened() as client:
-        assert aliases.current(client, MODEL)["champion"] == 1
+        assert aliases_of(client, MODEL)["champion"] == 1
 
 
 def test_approval_is_refused_after_a_change_of_code(
@@ -87,9 +89,8 @@ def test_a_review_of_versions_that_are_not_those_any_more_is_refused(reviewed: S
 
 def test_a_champion_that_has_come_back_is_another_one(reviewed: Scene) -> None:
     review = latest(MODEL)
-    how = {"action": "rollback", "reason": "x", "evidence": {}}
     with opened() as client:
         for number in (None, 1):
-            aliases.move(client, MODEL, "champion", number, **how)  # type: ignore[arg-type]
+            move(client, MODEL, Change("rollback", "champion", version_to=number))
     with pytest.raises(BadInput, match=r"the champion has been another in between"):
         decide(review, "approve", "Good.")

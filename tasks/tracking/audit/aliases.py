@@ -10,13 +10,20 @@ difference between the log and the aliases was made by hand, and is recorded as 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from tasks.errors import BadInput, DownstreamError
 from tasks.progress import say
-from tasks.tracking.audit import audit
-from tasks.tracking.audit.audit import Change, Entry, Log
+from tasks.tracking.audit.log import FOUND, AuditLog, Entry, read_log
+from tasks.tracking.audit.writer import (
+    ATTEMPTS,
+    Change,
+    append_next,
+    mark_applied,
+    pause,
+    too_busy,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -27,77 +34,52 @@ PREVIOUS = "previous"
 BY_HAND = "unknown, outside downstream"
 SETTLING_SECONDS = 1.0
 """A difference that is gone after this time was another machine's move under way."""
-Anything = Literal["anything"]
 
 
-def current(client: MlflowClient, model: str) -> dict[str, int]:
-    """Return the version that each alias is on; none if there is no such model."""
-    registered = audit.find_registered(client, model)
-    found = registered.aliases if registered is not None else {}
-    return {alias: int(number) for alias, number in sorted(found.items())}
-
-
-def notice(client: MlflowClient, model: str) -> list[Entry]:
+def settle(client: MlflowClient, model: str) -> AuditLog:
     """Compare the aliases with the log: complete what was begun, record what was done by hand.
 
     Returns:
-        The entries about changes made by hand, which this call has written.
+        The log, with which the aliases agree.
+
+    Raises:
+        DownstreamError: others wrote each time that this process tried.
     """
-    found: list[Entry] = []
-    _settled(client, model, found)
-    return found
-
-
-def _settled(client: MlflowClient, model: str, found: list[Entry]) -> Log:
-    """Return a log that agrees with the aliases; what was done by hand is added to ``found``."""
     seen: Change | None = None
-    for _ in range(audit.ATTEMPTS):
-        # The log is read first: an alias that downstream moves meanwhile has an entry after it, so
-        # that ours is refused.
-        log = audit.load(client, model)
-        now = current(client, model)
-        if _complete(client, log, now):
+    for _ in range(ATTEMPTS):
+        log = read_log(client, model)
+        if _complete(client, log) or _follow_champion(client, log):
             continue
-        change = _difference(log, now)
+        change = _difference(log)
         if change is None:
             return log
         if change != seen:
             seen = change
             time.sleep(SETTLING_SECONDS)
             continue
-        entry = audit.append_next(client, log, change)
+        entry = append_next(client, log, change)
         if entry is not None:
             say(
                 f"warning: {described(entry)} outside downstream; recorded as entry "
                 f"{entry['number']}"
             )
-            found.append(entry)
-    raise audit.too_busy(model)
+    raise too_busy(model)
 
 
-def move(  # noqa: PLR0913 - each is a field of the entry
+def move(
     client: MlflowClient,
     model: str,
-    alias: str,
-    to: int | None,
+    change: Change,
     *,
-    action: str,
-    reason: str,
-    evidence: Mapping[str, str],
-    actor: str | None = None,
-    expected: int | Anything | None = "anything",
+    expected: int | Literal["anything"] | None = "anything",
 ) -> Entry | None:
     """Move an alias and record it; a version that leaves ``champion`` gets ``previous``.
 
     Args:
         client: the open store.
         model: the registered model.
-        alias: ``candidate``, ``champion``, ``previous``.
-        to: the version; None removes the alias.
-        action: what is done: ``register``, ``approve``, ``rollback``.
-        reason: why.
-        evidence: what it rests on.
-        actor: who; see ``audit.append``.
+        change: what is done; ``alias`` and ``version_to`` say where it goes (None removes the
+            alias), ``version_from`` is filled in.
         expected: the version that the alias must be on now; ``"anything"`` for whatever it is. Of
             two who expect the same, one moves it, and the other is told.
 
@@ -108,9 +90,10 @@ def move(  # noqa: PLR0913 - each is a field of the entry
         BadInput: there is no such version.
         DownstreamError: the alias is not on the expected version.
     """
-    for _ in range(audit.ATTEMPTS):
-        log = _settled(client, model, [])
-        now = log.aliases().get(alias)
+    alias, to = str(change.alias), change.version_to
+    for _ in range(ATTEMPTS):
+        log = settle(client, model)
+        now = log.aliases.get(alias)
         if expected not in ("anything", now):
             raise DownstreamError(
                 f"{alias} of {model} is on {_version(now)} by now: somebody has moved it; see "
@@ -118,17 +101,19 @@ def move(  # noqa: PLR0913 - each is a field of the entry
             )
         if now == to:
             return None
-        _require_version(client, model, to)
-        entry = audit.append_next(
-            client, log, Change(action, alias, now, to, reason, evidence, actor)
-        )
+        if not _exists(client, model, to):
+            raise BadInput(
+                f"{model} has no version {to} in the registry: `downstream history {model}` says "
+                "which versions its aliases were on"
+            )
+        entry = append_next(client, log, replace(change, version_from=now))
         if entry is not None:
-            _apply(client, model, entry)
+            _apply(client, entry)
             if alias == CHAMPION:
-                _settled(client, model, [])
+                settle(client, model)
             return entry
-        audit.pause()
-    raise audit.too_busy(model)
+        pause()
+    raise too_busy(model)
 
 
 def described(entry: Entry) -> str:
@@ -137,50 +122,61 @@ def described(entry: Entry) -> str:
     return f"{entry['alias']} of {entry['model']} was moved from {gone} to {come}"
 
 
-def _complete(client: MlflowClient, log: Log, now: Mapping[str, int]) -> bool:
+def _complete(client: MlflowClient, log: AuditLog) -> bool:
     """Do what an entry says and nobody has done; False if there was nothing of the kind."""
     for alias in {entry["alias"]: None for entry in log.entries if entry["alias"]}:
         entry = log.last(alias)
         if entry is None or log.is_applied(entry):
             continue
-        is_between = now.get(alias) in (entry["version_from"], entry["version_to"])
+        is_between = log.aliases.get(alias) in (entry["version_from"], entry["version_to"])
         if is_between and _exists(client, log.model, entry["version_to"]):
-            _apply(client, log.model, entry)
+            _apply(client, entry)
             return True
-    return _follow_champion(client, log, now)
+    return False
 
 
-def _follow_champion(client: MlflowClient, log: Log, now: Mapping[str, int]) -> bool:
+def _follow_champion(client: MlflowClient, log: AuditLog) -> bool:
     """Put ``previous`` on the version that the champion's last move left, if nobody has."""
     moved, followed = log.last(CHAMPION), log.last(PREVIOUS)
     if moved is None or moved["version_from"] is None:
         return False
     if followed is not None and followed["number"] > moved["number"]:
         return False
-    before, to = log.aliases().get(PREVIOUS), moved["version_from"]
+    before, to = log.logged_aliases().get(PREVIOUS), moved["version_from"]
     # One that was set by hand is recorded first, and then stays.
-    if to == before or now.get(PREVIOUS) != before or not _exists(client, log.model, to):
+    is_by_hand = log.aliases.get(PREVIOUS) != before
+    if to == before or is_by_hand or not _exists(client, log.model, to):
         return False
-    actor = None if moved["action"] == audit.FOUND else moved["actor"]
+    actor = None if moved["action"] == FOUND else moved["actor"]
     reason = f"it was the champion before entry {moved['number']}"
-    change = Change("follow", PREVIOUS, before, to, reason, {}, actor)
-    entry = audit.append_next(client, log, change)
+    entry = append_next(client, log, Change("follow", PREVIOUS, before, to, reason, {}, actor))
     if entry is not None:
-        _apply(client, log.model, entry)
+        _apply(client, entry)
     return True
 
 
-def _apply(client: MlflowClient, model: str, entry: Entry) -> None:
+def _difference(log: AuditLog) -> Change | None:
+    """Return a change of an alias that the log does not have."""
+    logged = log.logged_aliases()
+    for alias in sorted({*logged, *log.aliases}):
+        before, now = logged.get(alias), log.aliases.get(alias)
+        if before != now:
+            reason = "the alias was not where the log had left it"
+            return Change(FOUND, alias, before, now, reason, {}, BY_HAND)
+    return None
+
+
+def _apply(client: MlflowClient, entry: Entry) -> None:
     """Set an alias as its newest entry says, also if that is written only now."""
-    alias = str(entry["alias"])
+    model, alias = entry["model"], str(entry["alias"])
     while True:
         number = entry["version_to"]
         if number is None:
             client.delete_registered_model_alias(model, alias)
         else:
             _set(client, model, alias, number)
-        audit.mark_applied(client, model, entry["number"])
-        newest = audit.load(client, model).last(alias)
+        mark_applied(client, entry)
+        newest = read_log(client, model).last(alias)
         if newest is None or newest["number"] <= entry["number"]:
             return
         entry = newest
@@ -192,46 +188,15 @@ def _set(client: MlflowClient, model: str, alias: str, number: int) -> None:
 
     try:
         client.set_registered_model_alias(model, alias, str(number))
-    except MlflowException as error:
-        if error.error_code != "BAD_REQUEST":
-            raise
-        audit.pause()
+    except MlflowException:
+        pause()
         client.set_registered_model_alias(model, alias, str(number))
-
-
-def _difference(log: Log, now: Mapping[str, int]) -> Change | None:
-    """Return a change of an alias that the log does not have."""
-    logged = log.aliases()
-    for alias in sorted({*logged, *now}):
-        if logged.get(alias) != now.get(alias):
-            reason = "the alias was not where the log had left it"
-            return Change(
-                audit.FOUND, alias, logged.get(alias), now.get(alias), reason, {}, BY_HAND
-            )
-    return None
-
-
-def _require_version(client: MlflowClient, model: str, number: int | None) -> None:
-    if not _exists(client, model, number):
-        raise BadInput(
-            f"{model} has no version {number} in the registry: `downstream history {model}` says "
-            "which versions its aliases were on"
-        )
 
 
 def _exists(client: MlflowClient, model: str, number: int | None) -> bool:
     """Tell whether an alias can be put on a version; it can always be removed."""
-    from mlflow.exceptions import MlflowException
-
-    if number is None:
-        return True
-    try:
-        client.get_model_version(model, str(number))
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return False
-        raise
-    return True
+    versions = client.search_model_versions(f"name = '{model}'") if number is not None else []
+    return number is None or any(int(version.version) == number for version in versions)
 
 
 def _version(number: int | None) -> str:

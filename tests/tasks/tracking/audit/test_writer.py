@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-from tasks.tracking.registry.claims import claim, claimed
+from tasks.tracking.audit.log import read_log
+from tasks.tracking.audit.writer import claim
 from tasks.tracking.store import opened
 
 
 def test_the_first_claim_holds(workspace: Path) -> None:
     ann, bob = {"decision": "approve", "by": "ann"}, {"decision": "reject", "by": "bob"}
     with opened() as client:
-        assert claimed(client, "m", "review-1") is None
+        assert read_log(client, "m").claims == {}
         assert claim(client, "m", "review-1", ann) == ann
         assert claim(client, "m", "review-1", bob) == ann
         assert claim(client, "m", "review-1", ann) == ann
         assert claim(client, "m", "review-2", bob) == bob
-        assert claimed(client, "m", "review-1") == ann
+        assert read_log(client, "m").claims == {"review-1": ann, "review-2": bob}

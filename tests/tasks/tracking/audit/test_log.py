@@ -10,9 +10,9 @@ from mlflow import MlflowClient
 
 from tasks.contracts import files
 from tasks.errors import BadInput, DownstreamError
-from tasks.tracking.audit import audit
-from tasks.tracking.audit.entry import canonical
+from tasks.tracking.audit.log import HEAD, canonical, read_log, require_registered
 from tasks.tracking.audit.run import EXPERIMENT, find_run, make_run, write_once
+from tasks.tracking.audit.writer import Change, append, append_next
 from tasks.tracking.store import opened
 
 
@@ -28,7 +28,8 @@ def client(workspace: Path) -> Iterator[MlflowClient]:
 def logged(client: MlflowClient) -> MlflowClient:
     """The same with three entries about ``m``."""
     for number in (1, 2, 3):
-        audit.append(client, "m", "reject", version_to=number, reason=f"of {number}", actor="ann")
+        change = Change("reject", version_to=number, reason=f"of {number}", actor="ann")
+        append(client, "m", change)
     return client
 
 
@@ -44,9 +45,7 @@ def _alter(number: int, old: str, new: str) -> None:
 
 def test_an_entry_says_who_did_what_and_names_the_one_before(client: MlflowClient) -> None:
     about = {"weights_sha256": "ab"}
-    first = audit.append(
-        client,
-        "m",
+    change = Change(
         "approve",
         alias="champion",
         version_from=1,
@@ -55,8 +54,9 @@ def test_an_entry_says_who_did_what_and_names_the_one_before(client: MlflowClien
         evidence=about,
         actor="Ann <ann@example.org>",
     )
-    second = audit.append(client, "m", "reject", version_to=3)
-    assert audit.read(client, "m") == [first, second]
+    first = append(client, "m", change)
+    second = append(client, "m", Change("reject", version_to=3))
+    assert read_log(client, "m").entries == [first, second]
     assert first == {
         "number": 1,
         "time": first["time"],
@@ -80,11 +80,11 @@ def test_the_reviewer_of_the_environment_is_the_actor(
     client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOWNSTREAM_REVIEWER", "Bob")
-    assert audit.append(client, "m", "reject")["actor"] == "Bob"
+    assert append(client, "m", Change("reject"))["actor"] == "Bob"
 
 
 def test_a_model_without_a_log_has_no_entries_and_no_problems(client: MlflowClient) -> None:
-    assert (audit.read(client, "m"), audit.problems(client, "m")) == ([], [])
+    assert (read_log(client, "m").entries, read_log(client, "m").problems()) == ([], [])
     assert client.get_experiment_by_name(f"{EXPERIMENT}m") is None
 
 
@@ -97,19 +97,21 @@ def test_mlflow_keeps_the_first_value_of_a_key_for_ever(client: MlflowClient) ->
 
 
 def test_who_has_read_an_old_log_cannot_append_to_it(logged: MlflowClient) -> None:
-    old = audit.load(logged, "m")
-    audit.append(logged, "m", "approve", version_to=4)
-    assert audit.append_next(logged, old, audit.Change("reject")) is None
-    assert [entry["action"] for entry in audit.read(logged, "m")] == ["reject"] * 3 + ["approve"]
+    old = read_log(logged, "m")
+    append(logged, "m", Change("approve", version_to=4))
+    assert append_next(logged, old, Change("reject")) is None
+    assert [entry["action"] for entry in read_log(logged, "m").entries] == ["reject"] * 3 + [
+        "approve"
+    ]
 
 
 def test_a_long_reason_is_cut_and_evidence_that_does_not_fit_is_refused(
     client: MlflowClient,
 ) -> None:
-    assert len(audit.append(client, "m", "reject", reason="字" * 9000)["reason"]) == 2000
+    assert len(append(client, "m", Change("reject", reason="字" * 9000))["reason"]) == 2000
     with pytest.raises(DownstreamError, match=r"000002: 7\d{3} characters .* the 6000 that MLflow"):
-        audit.append(client, "m", "reject", evidence={"all": "x" * 7000})
-    assert audit.problems(client, "m") == []
+        append(client, "m", Change("reject", evidence={"all": "x" * 7000}))
+    assert read_log(client, "m").problems() == []
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
@@ -117,28 +119,28 @@ def test_an_altered_entry_is_named_also_after_others_were_appended(
     logged: MlflowClient, number: int
 ) -> None:
     _alter(number, '"reject"', '"approve"')
-    (problem,) = audit.problems(logged, "m")
+    (problem,) = read_log(logged, "m").problems()
     assert problem.startswith(f"m: entry {number} was altered: its sha256 is ")
-    audit.append(logged, "m", "reject", version_to=4)
-    assert audit.problems(logged, "m") == [problem]
+    append(logged, "m", Change("reject", version_to=4))
+    assert read_log(logged, "m").problems() == [problem]
 
 
 def test_an_entry_that_is_no_json_any_more_is_named_and_the_others_are_read(
     logged: MlflowClient,
 ) -> None:
     _alter(2, "{", "")
-    assert "m: entry 2 was altered: it is no entry any more" in audit.problems(logged, "m")
-    assert [entry["number"] for entry in audit.read(logged, "m")] == [1, 3]
+    assert "m: entry 2 was altered: it is no entry any more" in read_log(logged, "m").problems()
+    assert [entry["number"] for entry in read_log(logged, "m").entries] == [1, 3]
 
 
 def test_a_removed_entry_is_missed(logged: MlflowClient) -> None:
     _in_the_database("DELETE FROM params WHERE key = ?", "000002")
-    assert audit.problems(logged, "m") == ["m: entry 2 is missing"]
+    assert read_log(logged, "m").problems() == ["m: entry 2 is missing"]
 
 
 def test_a_log_that_was_cut_is_told_by_the_tag_of_the_model(logged: MlflowClient) -> None:
     _in_the_database("DELETE FROM params WHERE key = ?", "000003")
-    (problem,) = audit.problems(logged, "m")
+    (problem,) = read_log(logged, "m").problems()
     assert problem == (
         "m: the log was cut: the registered model's tag downstream.audit_head names entry 3, the "
         "log has 2"
@@ -146,8 +148,8 @@ def test_a_log_that_was_cut_is_told_by_the_tag_of_the_model(logged: MlflowClient
 
 
 def test_a_head_that_was_removed_is_missed(logged: MlflowClient) -> None:
-    logged.delete_registered_model_tag("m", audit.HEAD)
-    assert audit.problems(logged, "m") == [
+    logged.delete_registered_model_tag("m", HEAD)
+    assert read_log(logged, "m").problems() == [
         "m: the registered model has lost its tag downstream.audit_head"
     ]
 
@@ -156,20 +158,20 @@ def test_a_log_that_was_deleted_in_mlflows_page_comes_back(logged: MlflowClient)
     run = find_run(logged, "m")
     assert run is not None
     logged.delete_run(run.info.run_id)
-    assert len(audit.read(logged, "m")) == 3
+    assert len(read_log(logged, "m").entries) == 3
     logged.delete_experiment(run.info.experiment_id)
-    audit.append(logged, "m", "reject")
-    assert len(audit.read(logged, "m")) == 4
-    assert audit.problems(logged, "m") == []
+    append(logged, "m", Change("reject"))
+    assert len(read_log(logged, "m").entries) == 4
+    assert read_log(logged, "m").problems() == []
 
 
 def test_a_log_that_is_gone_for_good_is_not_begun_anew_in_silence(client: MlflowClient) -> None:
     client.create_experiment(f"{EXPERIMENT}m")
     with pytest.raises(DownstreamError, match="the audit log of m is gone: experiment 'downstream"):
-        audit.append(client, "m", "reject")
+        append(client, "m", Change("reject"))
 
 
 def test_an_unknown_model_is_an_error_with_the_known_ones(client: MlflowClient) -> None:
-    audit.require_registered(client, "m")
+    require_registered(client, "m")
     with pytest.raises(BadInput, match="topics: no such registered model; allowed: m"):
-        audit.require_registered(client, "topics")
+        require_registered(client, "topics")

@@ -9,9 +9,10 @@ import pytest
 from mlflow import MlflowClient
 
 from tasks.errors import BadInput, DownstreamError
-from tasks.tracking.audit import audit
-from tasks.tracking.registry import aliases
-from tasks.tracking.registry.aliases import CANDIDATE, CHAMPION, PREVIOUS, current, move, notice
+from tasks.tracking.audit import aliases
+from tasks.tracking.audit.aliases import CANDIDATE, CHAMPION, PREVIOUS, move, settle
+from tasks.tracking.audit.log import FOUND, Entry, aliases_of, read_log
+from tasks.tracking.audit.writer import Change, append
 from tasks.tracking.store import opened
 
 VERSIONS = (1, 2, 3, 4)
@@ -28,16 +29,30 @@ def client(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowC
         yield client
 
 
-def approve(client: MlflowClient, to: int | None, **more: Any) -> audit.Entry | None:
-    how: dict[str, Any] = {"action": "approve", "reason": "good", "evidence": {}, "actor": "ann"}
-    return move(client, "m", CHAMPION, to, **{**how, **more})
+def approve(
+    client: MlflowClient,
+    to: int | None,
+    action: str = "approve",
+    evidence: dict[str, str] | None = None,
+    **expected: Any,
+) -> Entry | None:
+    change = Change(action, CHAMPION, None, to, "good", evidence or {}, "ann")
+    return move(client, "m", change, **expected)
+
+
+def found_by_hand(client: MlflowClient) -> list[tuple[str | None, int | None]]:
+    """Return what settling records as done by hand: alias and version."""
+    before = read_log(client, "m").last_number
+    entries = settle(client, "m").entries[before:]
+    return [(entry["alias"], entry["version_to"]) for entry in entries if entry["action"] == FOUND]
 
 
 def changes(client: MlflowClient) -> list[tuple[str, str | None, int | None, int | None]]:
-    assert audit.problems(client, "m") == []
+    log = read_log(client, "m")
+    assert log.problems() == []
     return [
         (entry["action"], entry["alias"], entry["version_from"], entry["version_to"])
-        for entry in audit.read(client, "m")
+        for entry in log.entries
     ]
 
 
@@ -46,7 +61,7 @@ def test_a_move_is_recorded_and_done_once(client: MlflowClient) -> None:
     assert entry is not None
     assert (entry["number"], entry["evidence"]) == (1, {"weights_sha256": "ab"})
     assert approve(client, 1) is None
-    assert current(client, "m") == {CHAMPION: 1}
+    assert aliases_of(client, "m") == {CHAMPION: 1}
     assert changes(client) == [("approve", CHAMPION, None, 1)]
 
 
@@ -54,20 +69,20 @@ def test_the_version_that_was_champion_becomes_previous(client: MlflowClient) ->
     approve(client, 1)
     approve(client, 2)
     approve(client, 1, action="rollback")
-    assert current(client, "m") == {CHAMPION: 1, PREVIOUS: 2}
+    assert aliases_of(client, "m") == {CHAMPION: 1, PREVIOUS: 2}
     assert changes(client)[1:] == [
         ("approve", CHAMPION, 1, 2),
         ("follow", PREVIOUS, None, 1),
         ("rollback", CHAMPION, 2, 1),
         ("follow", PREVIOUS, 1, 2),
     ]
-    assert {entry["actor"] for entry in audit.read(client, "m")} == {"ann"}
+    assert {entry["actor"] for entry in read_log(client, "m").entries} == {"ann"}
 
 
 def test_an_alias_can_be_removed(client: MlflowClient) -> None:
-    move(client, "m", CANDIDATE, 1, action="register", reason="", evidence={})
-    move(client, "m", CANDIDATE, None, action="withdraw", reason="", evidence={})
-    assert current(client, "m") == {}
+    move(client, "m", Change("register", CANDIDATE, version_to=1))
+    move(client, "m", Change("withdraw", CANDIDATE))
+    assert aliases_of(client, "m") == {}
     assert changes(client)[1] == ("withdraw", CANDIDATE, 1, None)
 
 
@@ -85,7 +100,7 @@ def test_who_expects_another_champion_is_told(client: MlflowClient) -> None:
     for to in (2, 3):
         with pytest.raises(DownstreamError, match="champion of m is on version 2 by now: somebody"):
             approve(client, to, expected=1)
-    assert current(client, "m")[CHAMPION] == 2
+    assert aliases_of(client, "m")[CHAMPION] == 2
 
 
 def test_a_change_made_by_hand_is_found_recorded_and_said_once(
@@ -94,23 +109,20 @@ def test_a_change_made_by_hand_is_found_recorded_and_said_once(
     approve(client, 1)
     client.set_registered_model_alias("m", CHAMPION, "3")
     client.set_registered_model_alias("m", "shadow", "2")
-    assert audit.problems(client, "m") == [
+    assert read_log(client, "m").problems() == [
         "m: champion is on version 3, the log has left it on version 1",
         "m: shadow is on version 2, the log has left it on version none",
     ]
-    found = notice(client, "m")
-    assert [(entry["alias"], entry["version_to"]) for entry in found] == [
-        (CHAMPION, 3),
-        ("shadow", 2),
-    ]
+    assert found_by_hand(client) == [(CHAMPION, 3), ("shadow", 2)]
+    found = [entry for entry in read_log(client, "m").entries if entry["action"] == FOUND]
     assert {entry["actor"] for entry in found} == {"unknown, outside downstream"}
     assert (
         "warning: champion of m was moved from version 1 to version 3 outside downstream; recorded "
         "as entry 2\n"
     ) in capsys.readouterr().err
-    assert notice(client, "m") == []
+    assert found_by_hand(client) == []
     # What was champion before is the way back, whoever moved it.
-    assert current(client, "m") == {CHAMPION: 3, PREVIOUS: 1, "shadow": 2}
+    assert aliases_of(client, "m") == {CHAMPION: 3, PREVIOUS: 1, "shadow": 2}
     assert changes(client)[1:] == [
         ("found", CHAMPION, 1, 3),
         ("follow", PREVIOUS, None, 1),
@@ -122,11 +134,11 @@ def test_a_hand_that_goes_back_to_where_the_alias_was_is_found_too(client: Mlflo
     approve(client, 1)
     approve(client, 2)
     client.set_registered_model_alias("m", CHAMPION, "1")
-    notice(client, "m")
-    assert current(client, "m")[CHAMPION] == 1
+    settle(client, "m")
+    assert aliases_of(client, "m")[CHAMPION] == 1
     client.set_registered_model_alias("m", CHAMPION, "2")
-    notice(client, "m")
-    assert current(client, "m")[CHAMPION] == 2
+    settle(client, "m")
+    assert aliases_of(client, "m")[CHAMPION] == 2
     found = [change for change in changes(client) if change[0] == "found"]
     assert found == [("found", CHAMPION, 2, 1), ("found", CHAMPION, 1, 2)]
 
@@ -134,7 +146,7 @@ def test_a_hand_that_goes_back_to_where_the_alias_was_is_found_too(client: Mlflo
 def test_a_version_that_was_deleted_with_its_alias_is_found(client: MlflowClient) -> None:
     approve(client, 1)
     client.delete_model_version("m", "1")
-    notice(client, "m")
+    settle(client, "m")
     assert changes(client)[1:] == [("found", CHAMPION, 1, None)]
 
 
@@ -144,33 +156,32 @@ def test_a_move_that_was_killed_halfway_is_completed_and_not_called_handmade(
 ) -> None:
     approve(client, 1)
     # What a kill leaves: the entry, with or without the alias, not marked as applied.
-    about: dict[str, Any] = {"alias": CHAMPION, "version_from": 1, "version_to": 2}
-    audit.append(client, "m", "approve", **about, actor="ann")
+    append(client, "m", Change("approve", CHAMPION, 1, 2, actor="ann"))
     if is_set:
         client.set_registered_model_alias("m", CHAMPION, "2")
-    assert notice(client, "m") == []
-    assert current(client, "m") == {CHAMPION: 2, PREVIOUS: 1}
+    assert found_by_hand(client) == []
+    assert aliases_of(client, "m") == {CHAMPION: 2, PREVIOUS: 1}
     assert [action for action, *_ in changes(client)] == ["approve", "approve", "follow"]
     client.set_registered_model_alias("m", CHAMPION, "1")
-    assert len(notice(client, "m")) == 1
+    assert len(found_by_hand(client)) == 1
 
 
 def test_a_killed_move_to_a_version_that_is_gone_since_is_given_up(client: MlflowClient) -> None:
     approve(client, 1)
-    audit.append(client, "m", "approve", alias=CHAMPION, version_from=1, version_to=2)
+    append(client, "m", Change("approve", CHAMPION, 1, 2))
     client.delete_model_version("m", "2")
-    notice(client, "m")
-    assert current(client, "m")[CHAMPION] == 1
+    settle(client, "m")
+    assert aliases_of(client, "m")[CHAMPION] == 1
     assert ("found", CHAMPION, 2, 1) in changes(client)
 
 
 def test_who_sets_an_alias_late_gives_way_to_the_later_entry(client: MlflowClient) -> None:
     approve(client, 1)
-    late = audit.append(client, "m", "approve", alias=CHAMPION, version_from=1, version_to=2)
+    late = append(client, "m", Change("approve", CHAMPION, 1, 2))
     approve(client, 3)
-    aliases._apply(client, "m", late)
-    assert current(client, "m")[CHAMPION] == 3
-    assert notice(client, "m") == []
+    aliases._apply(client, late)
+    assert aliases_of(client, "m")[CHAMPION] == 3
+    assert found_by_hand(client) == []
 
 
 def test_whatever_happens_the_log_and_the_aliases_agree_afterwards(client: MlflowClient) -> None:
@@ -179,16 +190,16 @@ def test_whatever_happens_the_log_and_the_aliases_agree_afterwards(client: Mlflo
         alias, version = random.choice([CANDIDATE, CHAMPION, PREVIOUS]), random.choice(VERSIONS)
         kind = random.choice(["move", "hand", "remove", "kill"])
         if kind == "move":
-            move(client, "m", alias, version, action="approve", reason="", evidence={})
+            move(client, "m", Change("approve", alias, version_to=version))
         elif kind == "hand":
             client.set_registered_model_alias("m", alias, str(version))
         elif kind == "remove":
             client.delete_registered_model_alias("m", alias)
         else:
-            notice(client, "m")
-            before = current(client, "m").get(alias)
-            about: dict[str, Any] = {"alias": alias, "version_from": before, "version_to": version}
-            audit.append(client, "m", "approve", **about)
-    notice(client, "m")
-    assert audit.problems(client, "m") == []
-    assert audit.load(client, "m").aliases() == current(client, "m")
+            settle(client, "m")
+            before = aliases_of(client, "m").get(alias)
+            append(client, "m", Change("approve", alias, before, version))
+    settle(client, "m")
+    log = read_log(client, "m")
+    assert log.problems() == []
+    assert log.logged_aliases() == log.aliases

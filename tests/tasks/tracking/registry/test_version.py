@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import BadInput, Unreachable
-from tasks.tracking.registry.version_reader import download_run_files, read_version
+from tasks.tracking.registry.version import (
+    RegisteredVersion,
+    download_evidence_files,
+    read_version,
+)
 from tasks.tracking.runs.run_writer import experiment
 from tasks.tracking.store import opened
 
@@ -27,8 +31,9 @@ def test_evidence_replaces_what_was_there_and_leaves_nothing_else(
     with opened() as client:
         run = client.create_run(experiment(client, "topics")).info.run_id
         client.log_text(run, "new", "evaluation/new.json")
-        found = download_run_files(client, run, tmp_path, "topics version 1")
+        found = download_evidence_files(client, RegisteredVersion("topics", 1, {}, run), tmp_path)
+        gone = RegisteredVersion("topics", 1, {}, "f" * 32)
         with pytest.raises(Unreachable, match=r"topics version 1: MLflow does not give its files"):
-            download_run_files(client, "f" * 32, tmp_path, "topics version 1")
+            download_evidence_files(client, gone, tmp_path)
     assert [path.name for path in found.iterdir()] == ["new.json"]
     assert not list(tmp_path.glob(".download-*"))
