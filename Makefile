@@ -1,14 +1,15 @@
 # The commands of the README. Each sets up what it needs.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# 3.11 is what CI runs; 3.12 and 3.13 do as well.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: setup run test check clean
+.PHONY: setup run test check clean programs install-programs
 
 setup: .venv/.installed
 
 .venv/.installed: pyproject.toml constraints.txt
 	@echo "Installing into .venv (2 GB, some minutes) ..."
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "Python 3.11 is needed; found " + sys.version.split()[0] + ": call make PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed; found " + sys.version.split()[0] + ": call make PYTHON=/path/to/python")'
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'
 	@# pip compiles on one core; some packages hold templates that are no Python.
@@ -18,8 +19,17 @@ setup: .venv/.installed
 run: setup
 	@$(BIN)/downstream run
 
-test: setup
+test: setup programs
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# A test looks at pages in a real browser, another compiles a training: pip has neither.
+programs:
+	@command -v chromium >/dev/null && command -v g++ >/dev/null || $(MAKE) --no-print-directory install-programs
+
+install-programs:
+	@command -v apt-get >/dev/null || { echo "make test needs chromium and g++: install them with this system's packages, then call it again" >&2; exit 1; }
+	@echo "Installing chromium and g++, which some tests need ..."
+	@sudo="$$([ "$$(id -u)" = 0 ] || echo sudo)"; $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends chromium g++
 
 check: setup
 	$(BIN)/ruff check .

@@ -163,7 +163,21 @@ def not_hashed(module: str) -> bool:
 def hash_of_source(source: str) -> str:
     """Return a hash that formatting, comments, docstrings and error texts do not change."""
     tree = _Normalised().visit(ast.parse(source))
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:32]
+    return hashlib.sha256(_dump(tree).encode()).hexdigest()[:32]
+
+
+def _dump(node: Any) -> str:
+    """Return a syntax tree as a text that every version of Python writes in the same way.
+
+    ``ast.dump`` does not: a new version adds fields, empty where the code has nothing for them, and
+    a result would be stale for a colleague with another Python.
+    """
+    if isinstance(node, list):
+        return f"[{', '.join(map(_dump, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    given = (f"{name}={_dump(of)}" for name, of in ast.iter_fields(node) if of not in (None, []))
+    return f"{type(node).__name__}({', '.join(given)})"
 
 
 class _Normalised(ast.NodeTransformer):
