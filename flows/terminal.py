@@ -1,17 +1,54 @@
-"""How anything is printed: where tables go, durations and sizes as people say them."""
+"""How anything is printed: tables, durations and sizes, and text that others have written.
+
+Text from data, from people or from a server goes through ``plain``, which ``table`` does for every
+cell: nothing in it is markup, and no control character of it steers the terminal. Addresses lose
+their password in ``tasks.tracking.store``, before they get here.
+"""
 
 import sys
+from collections.abc import Collection
+from typing import Any
 
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 PIPE_WIDTH = 160
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
-def console(stderr: bool = False) -> Console:
+def console() -> Console:
     """Return where tables go: as wide as the terminal, and wide enough where there is none."""
-    width = None if (sys.stderr if stderr else sys.stdout).isatty() else PIPE_WIDTH
-    return Console(stderr=stderr, width=width, highlight=False)
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(width=width, highlight=False, markup=False, emoji=False)
+
+
+class PlainTable(Table):
+    """A table without lines, whose texts are shown as they are."""
+
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        """Add a row; cells that are no ``Text`` with a style of its own are made ``plain``."""
+        super().add_row(
+            *(Text(plain(cell)) if isinstance(cell, str) else cell for cell in cells), **options
+        )
+
+
+def table(*columns: str, right: Collection[str] = ()) -> PlainTable:
+    """Return an empty table; what is too long for its column goes on below.
+
+    Args:
+        columns: the headings.
+        right: those of them whose cells are numbers.
+    """
+    made = PlainTable(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return made
+
+
+def plain(text: str) -> str:
+    """Return a text with a space for each sign that would steer a terminal; line ends stay."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text)
 
 
 def duration(seconds: float) -> str:

@@ -4,21 +4,24 @@ Exit codes: 0 done, 1 bad input or a failed stage, 2 wrong usage, 3 ``plan --che
 that is not fresh, 130 interrupted.
 """
 
+import gc
 import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
 from flows.checkout import enter_workspace
 from flows.cli.data import data
-from flows.cli.haste import in_haste
 from flows.cli.lineage import lineage
+from flows.cli.prune import clean
 from flows.cli.registry import history, rollback
 from flows.cli.review import review
-from flows.cli.sync_cli import sync
 from tasks.errors import DownstreamError
 from tasks.progress import say
+
+if TYPE_CHECKING:
+    from flows.cli.plan import Output
 
 DEBUG = "DOWNSTREAM_DEBUG"
 DEBUG_FLAG = "--debug"
@@ -43,7 +46,6 @@ Targets = Annotated[
 
 
 @app.command
-@in_haste()
 def plan(
     *targets: Targets,
     json: Annotated[
@@ -66,16 +68,21 @@ def plan(
     Reads params.yaml, dvc.yaml, dvc.lock, the code and data/; runs nothing, and writes nothing but
     caches of its own parsing in .downstream/cache/.
     """
-    from flows.cli.plan import print_plan
-    from flows.plan.plan import plan_now
-
     if downstream and targets:
         raise DownstreamError("--downstream: it takes the place of targets: give one or the other")
     if json and graph:
         raise DownstreamError("--json and --graph: both print on stdout: give one of them")
-    pipeline, made = plan_now(targets, downstream)
-    again = tuple(pipeline.ends(stage.name for stage in made.stages)) if downstream else targets
-    print_plan(made, again, "json" if json else "graph" if graph else "table", pipeline.upstream)
+    gc.disable()  # over in a second: looking for cycles, while DVC is imported, costs 7 % of it
+    try:
+        from flows.cli.plan import print_plan
+        from flows.plan.plan import plan_now
+
+        pipeline, made = plan_now(targets, downstream)
+        again = tuple(pipeline.ends(stage.name for stage in made.stages)) if downstream else targets
+        output: Output = "json" if json else "graph" if graph else "table"
+        print_plan(made, again, output, pipeline.upstream)
+    finally:
+        gc.enable()
     return NOT_FRESH if check and made.unfresh else 0
 
 
@@ -224,29 +231,19 @@ def accept(
 
 
 @app.command
-def clean(
-    *,
-    dry_run: Annotated[
-        bool, Parameter(help="Only say what would go.", negative="", show_default=False)
-    ] = False,
-) -> int:
-    """Remove what is left of rows that params.yaml no longer has, and leftovers in .downstream/.
+def sync() -> int:
+    """Make MLflow agree with the workspace, and say what that took.
 
-    Reads params.yaml, dvc.yaml and dvc.lock; writes dvc.lock, removes folders in data/ and
-    .downstream/. Sources, and results and checkpoints that dvc.lock does not have yet, stay.
+    Sends what waits, creates the versions that are missing, puts `candidate` on the model that
+    lies in data/, and records the results that DVC has restored. Reads data/, dvc.lock and
+    .downstream/mlflow/; writes to MLflow.
     """
-    from flows.dvc.declared import load_pipeline
-    from flows.upkeep import prune as cleaning
-    from flows.upkeep.clean_view import show_removals
+    from flows.run.sync import synchronize
 
-    pipeline = load_pipeline()
-    entries, found = cleaning.find_lock_entries(pipeline), cleaning.find_removals(pipeline)
-    removed = found if dry_run else cleaning.clean(pipeline, found)
-    show_removals(entries, removed, dry_run)
-    return 0
+    return synchronize()
 
 
-for command in (data, history, lineage, review, rollback, sync):
+for command in (clean, data, history, lineage, review, rollback):
     app.command(command)
 
 

@@ -1,8 +1,27 @@
-"""The commands ``downstream data …``."""
+"""The commands ``downstream data …``: a corpus as it lies in ``data/``, for people."""
 
-from typing import Annotated
+import io
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from cyclopts import App, Parameter
+from rich.text import Text
+
+from flows.terminal import console, plain, table
+from tasks.contracts import files, paths
+from tasks.contracts.params import read_params
+from tasks.contracts.paths import PARTS, Part
+from tasks.errors import BadInput, BadSettings, DownstreamError, one_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+NO_LABEL = "(no label)"
+TEXT_CELLS = 100
+CLASSES_SHOWN = 30
+EXAMPLES = "the first of them"
 
 data = App(name="data", help="Look at the data.")
 
@@ -23,7 +42,141 @@ def show(
 
     Reads params.yaml and data/; writes nothing.
     """
-    from flows.cli.data_view import show_corpus
-
-    show_corpus(corpus, part, dropped, rows)
+    corpora = read_params().get("corpora") or {}
+    if corpus not in corpora:
+        raise BadSettings(f"params.yaml: corpora has no row {corpus!r}; {one_of(corpus, corpora)}")
+    if part is not None and part not in get_args(Part):
+        raise DownstreamError(f"--part: no split {part!r}; {one_of(part, PARTS)}")
+    if rows < 0:
+        raise DownstreamError(f"--rows: expected a number from 0, found {rows}")
+    out = console()
+    if dropped:
+        _show_dropped(out, corpus)
+        return 0
+    parts = [known for known in PARTS if part in (None, known)]
+    labels = {known: _count_labels(paths.split(corpus, known), corpus) for known in parts}
+    _print(out, f"{corpus}: records by class", _label_table(labels))
+    _show_verdict(out, corpus)
+    for known in parts if rows else ():
+        _show_records(out, paths.split(corpus, known), known, rows)
     return 0
+
+
+def _count_labels(path: Path, corpus: str) -> "Counter[str]":
+    import pyarrow.parquet as pq
+    from pyarrow import ArrowException
+
+    if not path.is_file():
+        raise BadInput(f"{path} does not exist yet: `downstream run split@{corpus}`")
+    try:
+        column = pq.read_table(path, columns=["label"]).column("label")
+    except (ArrowException, OSError) as error:
+        raise BadInput(
+            f"{path} cannot be read ({' '.join(str(error).split()):.100}): "
+            f"delete it, then `downstream run split@{corpus}`"
+        ) from None
+    return Counter(label or NO_LABEL for label in column.to_pylist())
+
+
+def _label_table(labels: dict[Part, "Counter[str]"]) -> "Table":
+    shown = table("class", *labels, right=labels)
+    total = sum(labels.values(), Counter[str]())
+    common = [label for label, _ in total.most_common(CLASSES_SHOWN)]
+    for label in common:
+        shown.add_row(label, *(f"{counts[label]:,}" for counts in labels.values()))
+    if len(total) > CLASSES_SHOWN:
+        rest = (
+            counts.total() - sum(counts[label] for label in common) for counts in labels.values()
+        )
+        shown.add_row(f"{len(total) - CLASSES_SHOWN} more", *(f"{count:,}" for count in rest))
+    shown.add_section()
+    shown.add_row("all", *(f"{counts.total():,}" for counts in labels.values()), style="bold")
+    return shown
+
+
+def _show_dropped(out: "Console", corpus: str) -> None:
+    report = _read_report(paths.stage_output("clean", corpus) / "report.json", f"clean@{corpus}")
+    share = 100 * (1 - report["records_out"] / max(1, report["records_in"]))
+    splits = report["splits"]
+    shown = table("why", "records", *splits, EXAMPLES, right=("records", *splits))
+    for reason, count in report["dropped"].items():
+        by_split = (f"{split['dropped'][reason]:,}" for split in splits.values())
+        examples = (
+            f"{example['source']}, row {example['row']}" for example in report["examples"][reason]
+        )
+        shown.add_row(reason, f"{count:,}", *by_split, "\n".join(examples))
+    title = (
+        f"{corpus}: {report['records_in']:,} records as found, {report['records_out']:,} kept "
+        f"({share:.2f} % dropped)"
+    )
+    _print(out, title, shown)
+
+
+def _show_verdict(out: "Console", corpus: str) -> None:
+    """Say what ``validate`` found, where it has run."""
+    passed = paths.stage_output("validate", corpus) / "result.json"
+    failed = paths.STATE / "validate" / corpus / "result.json"
+    for path, verdict in ((passed, "met"), (failed, "NOT met")):
+        if path.is_file():
+            expectations = _read_report(path, f"validate@{corpus}")["expectations"]
+            missed = [each for each in expectations if not each["passed"]]
+            met = len(expectations) - len(missed)
+            out.print(f"validate: {met} of {len(expectations)} expectations met ({path})")
+            for each in missed:
+                out.print(plain(f"  {verdict}: {each['table']}: {each['expectation']}"))
+            return
+    out.print(f"validate: not run yet (downstream run validate@{corpus})", style="dim")
+
+
+def _read_report(path: Path, stage: str) -> dict[str, Any]:
+    try:
+        report: dict[str, Any] = files.read_json(path)
+    except FileNotFoundError:
+        raise BadInput(f"{path} does not exist yet: `downstream run {stage}`") from None
+    except ValueError as error:
+        raise BadInput(
+            f"{path} is not JSON ({error}): delete it, then `downstream run {stage}`"
+        ) from None
+    return report
+
+
+def _show_records(out: "Console", path: Path, part: Part, num_rows: int) -> None:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        batch = next(file.iter_batches(batch_size=num_rows), None)
+    records = batch.to_pylist() if batch is not None else []
+    shown = table("id", "class", "content")
+    for record in records:
+        shown.add_row(record["id"][:8], record["label"] or NO_LABEL, content_of(record))
+    _print(out, f"{part}: the first {len(records)} of {path}", shown)
+
+
+def content_of(record: dict[str, Any]) -> Text:
+    """Return a record's content in one line: a text cut to width, an image described."""
+    if "text" in record:
+        return short_text(record["text"] or "")
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(record["image"] or b"")) as image:
+            width, height = image.size
+            return Text(f"{image.format}, {width} × {height} pixels, {image.mode}")
+    except (UnidentifiedImageError, OSError):
+        return Text(f"no image that can be read, {len(record['image'] or b''):,} bytes")
+
+
+def short_text(text: str) -> Text:
+    """Return a text of any script in one line, cut between characters by its width in a terminal.
+
+    Control characters, which could move a terminal's cursor, become spaces.
+    """
+    line = Text(plain(" ".join(text.split())))
+    line.truncate(TEXT_CELLS, overflow="ellipsis")
+    return line
+
+
+def _print(out: "Console", title: str, shown: "Table") -> None:
+    # A title of rich's own is broken to the table's width.
+    out.print(title, style="bold", soft_wrap=True)
+    out.print(shown)

@@ -5,11 +5,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+from rich.text import Text
+
+from flows.terminal import console, plain, table
+from tasks.errors import BadInput
 
 if TYPE_CHECKING:
     from tasks.promotion.lineage import Lineage
 
-SHORT = 16
+HASH_SHOWN = 16
 
 
 def lineage(
@@ -29,43 +33,34 @@ def lineage(
     sync does.
     """
     from flows.run.sync import reconcile_workspace
-    from tasks.errors import BadInput
     from tasks.promotion.lineage import lineage as follow
 
     reconcile_workspace([model])
-    found = follow(model, version)
-    _print_json(found) if json else _print_table(found)
-    if found.broken:
-        first = found.broken[0]
+    chain = follow(model, version)
+    if json:
+        print(to_json.dumps({**asdict(chain), "holds": not chain.broken}, indent=2))  # noqa: T201 - the output asked for
+    else:
+        _print_chain(chain)
+    if chain.broken:
+        first = chain.broken[0]
         raise BadInput(
-            f"{model} version {found.version}: {len(found.broken)} of {len(found.links)} links do "
+            f"{model} version {chain.version}: {len(chain.broken)} of {len(chain.links)} links do "
             f"not hold; the first: {first.stage}: {first.what}: {first.problem}"
         )
     return 0
 
 
-def _print_json(found: "Lineage") -> None:
-    print(to_json.dumps({**asdict(found), "holds": not found.broken}, indent=2))  # noqa: T201 - the output asked for
-
-
-def _print_table(found: "Lineage") -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from flows.terminal import console
-
-    named = f" ({', '.join(found.aliases)})" if found.aliases else ""
+def _print_chain(chain: "Lineage") -> None:
+    aliases = f" ({', '.join(chain.aliases)})" if chain.aliases else ""
     out = console()
-    out.print(f"{found.model} version {found.version}{named}, commit {escape(found.commit)}")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("", "stage", "what", "hash", ""):
-        table.add_column(column, overflow="fold")
-    for link in found.links:
-        mark = "[red]NO[/]" if link.problem else "ok"
-        told = escape(link.problem or link.note)
-        table.add_row(mark, link.stage, escape(link.what), link.recorded[:SHORT], told)
-    for row, pins in found.pins.items():
+    out.print(plain(f"{chain.model} version {chain.version}{aliases}, commit {chain.commit}"))
+    shown = table("", "stage", "what", "hash", "")
+    for link in chain.links:
+        mark = Text("NO", style="red") if link.problem else "ok"
+        recorded, note = link.recorded[:HASH_SHOWN], link.problem or link.note
+        shown.add_row(mark, link.stage, link.what, recorded, note)
+    for row, pins in chain.pins.items():
         for source, pin in pins.items():
             exact = ", ".join(f"{key} {value}" for key, value in pin.items())
-            table.add_row("ok", f"source {row}", escape(source), "", escape(exact))
-    out.print(table)
+            shown.add_row("ok", f"source {row}", source, "", exact)
+    out.print(shown)

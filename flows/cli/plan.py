@@ -1,18 +1,21 @@
-"""A plan for people (a table, what has to run first) and for scripts (one JSON object)."""
+"""A plan for people (a table, what has to run first), as a flowchart, and as one JSON object.
+
+The flowchart is Mermaid, which GitHub, GitLab and most editors draw.
+"""
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Literal
 
-from rich.table import Table
 from rich.text import Text
 
 from flows.plan.differences import Reason
-from flows.plan.plan import COSTS, STATES, Plan, StagePlan
+from flows.plan.plan import COSTS, STATES, Plan, State
 from flows.plan.reasons import reason_lines
-from flows.terminal import console, duration
+from flows.terminal import console, duration, plain, table
 from tasks.fingerprint.rows import NOT_HASHED
 
 Output = Literal["table", "json", "graph"]
@@ -25,6 +28,14 @@ STATE_MEANINGS = {
     "fresh": "stays as it is",
 }
 NAMES_SHOWN = 8
+DRAWN_ONE_BY_ONE = 60
+"""With more stages than this, the rows of one stage are drawn as one node."""
+NODE_STYLES: dict[State, str] = {
+    "stale": "fill:#f4a742,stroke:#8a5200,color:#1a1a1a",
+    "waiting": "fill:#fbe3a1,stroke:#8a6d1a,color:#1a1a1a,stroke-dasharray:4",
+    "cached": "fill:#a8d8ea,stroke:#20606f,color:#1a1a1a",
+    "fresh": "fill:#e3f1e1,stroke:#4c7a4c,color:#1a1a1a",
+}
 
 
 def to_object(plan: Plan) -> dict[str, Any]:
@@ -63,8 +74,6 @@ def print_plan(
     if output == "json":
         sys.stdout.write(json.dumps(to_object(plan), indent=2, ensure_ascii=False) + "\n")
     elif output == "graph":
-        from flows.cli.plan_graph import to_mermaid
-
         sys.stdout.write(to_mermaid(plan, upstream))
     else:
         show_plan(plan, targets, NOT_HASHED)
@@ -80,37 +89,24 @@ def show_plan(plan: Plan, targets: tuple[str, ...], not_hashed: dict[str, str]) 
     """
     out = console()
     if plan.unfresh:
-        out.print(_table(plan))
+        shown = table("state", "stage", "why", "last took", "on", right=["last took"])
+        for stage in sorted(plan.unfresh, key=lambda stage: STATES.index(stage.state)):
+            took = stage.estimated_seconds
+            shown.add_row(
+                Text(stage.state, style=STATE_STYLES[stage.state]),
+                stage.name,
+                "\n".join(reason_lines(stage.reasons)),
+                "-" if took is None else duration(took),
+                "gpu" if stage.gpu else "cpu",
+            )
+        out.print(shown)
     for line in _summary(plan, targets):
         out.print(line, soft_wrap=True)
     for line in [*_leftover_lines(plan), *_library_lines(plan)]:
-        out.print(line, style="dim", soft_wrap=True)
+        out.print(plain(line), style="dim", soft_wrap=True)
     if any(reason.kind == "code" for stage in plan.stages for reason in stage.reasons):
         names = ", ".join(f"{name} ({why})" for name, why in not_hashed.items())
         out.print(f"Never a reason to run, by rule: {names}", style="dim", soft_wrap=True)
-
-
-def _table(plan: Plan) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("state", "stage", "why"):
-        table.add_column(column, overflow="fold")
-    table.add_column("last took", justify="right")
-    table.add_column("on")
-    for state in STATES:
-        for stage in plan.unfresh:
-            if stage.state == state:
-                table.add_row(*_cells(stage))
-    return table
-
-
-def _cells(stage: StagePlan) -> tuple[Text | str, ...]:
-    return (
-        Text(stage.state, style=STATE_STYLES[stage.state]),
-        stage.name,
-        Text("\n".join(reason_lines(stage.reasons))),
-        "-" if stage.estimated_seconds is None else duration(stage.estimated_seconds),
-        "gpu" if stage.gpu else "cpu",
-    )
 
 
 def _summary(plan: Plan, targets: tuple[str, ...]) -> list[str]:
@@ -160,3 +156,40 @@ def _library_lines(plan: Plan) -> list[str]:
 def _some(names: list[str]) -> str:
     more = len(names) - NAMES_SHOWN
     return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def to_mermaid(plan: Plan, upstream: Mapping[str, list[str]]) -> str:
+    """Return the flowchart: each stage coloured by its state, an arrow to whom it hands over.
+
+    Args:
+        plan: the plan.
+        upstream: whom each stage depends on.
+    """
+    names = [stage.name for stage in plan.stages]
+    grouped = len(names) > DRAWN_ONE_BY_ONE
+    node_of = {name: name.partition("@")[0] if grouped else name for name in names}
+    members: dict[str, list[State]] = {}
+    for stage in plan.stages:
+        members.setdefault(node_of[stage.name], []).append(stage.state)
+    lines = ["flowchart LR"]
+    for node, states in members.items():
+        counts = Counter(states)
+        present = [state for state in STATES if state in counts]
+        label = ", ".join(f"{counts[state]} {state}" for state in present) if grouped else states[0]
+        lines.append(f'  {_key(node)}["{node}<br/>{label}"]:::{present[0]}')
+    edges = {  # a dictionary, since it keeps the order
+        (node_of[other], node_of[name]): None
+        for name in names
+        for other in upstream[name]
+        if other in node_of and node_of[other] != node_of[name]
+    }
+    lines += [f"  {_key(start)} --> {_key(end)}" for start, end in edges]
+    used = {state for states in members.values() for state in states}
+    lines += [f"  classDef {state} {NODE_STYLES[state]}" for state in STATES if state in used]
+    return "\n".join(lines) + "\n"
+
+
+def _key(name: str) -> str:
+    # Row names hold a-z, 0-9 and '-' alone, so this stays one to one; "end" alone would be a word
+    # of Mermaid's own.
+    return "s_" + name.replace("@", "__").replace("-", "_d")

@@ -1,8 +1,22 @@
 """The commands about a registered model's past: ``rollback`` and ``history``."""
 
-from typing import Annotated
+import re
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+from rich.text import Text
+
+from flows.terminal import console, plain, table
+from tasks.progress import say
+
+if TYPE_CHECKING:
+    from tasks.promotion.history import History
+    from tasks.tracking.audit.log import Entry
+
+BROKEN = 1
+HASH = re.compile(r"[0-9a-f]{32,}")
+HASH_SHOWN = 12
 
 Model = Annotated[str, Parameter(help="A row of models: the registered model's name.")]
 
@@ -20,7 +34,6 @@ def rollback(
     Reads the version's files from MLflow; writes its aliases champion and previous, and an entry
     of the model's audit log.
     """
-    from tasks.progress import say
     from tasks.promotion.rollback import roll_back
 
     say(roll_back(model, to, reason))
@@ -47,7 +60,64 @@ def history(
     Reads the audit log on the MLflow server; writes to it only the changes that were made by hand
     since the last command.
     """
-    from flows.cli.history_view import print_history, print_json
-    from tasks.promotion.history import history as history_of
+    from tasks.promotion.history import history as read_history
 
-    return (print_json if json else print_history)(history_of(model), verify)
+    found = read_history(model)
+    if json:
+        console().print_json(data=asdict(found), ensure_ascii=False)
+    else:
+        _print_history(found)
+    return _verdict(found) if verify else 0
+
+
+def _print_history(found: "History") -> None:
+    out = console()
+    if found.entries:
+        shown = table("", "time (UTC)", "action", "change", "by", "reason, evidence")
+        for entry in found.entries:
+            shown.add_row(*_cells(entry), style="bold yellow" if _is_by_hand(entry) else None)
+        out.print(shown)
+    else:
+        out.print(f"{found.model}: no alias was ever set.")
+    now = ", ".join(f"{alias} {number}" for alias, number in found.aliases.items())
+    out.print(f"\nNow: {now or 'no alias'}")
+
+
+def _cells(entry: "Entry") -> list[str | Text]:
+    before, after = (
+        "-" if number is None else str(number)
+        for number in (entry["version_from"], entry["version_to"])
+    )
+    change = f"{entry['alias']} {before} → {after}" if entry["alias"] else f"version {after}"
+    evidence = ", ".join(
+        f"{name} {value[:HASH_SHOWN] if HASH.fullmatch(value) else value}"
+        for name, value in entry["evidence"].items()
+    )
+    why = [Text(plain(" ".join(entry["reason"].split())))] if entry["reason"] else []
+    if evidence:
+        why.append(Text(plain(evidence), style="dim"))
+    time = entry["time"].replace("T", " ").removesuffix("Z")
+    return [
+        *(str(entry["number"]), time, entry["action"], change, entry["actor"]),
+        Text("\n").join(why),
+    ]
+
+
+def _is_by_hand(entry: "Entry") -> bool:
+    from tasks.tracking.audit.log import FOUND
+
+    return entry["action"] == FOUND
+
+
+def _verdict(found: "History") -> int:
+    for problem in found.problems:
+        say(plain(f"error: {problem}"))
+    by_hand = [str(entry["number"]) for entry in found.entries if _is_by_hand(entry)]
+    if by_hand:
+        count = "1 entry was" if len(by_hand) == 1 else f"{len(by_hand)} entries were"
+        say(f"{count} made outside downstream: {', '.join(by_hand)}")
+    if found.problems:
+        say("The log does not hold: MLflow's database was altered; restore it from a backup")
+        return BROKEN
+    say(f"The chain of {len(found.entries)} entries holds")
+    return 0

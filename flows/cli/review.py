@@ -1,12 +1,20 @@
 """The commands ``downstream review …``: what the Prefect flow ``review`` does, without a server."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from flows.terminal import console, plain, table
+from tasks.contracts import files
 from tasks.progress import say
+
+if TYPE_CHECKING:
+    from tasks.promotion.review.pending import Pending
+    from tasks.promotion.review.reports import Report
+    from tasks.promotion.review.store import Review
 
 review = App(name="review", help="Look at candidates beside their champions, and decide.")
 
@@ -25,7 +33,6 @@ def list_reviews() -> int:
     Reads params.yaml and the registry in MLflow, and brings that in step with the workspace first,
     as sync does; writes what an interrupted decision has left undone.
     """
-    from flows.cli.review_view import print_list
     from flows.run.sync import reconcile_workspace
     from tasks.contracts.params import read_params
     from tasks.promotion.review.pending import pending
@@ -47,7 +54,6 @@ def show(
 
     Reads data/split/, params.yaml and the versions in MLflow; writes the review to MLflow.
     """
-    from flows.cli.review_view import print_review
     from flows.run.sync import reconcile_workspace
     from tasks.promotion.review.reports import read_report
     from tasks.promotion.review.requests import request
@@ -66,7 +72,6 @@ def request(
     Reads data/split/, params.yaml and the versions in MLflow; writes the reviews to MLflow, and,
     where the policy decides by itself, the decision with the aliases and the audit log.
     """
-    from flows.cli.review_view import print_outcome
     from flows.run.sync import reconcile_workspace
     from tasks.contracts.params import read_params
     from tasks.promotion.review.pending import with_candidate
@@ -98,7 +103,6 @@ def reject(model: Model, *, comment: Comment, reviewer: Reviewer = None) -> int:
 
 
 def _decide(model: str, decision: str, comment: str, reviewer: str | None) -> int:
-    from flows.cli.review_view import print_outcome
     from tasks.promotion.review.decisions import decide, told
     from tasks.promotion.review.store import latest
 
@@ -121,3 +125,48 @@ def _close_forms(model: str, reason: str) -> None:
         close(waiting_runs(model), reason)
     except (httpx.HTTPError, PrefectException, RuntimeError) as error:
         say(f"warning: Prefect's server was not told ({type(error).__name__}): its form stays open")
+
+
+def print_list(rows: Sequence["Pending"]) -> None:
+    """Print the registered models, those that wait for a decision first."""
+    out = console()
+    if not rows:
+        out.print("No model of params.yaml is registered: `downstream run` registers them.")
+        return
+    shown = table("model", "candidate", "champion", "state")
+    for row in rows:
+        versions = ["-" if one is None else str(one) for one in (row.candidate, row.champion)]
+        shown.add_row(row.model, *versions, row.state, style="bold" if row.waits else None)
+    out.print(shown)
+
+
+def print_review(report: "Report", html: Path | None) -> None:
+    """Print what decides, and write the whole page if asked.
+
+    Args:
+        report: the review.
+        html: the file for the page.
+    """
+    from rich.markdown import Markdown
+
+    from flows.orchestration.review_markdown import body, links, title
+
+    console().print(Markdown(plain(f"{title(report, '#')}\n\n{body(report)}")))
+    for name, address in links(report.review).items():
+        say(f"{name}: {address}")
+    model = report.review.subject.model
+    if html is not None:
+        files.write_text(html, report.page)
+        say(f"The whole page is in {html}")
+    else:
+        say(f"With plots and more examples: downstream review show {model} --html FILE")
+    if report.review.decided is None:
+        say(f"To decide: downstream review approve|reject {model} --comment TEXT")
+
+
+def print_outcome(review: "Review") -> None:
+    """Say in a line what has become of a candidate."""
+    from tasks.promotion.review.decisions import told
+
+    waits = f"waits for a decision: `downstream review show {review.subject.model}`"
+    say(plain(f"{review.title}: {waits if review.decided is None else told(review)}"))

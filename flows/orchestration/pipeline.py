@@ -24,7 +24,6 @@ from prefect.tasks import exponential_backoff
 
 from flows.orchestration.artifacts import StagePages, publish
 from flows.orchestration.events import announce, verdicts
-from flows.orchestration.tag_limits import ask_seldom
 from flows.plan.fingerprints import current_codes
 from flows.run.results import finish
 from flows.run.run_lock import active_run
@@ -81,7 +80,6 @@ def _run(options: Options) -> State[Any]:
 
 def _run_session(session: Session) -> State[Any]:
     started = time.monotonic()
-    ask_seldom()
     session.begin()
     _publish_plan(session)
     run = _Run(session)
@@ -158,7 +156,8 @@ class _Run:
             retry_delay_seconds=exponential_backoff(RETRY_SECONDS),
             retry_jitter_factor=RETRY_JITTER,
             retry_condition_fn=lambda *_: name in self._may_pass,
-            tags={"gpu" if name in self._session.gpu else "cpu"},
+            # No tags: Prefect would ask its server for their limits before each task run, and a
+            # server over SQLite often answers 503, after which the client waits for two seconds.
             cache_policy=NO_CACHE,
             persist_result=False,
         )

@@ -4,11 +4,9 @@ import os
 from collections import Counter
 from typing import Any
 
-from rich.table import Table
-
 from flows.run.session import Session
 from flows.run.sync import reconcile_workspace
-from flows.terminal import console, duration
+from flows.terminal import console, duration, table
 from tasks.contracts import files, paths
 from tasks.tracking.store import CHOICE, DATABASE, SQLITE, pages, without_password
 
@@ -29,7 +27,10 @@ def finish(session: Session, seconds: float) -> list[dict[str, Any]]:
     rows = [model_row(model, version) for model, version in reconcile_workspace(models).items()]
     out = console()
     if rows:
-        out.print(_table(rows))
+        shown = table(*COLUMNS, right=COLUMNS[1:])
+        for row in rows:
+            shown.add_row(*row.values())
+        out.print(shown)
     out.print(_what_was_done(session, seconds))
     for line in _pages() if rows else ():
         out.print(line, style="dim")
@@ -63,15 +64,6 @@ def model_row(model: str, version: int | None) -> dict[str, Any]:
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.2f}"
-
-
-def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column == "model" else "right")
-    for row in rows:
-        table.add_row(*row.values())
-    return table
 
 
 def _pages() -> tuple[str, str]:

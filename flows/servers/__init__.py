@@ -1,1 +1,7 @@
-"""servers."""
+"""What runs on a laptop? Servers and deployments that start, and end, with one process.
+
+- ``supervisor``: programs that are started, watched and stopped together
+- ``up``: a Prefect server, an MLflow server and ``serve``
+- ``serve``: the deployments of ``prefect.yaml`` in one process
+- ``child``: a program that ends when its starter does
+"""

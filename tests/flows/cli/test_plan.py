@@ -2,9 +2,9 @@
 
 import pytest
 
-from flows.cli.plan import duration, print_plan, show_plan, to_object
+from flows.cli.plan import DRAWN_ONE_BY_ONE, print_plan, show_plan, to_mermaid, to_object
 from flows.plan.differences import NOT_IN_CACHE, Reason
-from flows.plan.plan import Change, Leftovers, Plan, StagePlan
+from flows.plan.plan import Change, Leftovers, Plan, StagePlan, State
 
 
 def shown(plan: Plan, capsys: pytest.CaptureFixture[str], *targets: str) -> list[str]:
@@ -106,9 +106,37 @@ def test_the_object_holds_every_key_of_the_contract() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.44, "0.4 s"), (9.94, "9.9 s"), (81.2, "81 s"), (720, "12 min"), (7500, "2 h 05 min")],
-)
-def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+def node(name: str, state: State) -> StagePlan:
+    reasons = [] if state == "fresh" else [Reason("param", "seed", 0, 1)]
+    return StagePlan(name, state, False, reasons, None)
+
+
+def test_each_stage_is_a_node_of_its_states_class_with_an_arrow_to_whom_it_hands_over() -> None:
+    plan = Plan([node("split@a-b", "fresh"), node("finetune@m", "stale")])
+    upstream = {"split@a-b": ["code", "clean@a-b"], "finetune@m": ["code", "split@a-b"]}
+    assert to_mermaid(plan, upstream).splitlines() == [
+        "flowchart LR",
+        '  s_split__a_db["split@a-b<br/>fresh"]:::fresh',
+        '  s_finetune__m["finetune@m<br/>stale"]:::stale',
+        "  s_split__a_db --> s_finetune__m",
+        "  classDef stale fill:#f4a742,stroke:#8a5200,color:#1a1a1a",
+        "  classDef fresh fill:#e3f1e1,stroke:#4c7a4c,color:#1a1a1a",
+    ]
+
+
+def test_many_stages_are_drawn_as_one_node_a_group_coloured_by_the_most_urgent() -> None:
+    rows = range(DRAWN_ONE_BY_ONE)
+    plan = Plan(
+        [node(f"split@{row}", "fresh") for row in rows]
+        + [node(f"finetune@{row}", "stale" if row < 2 else "fresh") for row in rows]
+    )
+    upstream = {
+        **{f"split@{row}": ["code"] for row in rows},
+        **{f"finetune@{row}": [f"split@{row}"] for row in rows},
+    }
+    assert to_mermaid(plan, upstream).splitlines()[:4] == [
+        "flowchart LR",
+        '  s_split["split<br/>60 fresh"]:::fresh',
+        '  s_finetune["finetune<br/>2 stale, 58 fresh"]:::stale',
+        "  s_split --> s_finetune",
+    ]

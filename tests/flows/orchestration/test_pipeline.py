@@ -45,9 +45,10 @@ def test_a_run_does_what_the_plan_says_and_prefect_shows_each_stage_by_name(
     run = last_flow_run(prefect_api)
     assert (run["state_name"], run["parameters"]["targets"]) == ("Completed", [])
     runs = task_runs(prefect_api, run)
+    # Without tags Prefect asks for no limit, which a server over SQLite often refuses for seconds.
     assert {name: (task["state_name"], task["tags"]) for name, task in runs.items()} == {
-        "finetune@m": ("Ran", ["gpu"]),
-        "evaluate@m": ("Ran", ["gpu"]),
+        "finetune@m": ("Ran", []),
+        "evaluate@m": ("Ran", []),
     }
 
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from flows.cli.sync_cli import sync
+from flows.cli.app import sync
 from flows.run.sync import evaluations, reconcile_workspace, registered
 from tasks.contracts.lock import read_lock
 from tasks.errors import Unreachable

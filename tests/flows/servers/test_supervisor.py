@@ -27,7 +27,7 @@ UP = """
 import sys
 from pathlib import Path
 from flows.servers.supervisor import running
-from tests.flows.test_servers import program
+from tests.flows.servers.test_supervisor import program
 with running() as servers:
     servers.start(program("one"))
     servers.start(program("two"))

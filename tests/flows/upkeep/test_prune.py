@@ -7,8 +7,6 @@ import pytest
 from filelock import FileLock
 
 from flows.dvc.declared import load_pipeline
-from flows.terminal import size
-from flows.upkeep.clean_view import show_removals
 from flows.upkeep.prune import clean, find_lock_entries, find_removals, size_of
 from tasks.fingerprint import libraries
 from tasks.stage_process import kept_results as finished
@@ -112,22 +110,8 @@ def test_versions_stay_with_their_results_and_definitions_with_their_code(
     }
 
 
-def test_sizes_are_of_all_files_and_read_as_people_say_them(tmp_path: Path) -> None:
+def test_a_size_is_that_of_all_files(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "one").write_bytes(b"x" * 1500)
     (tmp_path / "two").write_bytes(b"x" * 20)
     assert (size_of(tmp_path), size_of(tmp_path / "two")) == (1520, 20)
-    assert [size(n) for n in (0, 999, 1520, 2_500_000)] == ["0 B", "999 B", "1.5 kB", "2.5 MB"]
-
-
-def test_the_table_says_what_why_and_how_much(
-    without_n: Pipeline, capsys: pytest.CaptureFixture[str]
-) -> None:
-    graph = load_pipeline()
-    show_removals(find_lock_entries(graph), find_removals(graph), dry_run=True)
-    out = capsys.readouterr().out
-    assert "finetune@n in dvc.lock" in out
-    assert "its row is gone from params.yaml" in out
-    assert "Would be removed: 2 records, 6 files and folders, " in out
-    show_removals([], [], dry_run=False)
-    assert capsys.readouterr().out == "Nothing to remove.\n"

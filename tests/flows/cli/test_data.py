@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from flows.cli.data_view import content_of, short_text, show_corpus
+from flows.cli.data import content_of, short_text, show
 from tasks.contracts import paths
 from tasks.contracts.files import write_json
 from tasks.contracts.records import split_schema, write_records
@@ -55,8 +55,12 @@ def corpora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_json(kept, {"expectations": [expectation, failed]})
 
 
+def call(corpus: str, part: str | None, dropped: bool, rows: int) -> None:
+    assert show(corpus, part=part, dropped=dropped, rows=rows) == 0
+
+
 def shown(capsys: pytest.CaptureFixture[str], corpus: str, *options: Any) -> list[str]:
-    show_corpus(corpus, *options)
+    call(corpus, *options)
     return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
 
 
@@ -124,7 +128,7 @@ def test_a_mistake_is_told_with_what_to_do(
     arguments: tuple[Any, ...], kind: type[Exception], message: str
 ) -> None:
     with pytest.raises(kind) as error:
-        show_corpus(*arguments)
+        call(*arguments)
     assert str(error.value) == message
 
 
@@ -133,4 +137,4 @@ def test_a_damaged_file_is_told_with_what_to_do(dropped: bool) -> None:
     Path("data/split/news/train.parquet").write_bytes(b"PAR1")
     Path("data/clean/news/report.json").write_text("{")
     with pytest.raises(BadInput, match=r"delete it, then `downstream run (split|clean)@news`"):
-        show_corpus("news", None, dropped, 5)
+        call("news", None, dropped, 5)

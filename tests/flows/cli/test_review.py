@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.review_view import print_list, print_outcome, print_review
+from flows.cli.review import print_list, print_outcome, print_review
 from tasks.promotion.review.pending import Pending
 from tests.flows.orchestration.test_review_markdown import make_report
 
