@@ -149,7 +149,7 @@ def stopping(task: Any) -> Any:
 
 def tokenising_speeds(split: Path, folder: Path) -> dict[str, dict[str, float]]:
     """Return tokens per second and per CPU second of each side."""
-    from tasks.inputs.documents import read_texts, split_sentences
+    from tasks.inputs.tokenising import read_texts, split_sentences
     from tasks.inputs.tokenizer import train_tokenizer
 
     tokenizer = train_tokenizer(partial(read_texts, split), VOCABULARY)
@@ -174,10 +174,10 @@ def tokenising_speeds(split: Path, folder: Path) -> dict[str, dict[str, float]]:
 
 def ours(split: Path, tokenizer: Any, output: Path) -> int:
     """Tokenise a split into arrays on the disk; return the number of tokens."""
-    from tasks.inputs.documents import TOKENS, write_documents
+    from tasks.inputs.tokenising import TOKENS, write_tokens
 
     output.mkdir()
-    write_documents(split, tokenizer, output)
+    write_tokens([split], tokenizer, output, by_sentence=True)
     return len(np.load(output / TOKENS, mmap_mode="r"))
 
 

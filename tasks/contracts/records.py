@@ -118,6 +118,6 @@ def read_batches(path: Path) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(batch_size=ROWS_PER_GROUP)
 
 
-def read_table(path: Path) -> pa.Table:
-    """Return all records of a file."""
-    return pq.read_table(path)
+def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Return all records of a file, or some columns of them."""
+    return pq.read_table(path, columns=columns)

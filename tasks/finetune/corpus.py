@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -87,20 +88,17 @@ def read_corpus(backbone: Path, splits: dict[Part, Path], folder: Path, tokens: 
         raise BadInput(
             f"{splits['train']} holds {found}s, but the backbone {backbone} takes {modality}s"
         )
-    tables = {part: records.read_table(path).to_pydict() for part, path in splits.items()}
-    classes = known_labels(tables["train"]["label"], splits["train"])
-    indexes = [label_indexes(tables[part]["label"], classes, path) for part, path in splits.items()]
-
-    def column(name: str) -> list[Any]:
-        return [value for part in splits for value in tables[part][name]]
-
+    tables = {part: records.read_table(path, ["id", "label"]) for part, path in splits.items()}
+    labels = {part: table["label"].to_pylist() for part, table in tables.items()}
+    classes = known_labels(labels["train"], splits["train"])
+    indices = [label_indexes(labels[part], classes, path) for part, path in splits.items()]
     family = architecture_of(backbone).family
     family.copy_inputs(backbone, folder, tokens)
-    inputs = family.inputs(column(modality), folder)
+    inputs = family.read_inputs(list(splits.values()), folder)
     return Corpus(
-        ids=column("id"),
-        labels=column("label"),
+        ids=pa.concat_tables(tables.values())["id"].to_pylist(),
+        labels=list(chain.from_iterable(labels.values())),
         classes=classes,
-        examples=Examples.of(inputs, np.concatenate(indexes)),
-        num_train=len(indexes[0]),
+        examples=Examples.of(inputs, np.concatenate(indices)),
+        num_train=len(indices[0]),
     )

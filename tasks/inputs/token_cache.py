@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from tasks.contracts import files, paths
 from tasks.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 FOLDER = paths.STATE / "tokens"
@@ -124,13 +123,3 @@ class ArrayWriter:
     def _write_header(self) -> None:
         header = np.lib.format.header_data_from_array_1_0(np.zeros(0, self._dtype))
         np.lib.format.write_array_header_1_0(self._file, {**header, "shape": (self._num_items,)})
-
-
-@contextmanager
-def array_writer(path: Path, dtype: Any) -> Iterator[ArrayWriter]:
-    """Write an array piece by piece; the file is whole when the body has ended."""
-    writer = ArrayWriter(path, dtype)
-    try:
-        yield writer
-    finally:
-        writer.close()

@@ -9,7 +9,9 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tasks.contracts import files, registry
+import numpy as np
+
+from tasks.contracts import files, records, registry
 from tasks.inputs.pixels import PixelInputs, decode
 from tasks.inputs.traits import ImageTraits
 
@@ -76,6 +78,13 @@ def two_convolutions(
 def inputs(contents: Sequence[bytes], folder: Path) -> PixelInputs:
     """Decode images for the model in ``folder``."""
     return PixelInputs(decode(contents, _read_config(folder)[2]))
+
+
+def read_inputs(splits: Sequence[Path], folder: Path) -> PixelInputs:
+    """Decode the images of whole splits, one after the other."""
+    traits = _read_config(folder)[2]
+    batches = (batch for split in splits for batch in records.read_batches(split))
+    return PixelInputs(np.concatenate([decode(b["image"].to_pylist(), traits) for b in batches]))
 
 
 def num_features(encoder: nn.Module, traits: ImageTraits) -> int:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tasks.contracts import files, registry
 from tasks.errors import BadInput, BadSettings, one_of
-from tasks.inputs.token_inputs import TokenInputs, tokenise
+from tasks.inputs.documents import TokenInputs
+from tasks.inputs.tokenising import read_token_inputs, tokenise
 from tasks.inputs.tokenizer import TOKENIZER, TOKENIZER_CONFIG, load_tokenizer
 from tasks.models.pooling import pool
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from jaxtyping import Float
+    from tokenizers import Tokenizer
     from torch import Tensor, nn
 
     from tasks.contracts.settings import Settings
@@ -92,9 +94,18 @@ def _name(module: ModuleType) -> str:
 
 def inputs(contents: Sequence[str], folder: Path) -> TokenInputs:
     """Tokenise texts for the model in ``folder``, cut to the length it was trained with."""
+    return tokenise(contents, _truncating_tokenizer(folder))
+
+
+def read_inputs(splits: Sequence[Path], folder: Path) -> TokenInputs:
+    """Return the same of whole splits, one after the other, from the token cache."""
+    return read_token_inputs(splits, _truncating_tokenizer(folder))
+
+
+def _truncating_tokenizer(folder: Path) -> Tokenizer:
     tokenizer = load_tokenizer(folder)
     tokenizer.enable_truncation(files.read_json(folder / TOKENIZER_CONFIG)["model_max_length"])
-    return tokenise(contents, tokenizer)
+    return tokenizer
 
 
 def new_classifier(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks.contracts import records
 from tasks.errors import BadInput
-from tasks.inputs.documents import corpus_tokenizer
+from tasks.inputs.tokenising import corpus_tokenizer
 from tasks.inputs.tokenizer import PADDING, id_in
 from tasks.inputs.traits import TextTraits
 from tasks.models import text

@@ -19,12 +19,8 @@ import numpy as np
 from pydantic import Field
 
 from tasks.contracts import settings as contract
-from tasks.inputs.documents import (
-    Documents,
-    read_documents,
-    read_texts,
-)
-from tasks.inputs.stream import Stream
+from tasks.inputs.documents import Documents, Stream
+from tasks.inputs.tokenising import read_documents, read_texts
 from tasks.inputs.tokenizer import SEPARATOR, id_in, save_tokenizer
 from tasks.models import text
 from tasks.objectives._text_model import start

@@ -17,7 +17,8 @@ import numpy as np
 from pydantic import Field
 
 from tasks.contracts import settings as contract
-from tasks.inputs.documents import Documents, read_documents
+from tasks.inputs.documents import Documents
+from tasks.inputs.tokenising import read_documents
 from tasks.inputs.tokenizer import (
     MASK,
     PADDING,

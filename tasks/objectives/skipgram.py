@@ -18,7 +18,8 @@ from pydantic import Field
 
 from tasks.contracts import settings as contract
 from tasks.errors import BadInput
-from tasks.inputs.documents import Documents, read_documents
+from tasks.inputs.documents import Documents
+from tasks.inputs.tokenising import read_documents
 from tasks.inputs.tokenizer import save_tokenizer
 from tasks.models import text
 from tasks.objectives._text_model import UNLIMITED, start

@@ -1,46 +1,28 @@
-"""Texts in flat arrays, and their two segments."""
-
-import re
-from pathlib import Path
+"""Token ids in flat arrays: segments of texts, texts end to end, and batches of whole texts."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.inputs.documents import Documents, read_documents, split_sentences
-from tasks.inputs.tokenizer import train_tokenizer
+from tasks.inputs import documents as _documents
+from tasks.inputs.documents import Documents, Stream, TokenInputs
 
 
-@pytest.mark.parametrize(
-    ("text", "sentences"),
-    [
-        ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
-        ("今天晴。明天有雨！好吗？", ["今天晴。", "明天有雨！", "好吗？"]),  # noqa: RUF001 - Chinese marks
-        ("version 1.16.3 is out", ["version 1.16.3 is out"]),
-        ("first\nsecond", ["first", "second"]),
-        ("...", ["..."]),
-    ],
-)
-def test_sentences_end_in_any_script(text: str, sentences: list[str]) -> None:
-    assert split_sentences(text) == sentences
-
-
-@given(st.text("ab.!?。！।؟\n \t", max_size=30))  # noqa: RUF001 - marks of several scripts
-def test_sentences_are_cut_as_the_plain_rule_says(text: str) -> None:
-    rule = r"(?<=[.!?।؟])\s+|(?<=[。！？；])|\n+"  # noqa: RUF001
-    plain = [part for part in re.split(rule, text) if part.strip()] or [text]
-    assert split_sentences(text) == plain
-
-
-def documents(lengths: list[list[int]]) -> Documents:
-    """Return texts whose sentences have the given lengths; token n stands at place n."""
+def counting(lengths: list[list[int]]) -> Documents:
+    """Return texts whose sentences have the given lengths; token n stands at position n."""
     flat = [length for text in lengths for length in text]
     return Documents(
         tokens=np.arange(sum(flat), dtype=np.int32),
         text_starts=np.cumsum([0, *map(sum, lengths)]),
         sentence_starts=np.cumsum([0, *flat[:-1]]),
     )
+
+
+def documents(texts: list[list[int]]) -> Documents:
+    starts = np.cumsum([0, *map(len, texts)])
+    tokens = np.array([token for text in texts for token in text], np.uint16)
+    return Documents(tokens, starts, starts[:-1])
 
 
 @given(
@@ -51,7 +33,7 @@ def documents(lengths: list[list[int]]) -> Documents:
 def test_two_segments_are_neighbours_within_one_text(
     lengths: list[list[int]], room: int, seed: int
 ) -> None:
-    made = documents(lengths)
+    made = counting(lengths)
     index = seed % len(made)
     first, second = made.two_segments(index, room, np.random.default_rng(seed))
     joined = [*first, *second]
@@ -63,28 +45,60 @@ def test_two_segments_are_neighbours_within_one_text(
 
 
 def test_the_cut_is_where_a_sentence_begins() -> None:
-    made = documents([[4, 3]])
+    made = counting([[4, 3]])
     first, second = made.two_segments(0, 100, np.random.default_rng(0))
     assert (len(first), len(second)) == (4, 3)
 
 
 def test_a_text_of_one_sentence_is_halved() -> None:
-    first, second = documents([[7]]).two_segments(0, 100, np.random.default_rng(0))
+    first, second = counting([[7]]).two_segments(0, 100, np.random.default_rng(0))
     assert (len(first), len(second)) == (3, 4)
 
 
-def test_reading_keeps_every_token_of_every_text(texts: tuple[Path, Path]) -> None:
-    from tasks.contracts import records
+def test_counting_tokens_piece_by_piece_counts_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_documents, "TOKENS_PER_COUNT", 3)
+    read = documents([[5, 6, 5], [5], [2, 6, 6, 1]])
+    expected = np.log(np.array([1, 2, 2, 1, 1, 4, 4, 1]) / 16)
+    assert np.allclose(read.unigram_log_probabilities(8), expected, rtol=1e-12)
 
-    contents = records.read_table(texts[1])["text"].to_pylist()
-    tokenizer = train_tokenizer(lambda: contents, 500)
-    read = read_documents(texts[1], tokenizer)
-    assert len(read) == len(contents)
-    for index, text in enumerate(contents):
-        expected = [
-            token
-            for sentence in split_sentences(text)
-            for token in tokenizer.encode(sentence, add_special_tokens=False).ids
-        ]
-        start, end = read.text_starts[index], read.text_starts[index + 1]
-        assert read.tokens[start:end].tolist() == expected
+
+@given(
+    texts=st.lists(st.lists(st.integers(5, 60000), max_size=9), min_size=1, max_size=6),
+    start=st.integers(0, 40),
+)
+def test_a_stream_is_the_texts_end_to_end_with_separators(
+    texts: list[list[int]], start: int
+) -> None:
+    stream = Stream(documents(texts), 3)
+    whole = [3] + [token for text in texts for token in (*text, 3)]
+    assert len(stream) == len(whole)
+    positions = np.arange(min(start, len(whole) - 1), len(whole))[None]
+    assert stream.tokens(positions)[0].tolist() == whole[int(positions[0, 0]) :]
+
+
+def test_the_unigram_of_a_stream_counts_separators_too() -> None:
+    stream = Stream(documents([[5, 6], [6]]), 3)
+    expected = np.log(np.array([1, 1, 1, 3, 1, 2, 3, 1]) / 13)
+    assert np.allclose(stream.unigram_log_probabilities(8), expected)
+
+
+@given(
+    sequences=st.lists(
+        st.lists(st.integers(1, 9), min_size=1, max_size=12), min_size=1, max_size=8
+    ),
+    data=st.data(),
+)
+def test_a_batch_holds_the_sequences_asked_for_and_a_mask_where_it_is_padded(
+    sequences: list[list[int]], data: st.DataObject
+) -> None:
+    chosen = data.draw(st.lists(st.integers(0, len(sequences) - 1), min_size=1, max_size=6))
+    flat = np.array([token for sequence in sequences for token in sequence], np.int32)
+    inputs = TokenInputs(flat, np.cumsum([0, *map(len, sequences)]), padding_token=0)
+    batch = inputs.batch(np.array(chosen))
+    lengths = [len(sequences[index]) for index in chosen]
+    for row, index in enumerate(chosen):
+        padding = [0] * (max(lengths) - lengths[row])
+        assert batch["input_ids"][row].tolist() == sequences[index] + padding
+    assert ("attention_mask" in batch) == (len(set(lengths)) > 1)
+    if "attention_mask" in batch:
+        assert batch["attention_mask"].sum(1).tolist() == lengths

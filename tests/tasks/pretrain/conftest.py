@@ -16,7 +16,7 @@ def published(texts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import BertConfig, BertModel
 
-    from tasks.inputs.documents import read_texts
+    from tasks.inputs.tokenising import read_texts
     from tasks.inputs.tokenizer import SPECIAL_TOKENS, train_tokenizer
 
     folder = tmp_path_factory.mktemp("published")
@@ -50,7 +50,7 @@ def published_gpt2(texts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFa
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    from tasks.inputs.documents import read_texts
+    from tasks.inputs.tokenising import read_texts
 
     folder = tmp_path_factory.mktemp("published-gpt2")
     tokenizer = Tokenizer(models.BPE())

@@ -1,0 +1,230 @@
+"""Texts become token ids in flat arrays: those of a split on the disk, a few texts in memory.
+
+Both go the same way::
+
+    texts -> pieces of like size -> encoded, on all cores -> ids end to end, and where each begins
+
+A split is tokenised once a tokenizer, in constant memory (``token_cache``): what a training or an
+evaluation reads of it is what it holds of it in memory.
+"""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tasks.contracts import files, records
+from tasks.errors import BadInput
+from tasks.inputs import token_cache as cache
+from tasks.inputs import tokenizer as tokenizers
+from tasks.inputs.documents import Documents, TokenInputs
+from tasks.progress import progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from tokenizers import Encoding, Tokenizer
+
+    from tasks.contracts.settings import Settings
+
+TOKENS, TEXT_STARTS, SENTENCE_STARTS = "tokens.npy", "text_starts.npy", "sentence_starts.npy"
+# Texts are tokenised in pieces of this size: enough for all cores, and little to hold: pieces four
+# times as large cost a tenth more of the processor's time.
+PIECE_CHARACTERS = 500_000
+CODE = tuple(Path(str(module.__file__)) for module in (records, cache, tokenizers))
+"""The modules, beside this one, that decide which tokens a split has: part of the cache's key."""
+
+# After these a sentence ends: Latin, Devanagari, Arabic and CJK marks; CJK needs no space after.
+# One set stands first, since ``re`` looks for that several times faster than for alternatives.
+_SENTENCE_END = re.compile(
+    r"[.!?।؟。！？；\n](?:(?<=[.!?।؟])\s+|(?<=[。！？；])|(?<=\n)\n*)"  # noqa: RUF001
+)
+
+
+def split_sentences(text: str) -> list[str]:
+    """Cut a text into its sentences, in any script; at least one, none empty."""
+    sentences = []
+    start = 0
+    for end in _SENTENCE_END.finditer(text):
+        mark = end.start()
+        sentences.append(text[start : mark if text[mark] == "\n" else mark + 1])
+        start = end.end()
+    sentences.append(text[start:])
+    return [sentence for sentence in sentences if sentence.strip()] or [text]
+
+
+def read_texts(path: Path) -> Iterator[str]:
+    """Yield the texts of a split in constant memory."""
+    for batch in records.read_batches(path):
+        yield from batch["text"].to_pylist()
+
+
+def corpus_tokenizer(train: Path, settings: Settings, objective: str) -> Tokenizer:
+    """Return the WordPiece tokenizer of a training split, trained once a split and size.
+
+    Args:
+        train: the training split.
+        settings: the objective's, with ``vocabulary_size``. A size that ``params.yaml`` asks for
+            has to come out; of the default's, a small corpus gives what it supports.
+        objective: the section of ``params.yaml`` that the settings stand in.
+
+    Raises:
+        BadInput: the corpus does not support the vocabulary that is asked for.
+    """
+    wanted: int = settings.vocabulary_size  # type: ignore[attr-defined]
+
+    def train_into(folder: Path) -> None:
+        tokenizer = tokenizers.train_tokenizer(partial(read_texts, train), wanted)
+        files.write_text(folder / tokenizers.TOKENIZER, tokenizer.to_str())
+
+    key = cache.key_of("tokenizer", files.sha256(train), str(wanted), _code_and_library())
+    tokenizer = tokenizers.load_tokenizer(cache.cached(key, train_into))
+    supported = tokenizer.get_vocab_size()
+    if supported < wanted and "vocabulary_size" in settings.model_fields_set:
+        raise BadInput(
+            f"{objective}.vocabulary_size is {wanted}, but {train} supports {supported:,}: lower it"
+        )
+    return tokenizer
+
+
+def read_documents(path: Path, tokenizer: Tokenizer) -> Documents:
+    """Return a split's texts sentence by sentence, without special tokens, for pretraining."""
+    return _read([path], tokenizer, by_sentence=True)
+
+
+def read_token_inputs(paths: Sequence[Path], tokenizer: Tokenizer) -> TokenInputs:
+    """Return the whole texts of some splits, one split after the other, as a classifier's inputs.
+
+    Args:
+        paths: the splits.
+        tokenizer: adds its special tokens, and cuts texts where it is told to.
+    """
+    documents = _read(paths, tokenizer, by_sentence=False)
+    return TokenInputs(documents.tokens, documents.text_starts, _padding(tokenizer))
+
+
+def tokenise(texts: Sequence[str], tokenizer: Tokenizer) -> TokenInputs:
+    """Return a few texts as a classifier's inputs, in memory."""
+    tokens, lengths = [np.zeros(0, _dtype(tokenizer))], [np.zeros(1, np.int64)]
+    for piece in _pieces(texts):
+        encodings = _encode(piece, tokenizer, by_sentence=False)
+        ids, num_ids = _flat(encodings, tokenizer, by_sentence=False)
+        tokens.append(ids)
+        lengths.append(num_ids)
+    starts = np.concatenate(lengths).cumsum()
+    return TokenInputs(np.concatenate(tokens), starts, _padding(tokenizer))
+
+
+def _read(paths: Sequence[Path], tokenizer: Tokenizer, *, by_sentence: bool) -> Documents:
+    """Return some splits' tokens from the cache, which is filled unless that has been done."""
+    splits = [files.sha256(path) for path in paths]
+    unit = "sentences" if by_sentence else "texts"
+    key = cache.key_of(unit, *splits, tokenizer.to_str(), _code_and_library())
+    write = partial(write_tokens, paths, tokenizer, by_sentence=by_sentence)
+    folder = cache.cached(key, write)
+    arrays = [cache.mapped(folder / name) for name in (TOKENS, TEXT_STARTS, SENTENCE_STARTS)]
+    return Documents(*arrays)
+
+
+def write_tokens(
+    paths: Sequence[Path], tokenizer: Tokenizer, folder: Path, *, by_sentence: bool
+) -> None:
+    """Tokenise splits into arrays on the disk, in constant memory.
+
+    The next piece is tokenised, on all cores, while the last one is written.
+
+    Args:
+        paths: the splits; their texts follow each other.
+        tokenizer: what it is told about truncation holds.
+        folder: gets ``tokens``, ``text_starts`` and ``sentence_starts``, as in ``Documents``.
+        by_sentence: encode each sentence by itself, without special tokens; else each text as a
+            whole, with them.
+    """
+    texts = chain.from_iterable(map(read_texts, paths))
+    with (
+        closing(cache.ArrayWriter(folder / TOKENS, _dtype(tokenizer))) as tokens,
+        closing(cache.ArrayWriter(folder / TEXT_STARTS, np.int64)) as text_starts,
+        closing(cache.ArrayWriter(folder / SENTENCE_STARTS, np.int64)) as sentence_starts,
+        progress(f"texts of {' and '.join(map(str, paths))} tokenised") as reporter,
+    ):
+        start = 0
+        text_starts.add(np.zeros(1))
+        for encodings, sentences_of_text in _encoded_ahead(texts, tokenizer, by_sentence):
+            ids, lengths = _flat(encodings, tokenizer, by_sentence=by_sentence)
+            ends = start + np.cumsum(lengths)
+            tokens.add(ids)
+            text_starts.add(ends[np.cumsum(sentences_of_text) - 1])
+            sentence_starts.add(ends - lengths)
+            start = int(ends[-1])
+            reporter.advance(len(sentences_of_text))
+
+
+def _encoded_ahead(
+    texts: Iterable[str], tokenizer: Tokenizer, by_sentence: bool
+) -> Iterator[tuple[list[Encoding], list[int]]]:
+    """Yield the encodings of some texts, and how many each text has, made one piece ahead."""
+    with ThreadPoolExecutor(1, "tokens") as encoder:
+        waiting = None
+        for piece in _pieces(texts):
+            parts = [split_sentences(text) if by_sentence else [text] for text in piece]
+            flat = list(chain.from_iterable(parts))
+            encoding = encoder.submit(_encode, flat, tokenizer, by_sentence=by_sentence)
+            following = encoding, list(map(len, parts))
+            if waiting is not None:
+                yield waiting[0].result(), waiting[1]
+            waiting = following
+        if waiting is not None:
+            yield waiting[0].result(), waiting[1]
+
+
+def _pieces(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Yield texts in pieces of like size."""
+    piece: list[str] = []
+    num_characters = 0
+    for text in texts:
+        piece.append(text)
+        num_characters += len(text)
+        if num_characters >= PIECE_CHARACTERS:
+            yield piece
+            piece, num_characters = [], 0
+    if piece:
+        yield piece
+
+
+def _encode(parts: list[str], tokenizer: Tokenizer, *, by_sentence: bool) -> list[Encoding]:
+    return tokenizer.encode_batch_fast(parts, add_special_tokens=not by_sentence)
+
+
+def _flat(
+    encodings: list[Encoding], tokenizer: Tokenizer, *, by_sentence: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return encodings' ids end to end, and how many each has.
+
+    A whole text in which no token is found is one unknown token: a classifier has to see something.
+    """
+    if_empty = [] if by_sentence else [tokenizer.token_to_id(tokenizers.UNKNOWN) or 0]
+    ids = [encoding.ids or if_empty for encoding in encodings]
+    lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+    return np.fromiter(chain.from_iterable(ids), _dtype(tokenizer), int(lengths.sum())), lengths
+
+
+def _dtype(tokenizer: Tokenizer) -> type[np.uint16] | type[np.int32]:
+    return np.uint16 if tokenizer.get_vocab_size() <= 2**16 else np.int32
+
+
+def _padding(tokenizer: Tokenizer) -> int:
+    return tokenizer.token_to_id(tokenizers.PADDING) or 0
+
+
+def _code_and_library() -> str:
+    """Return what the cache's content follows from beside its input."""
+    from tokenizers import __version__
+
+    return " ".join([*map(files.sha256, (*CODE, Path(__file__))), __version__])
