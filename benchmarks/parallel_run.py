@@ -52,17 +52,18 @@ target.write_text(content.hex())
 RECORD = """
 import time
 from pathlib import Path
+from flows.dvc.graph import load_graph
 from flows.dvc.recorder import Recorder
 
 recorder = Recorder()
 seconds = 0.0
-for name, stage in list(recorder.graph.stages.items()):
+for name, stage in load_graph().stages.items():
     started = time.perf_counter()
     job = recorder.begin(name)
     seconds += time.perf_counter() - started
     for out in stage.outs:
-        Path(out.def_path).parent.mkdir(parents=True, exist_ok=True)
-        Path(out.def_path).write_text(name)
+        Path(out.path).parent.mkdir(parents=True, exist_ok=True)
+        Path(out.path).write_text(name)
     started = time.perf_counter()
     recorder.end(job, succeeded=True)
     seconds += time.perf_counter() - started

@@ -25,8 +25,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from flows.dvc.graph import CODE, load_graph
-from flows.dvc.params_once import ParamsOnce
+from flows.dvc.graph import CODE
+from flows.dvc.internals import dvc_stages, open_repo
+from flows.dvc.params import ParameterFiles
 from tasks.contracts.params import read_params
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -175,16 +176,16 @@ def record() -> None:
     """
     from dvc.dvcfile import Lockfile
 
-    graph = load_graph()
-    stages = list(graph.stages.values())
-    ParamsOnce().serve(stages)
-    with graph.repo.lock:
+    repo = open_repo()
+    stages = list(dvc_stages(repo).values())
+    ParameterFiles(repo).serve(stages)
+    with repo.lock:
         for stage in stages:
             if stage.name != CODE:
                 make_outputs(stage)
             stage.save()
             stage.commit()
-        Lockfile(graph.repo, "dvc.lock").dump_stages(stages)
+        Lockfile(repo, "dvc.lock").dump_stages(stages)
 
 
 def make_outputs(stage: Any) -> None:

@@ -12,9 +12,8 @@ from typing import Any, Literal
 
 from rich.text import Text
 
-from flows.plan.differences import Reason
 from flows.plan.plan import COSTS, STATES, Plan, State
-from flows.plan.reasons import reason_lines
+from flows.plan.reasons import Reason, reason_lines
 from flows.terminal import console, duration, plain, table
 from tasks.fingerprint.rows import NOT_HASHED
 

@@ -21,12 +21,12 @@ def clean(
     Reads params.yaml, dvc.yaml and dvc.lock; writes dvc.lock, removes folders in data/ and
     .downstream/. Sources, and results and checkpoints that dvc.lock does not have yet, stay.
     """
-    from flows.dvc.declared import load_pipeline
+    from flows.dvc.graph import load_graph
     from flows.upkeep import prune
 
-    pipeline = load_pipeline()
-    entries, removals = prune.find_lock_entries(pipeline), prune.find_removals(pipeline)
-    show_removals(entries, removals if dry_run else prune.clean(pipeline, removals), dry_run)
+    graph = load_graph()
+    entries, removals = prune.find_lock_entries(graph), prune.find_removals(graph)
+    show_removals(entries, removals if dry_run else prune.remove(graph, removals), dry_run)
     return 0
 
 

@@ -1,37 +1,116 @@
-"""The stages of ``dvc.yaml`` in an order that runs, and who needs whom, read through DVC itself."""
+"""The stages of ``dvc.yaml``, what ``dvc.lock`` has recorded of each, and who needs whom.
 
-import logging
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+DVC's own resolver reads ``dvc.yaml``, so that both see the same stages; its stage objects, which
+cost seconds at 450 stages, are made only where something is recorded (``recorder``).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from flows.dvc.internals import dvc_errors, open_repo, resolved_entries
+from tasks.contracts import paths
+from tasks.contracts.lock import read_lock
+from tasks.contracts.parse_cache import parsed_once
 from tasks.errors import BadSettings, DownstreamError, one_of
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 
 CODE = "code"
 """The one stage that no plan lists: its outcome is computed in memory instead of run."""
+PIPELINE = Path("dvc.yaml")
+VARS = "vars:"
+LISTS_OF_OUTPUTS = ("outs", "metrics", "plots")
+
+Command = str | list[str]
+"""A shell command, or several, one after another."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file or folder that a stage writes."""
+
+    path: str
+    cached: bool = True
+    """Whether DVC's cache holds it (not with ``cache: false``)."""
+    persistent: bool = False
+
+
+@dataclass(frozen=True)
+class Record:
+    """A stage as ``dvc.lock`` has it: hashes by path, parameters by file and key."""
+
+    command: Command | None
+    dependencies: dict[str, str]
+    params: dict[str, dict[str, Any]]
+    outputs: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage as ``dvc.yaml`` declares it."""
+
+    name: str
+    command: Command | None
+    dependencies: list[str]
+    params: dict[str, list[str]]
+    """Tracked keys by file; no keys means the whole file."""
+    outputs: list[Output]
+    gpu: bool = False
+    """Whether it carries a GPU (``meta: {gpu: true}``)."""
+    record: Record | None = None
+
+
+class Makers:
+    """Which stage makes a path, lies around it, or makes something inside it."""
+
+    def __init__(self, stages: Iterable[Stage]) -> None:
+        """Note the outputs of all stages.
+
+        Raises:
+            BadSettings: two stages write the same path.
+        """
+        self._exact: dict[str, str] = {}
+        self._inside: dict[str, set[str]] = {}
+        for stage in stages:
+            for out in stage.outputs:
+                other = self._exact.setdefault(out.path, stage.name)
+                if other != stage.name:
+                    raise BadSettings(
+                        f"dvc.yaml: {stage.name} and {other} both write {out.path}: "
+                        "give each its own path"
+                    )
+                for parent in _parents(out.path):
+                    self._inside.setdefault(parent, set()).add(stage.name)
+
+    def of(self, path: str) -> set[str]:
+        """Return the stages that make a path, a folder around it or a part of it."""
+        around = (self._exact.get(place) for place in (path, *_parents(path)))
+        return {name for name in around if name} | self._inside.get(path, set())
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:length]) for length in range(len(parts) - 1, 0, -1)]
 
 
 @dataclass(frozen=True)
 class Graph:
-    """The pipeline: stages by name, upstream first.
+    """The pipeline: stages by name, upstream first."""
 
-    They are DVC's own objects where something is recorded (``load_graph``), and ``declared.Stage``
-    where it is planned (``declared.load_pipeline``).
-    """
-
-    repo: Any
-    stages: dict[str, Any]
+    repo: "Repo"
+    stages: dict[str, Stage]
     upstream: dict[str, list[str]]
-    lock: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """The stages of ``dvc.lock`` as they stand there, where it was read for a plan."""
-    makers: Any = None
-    """``declared.Makers`` of the stages, where they were read for a plan."""
+    makers: Makers
+    lock: dict[str, dict[str, Any]]
+    """The entries of ``dvc.lock`` as they stand there, those of gone rows too."""
 
     def planned(self) -> list[str]:
         """Return the stages that a plan lists: those with a command, without ``code``."""
-        return [name for name, stage in self.stages.items() if stage.cmd and name != CODE]
+        return [name for name, stage in self.stages.items() if stage.command and name != CODE]
 
     def select_downstream(self, target: str) -> list[str]:
         """Return the planned stages that a target names, with all that depends on them.
@@ -99,63 +178,77 @@ def load_graph() -> Graph:
     """Read ``dvc.yaml``, ``params.yaml`` and ``dvc.lock`` of the current directory.
 
     Raises:
-        BadSettings: DVC cannot read one of them.
+        BadSettings: one of them cannot be read.
     """
-    from dvc.repo import Repo
-
-    quiet_dvc()
-
+    repo = open_repo()
     with dvc_errors():
-        repo = Repo(_wait_for_lock=True)
-        needs = repo.index.graph
-        stages = {stage_name(stage): stage for stage in repo.index.stages}
-        upstream = {
-            name: sorted(stage_name(other) for other in needs.successors(stage))
-            for name, stage in stages.items()
-        }
-    return Graph(repo, {name: stages[name] for name in in_order(upstream)}, upstream)
-
-
-def in_order(upstream: Mapping[str, Iterable[str]]) -> list[str]:
-    """Return all stages, each after those it depends on.
-
-    Raises:
-        BadSettings: two stages depend on each other.
-    """
+        entries = _entries(repo)
+    lock = read_lock()
+    stages = {name: _stage(name, entry, lock.get(name)) for name, entry in entries.items()}
+    makers = Makers(stages.values())
+    upstream = {
+        name: sorted({maker for path in stage.dependencies for maker in makers.of(path)} - {name})
+        for name, stage in stages.items()
+    }
     try:
-        return list(TopologicalSorter(upstream).static_order())
+        order = list(TopologicalSorter(upstream).static_order())
     except CycleError as error:
         circle = " -> ".join(error.args[1])
         raise BadSettings(
             f"dvc.yaml: stages depend on each other in a circle: {circle}: break it"
         ) from None
+    return Graph(repo, {name: stages[name] for name in order}, upstream, makers, lock)
 
 
-def stage_name(stage: Any) -> str:
-    """Return the name of a DVC stage, whatever the current directory is."""
-    return getattr(stage, "name", None) or stage.path_in_repo
+def _entries(repo: "Repo") -> dict[str, dict[str, Any]]:
+    """Return every stage of ``dvc.yaml`` with its variables filled in, by name."""
+    from dvc import __version__
 
-
-def is_gpu(stage: Any) -> bool:
-    """Tell whether a stage carries a GPU (``meta: {gpu: true}`` in ``dvc.yaml``)."""
-    return bool((stage.meta or {}).get("gpu"))
-
-
-def quiet_dvc() -> None:
-    """Keep DVC's progress bars and hints out of our own lines."""
-    # After its import, which sets a level of its own.
-    import dvc  # noqa: F401
-
-    logging.getLogger("dvc").setLevel(logging.CRITICAL)
-
-
-@contextmanager
-def dvc_errors() -> Iterator[None]:
-    """Turn what DVC cannot read into one of our own errors."""
-    from dvc.exceptions import DvcException
+    def resolve() -> dict[str, dict[str, Any]]:
+        return resolved_entries(repo, PIPELINE)
 
     try:
-        yield
-    except DvcException as error:
-        text = " ".join(str(error).split())
-        raise BadSettings(f"DVC cannot read this workspace: {text}") from error
+        texts = [path.read_text(encoding="utf-8") for path in (PIPELINE, paths.PARAMS)]
+    except (OSError, UnicodeDecodeError):
+        return resolve()  # DVC says what is wrong
+    if VARS in texts[0]:
+        return resolve()  # it depends on further files
+    entries: dict[str, dict[str, Any]] = parsed_once("pipeline", [__version__, *texts], resolve)
+    return entries
+
+
+def _stage(name: str, entry: dict[str, Any], recorded: dict[str, Any] | None) -> Stage:
+    return Stage(
+        name=name,
+        command=entry.get("cmd"),
+        dependencies=list(entry.get("deps") or ()),
+        params=_tracked(entry.get("params") or ()),
+        outputs=[out for key in LISTS_OF_OUTPUTS for out in _outputs(entry.get(key) or ())],
+        gpu=bool((entry.get("meta") or {}).get("gpu")),
+        record=_record(recorded) if recorded else None,
+    )
+
+
+def _tracked(items: Iterable[Any]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for item in items:
+        by_file = item if isinstance(item, dict) else {paths.PARAMS.as_posix(): [item]}
+        for file, keys in by_file.items():
+            found.setdefault(file, []).extend(keys or ())
+    return found
+
+
+def _outputs(items: Iterable[Any]) -> Iterable[Output]:
+    for item in items:
+        options_by_path = item if isinstance(item, dict) else {item: {}}
+        for path, options in options_by_path.items():
+            given = options or {}
+            yield Output(path, bool(given.get("cache", True)), bool(given.get("persist", False)))
+
+
+def _record(entry: dict[str, Any]) -> Record:
+    hashes = {
+        key: {item["path"]: item.get("md5", "") for item in entry.get(key) or ()}
+        for key in ("deps", "outs")
+    }
+    return Record(entry.get("cmd"), hashes["deps"], entry.get("params") or {}, hashes["outs"])

@@ -8,17 +8,22 @@ into its place. All of it is done under DVC's repository lock, except for readin
 
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import yaml
 
+from flows.dvc.internals import dump_into, lock_entries, lock_text, schema_fault
 from tasks.contracts import files, paths
 from tasks.contracts.files import Stamp, stamp
 from tasks.contracts.git import ask_git
 from tasks.contracts.lock import LOCK
 from tasks.contracts.yaml12 import parse_yaml
 from tasks.progress import say
+
+if TYPE_CHECKING:
+    from dvc.stage import Stage as DvcStage
 
 HEAD = "schema: '2.0'\nstages:\n"
 ENTRY = re.compile(r"^  (?=\S)", re.MULTILINE)
@@ -28,23 +33,48 @@ TORN = paths.STATE / "torn"
 
 
 class LockFile:
-    """``dvc.lock`` of the current directory."""
+    """``dvc.lock`` of the current directory, open for records."""
 
     def __init__(self) -> None:
         self._seen: Stamp | None = None
         self._entries: dict[str, str] | None = {}
 
-    def record(self, stage: Any) -> None:
+    def record(self, stage: "DvcStage") -> None:
         """Put a DVC stage's entry into the file, as DVC's own ``dump_stages`` would."""
         if self._seen != stamp(LOCK):
             self._entries = entries_of(LOCK.read_text(encoding="utf-8")) if LOCK.exists() else {}
         if self._entries is None:
             _dump_by_dvc(stage)
         else:
-            self._entries[stage.name] = entry_text(stage)
+            self._entries[stage.name] = lock_text(lock_entries(stage)).removeprefix(HEAD)
             files.write_text(LOCK, HEAD + "".join(self._entries.values()))
         self._seen = stamp(LOCK)
         stage.repo.scm_context.track_file(str(LOCK))
+
+
+def _dump_by_dvc(stage: "DvcStage") -> None:
+    """Write the file by DVC itself, aside: somebody has laid it out in a way of their own."""
+    aside = LOCK.with_name(f".{LOCK}.{os.getpid()}.tmp")
+    try:
+        aside.write_bytes(LOCK.read_bytes())
+        dump_into(aside, stage)
+        aside.replace(LOCK)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def drop_entries(names: Collection[str]) -> None:
+    """Remove the entries of some stages; the caller holds DVC's repository lock."""
+    if not names or not LOCK.is_file():
+        return
+    text = LOCK.read_text(encoding="utf-8")
+    entries = entries_of(text)
+    if entries is None:  # somebody has laid it out in a way of their own
+        stages = parse_yaml(text)["stages"]
+        text = lock_text({name: entry for name, entry in stages.items() if name not in names})
+    else:
+        text = HEAD + "".join(entry for name, entry in entries.items() if name not in names)
+    files.write_text(LOCK, text)
 
 
 def entries_of(text: str) -> dict[str, str] | None:
@@ -61,28 +91,6 @@ def entries_of(text: str) -> dict[str, str] | None:
     return {key[0]: part for key, part in zip(keys, parts, strict=True) if key}
 
 
-def entry_text(stage: Any) -> str:
-    """Return a stage's entry as it stands in ``dvc.lock``."""
-    from dvc.stage.serialize import to_lockfile
-    from dvc.utils.serialize import dumps_yaml
-
-    text: str = dumps_yaml({"schema": "2.0", "stages": to_lockfile(stage)})
-    return text.removeprefix(HEAD)
-
-
-def _dump_by_dvc(stage: Any) -> None:
-    """Write the file by DVC itself, aside: somebody has laid it out in a way of their own."""
-    from dvc.dvcfile import Lockfile
-
-    aside = LOCK.with_name(f".{LOCK}.{os.getpid()}.tmp")
-    try:
-        aside.write_bytes(LOCK.read_bytes())
-        Lockfile(stage.repo, str(aside.absolute())).dump_stages([stage])
-        aside.replace(LOCK)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
 def fault_of_lock() -> str | None:
     """Say what is wrong with ``dvc.lock`` as a file; None if it is whole, or there is none."""
     try:
@@ -96,20 +104,15 @@ def fault_of_lock() -> str | None:
 
 def fault_of(text: str) -> str | None:
     """Say what is wrong with a lock's text; None if DVC can read it."""
-    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
-    from voluptuous import MultipleInvalid
-
     if not text.strip():
         return "it is empty"
     if re.search(r"^(<<<<<<<|>>>>>>>) ", text, re.MULTILINE):
         return "it holds the marks of a merge"
     try:
-        COMPILED_LOCKFILE_SCHEMA(parse_yaml(text))
+        fault = schema_fault(parse_yaml(text))
     except yaml.YAMLError as error:
         return f"it is no YAML: {' '.join(str(error).split())}"
-    except MultipleInvalid as error:
-        return f"it is cut off: {error.errors[0]}"
-    return None
+    return f"it is cut off: {fault}" if fault else None
 
 
 def rebuild() -> None:
@@ -131,13 +134,12 @@ def rebuild() -> None:
     say(f"{LOCK} was torn ({fault}): rebuilt from {source}; the torn one is {TORN / LOCK.name}")
 
 
-def mend_rwlock(folder: Path) -> None:
+def mend_rwlock(path: Path) -> None:
     """Remove DVC's list of who reads and writes what, if a kill has torn it; nobody can hold it.
 
     Args:
-        folder: DVC's folder for such files; the caller holds DVC's repository lock.
+        path: that file; the caller holds DVC's repository lock.
     """
-    path = folder / "rwlock"
     try:
         files.read_json(path)
     except FileNotFoundError:

@@ -1,8 +1,10 @@
 """Outputs, run cache and ``dvc.lock``: recorded as ``dvc repro`` does it, through DVC's API.
 
-DVC's objects are not safe between threads, so all of it happens under one mutex, and under DVC's
-own locks, which other DVC processes in this workspace obey: the repository lock while something is
-recorded, a read-write lock on a stage's files while it runs.
+The steps of DVC's own ``reproduce`` are called one by one, so that a flow can run the command
+without holding DVC's repository lock, and look once more at what the stage depends on before
+anything is recorded. DVC's objects are not safe between threads, so all of it happens under one
+mutex, and under DVC's own locks, which other DVC processes in this workspace obey: the repository
+lock while something is recorded, a read-write lock on a stage's files while it runs.
 """
 
 import threading
@@ -11,31 +13,30 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock, Timeout
 
-from flows.dvc.dvc_stage import (
-    costs_nothing,
-    hash_now,
-    hold_files,
-    require_inputs,
-    restore_outputs,
-    save_result,
-)
-from flows.dvc.graph import Graph, load_graph, stage_name
+from flows.dvc.graph import PIPELINE
+from flows.dvc.internals import dvc_stages, hold_files, open_repo, rwlock_file, stage_name
 from flows.dvc.lockfile import LockFile, fault_of_lock, mend_rwlock, rebuild
-from flows.dvc.params_once import ParamsOnce
+from flows.dvc.params import ParameterFiles
+from flows.dvc.run_cache import outputs_of
 from tasks.contracts import paths
 from tasks.contracts.files import Stamp, stamp
 from tasks.contracts.lock import LOCK
-from tasks.errors import BadSettings, ChangedWhileRunning, StageFailed
+from tasks.errors import BadInput, BadSettings, ChangedWhileRunning, MissingPin, StageFailed
 from tasks.progress import say
 from tasks.stage_process import kept_results as finished
 from tasks.stage_process.stage_hash import recorded_hash, stage_hash
 
+if TYPE_CHECKING:
+    from dvc.stage import Stage as DvcStage
+
 POLL_SECONDS = 0.5
-READ_BY_DVC = (Path("dvc.yaml"), paths.PARAMS, LOCK)
+READ_BY_DVC = (PIPELINE, paths.PARAMS, LOCK)
+
+Left = Literal["restored", "fresh", "left"]
 
 
 @dataclass(frozen=True)
@@ -53,21 +54,30 @@ class Recorder:
     """The workspace's DVC repository, for all threads of one run."""
 
     def __init__(self) -> None:
+        """Read the workspace; a torn ``dvc.lock`` is rebuilt first.
+
+        Raises:
+            BadSettings: DVC cannot read it.
+        """
+        repo = open_repo()
         self._mutex = threading.Lock()
-        self._params = ParamsOnce()
+        # Kept when the workspace is read anew, which happens while it is held.
+        self._lock = repo.lock
         self._lock_file = LockFile()
-        self._seen = _stamps()
+        self._params = ParameterFiles(repo)
+        self._seen: dict[Path, Stamp] = {}
+        self._stages: dict[str, DvcStage] = {}
         self.recorded: dict[str, str] = {}
         """The stage hash of each result that this run has recorded."""
-        self.graph: Graph = _load_whole(held=False)
-        self._params.serve(self.graph.stages.values())
-        self._lock = self.graph.repo.lock
+        self._read(held=False)
         with self._lock:
-            mend_rwlock(Path(self.graph.repo.tmp_dir))
+            mend_rwlock(rwlock_file(repo))
 
-    def begin(
-        self, name: str, force: bool = False, run: bool = True
-    ) -> Job | Literal["restored", "fresh", "left"]:
+    def added_files(self) -> list[str]:
+        """Return the names of the ``.dvc`` files of what was ``dvc add``ed."""
+        return [name for name, stage in self._stages.items() if not stage.cmd and not stage.deps]
+
+    def begin(self, name: str, force: bool = False, run: bool = True) -> Job | Left:
         """Decide what becomes of a stage now that everything upstream of it is done.
 
         Waits while another process holds the stage's files.
@@ -79,6 +89,11 @@ class Recorder:
 
         Returns:
             What is to run; or that the stage is fresh, has been restored and recorded, or is left.
+
+        Raises:
+            MissingPin: a source is missing.
+            BadInput: another file that it depends on is missing, and no stage writes it.
+            ChangedWhileRunning: ``dvc.yaml`` has this stage no more.
         """
         from dvc.lock import LockError
 
@@ -93,32 +108,31 @@ class Recorder:
                     told = True
                 time.sleep(POLL_SECONDS)
 
-    def _begin(
-        self, stage: Any, force: bool, run: bool
-    ) -> Job | Literal["restored", "fresh", "left"]:
-        require_inputs(stage)
+    def _begin(self, stage: "DvcStage", force: bool, run: bool) -> Job | Left:
+        _require_inputs(stage)
         if not force and not stage.changed():
             return "fresh"
         if stage.cmd is None:
             # A file that was `dvc add`ed and then edited: DVC takes it as it is now.
             self._save(stage)
             return "fresh"
-        if not run and (force or not costs_nothing(stage)):
+        if not run and (force or not _costs_nothing(stage)):
             return "left"
         stage.remove_outs(ignore_remove=False)
-        if not force and restore_outputs(stage):
+        if not force and _restore_outputs(stage):
             stage.save_deps()
             self._save(stage)
             return "restored"
         stage.save_deps()
-        name, environment = stage_name(stage), {"DVC_ROOT": stage.repo.root_dir}
-        environment["DVC_STAGE"] = name
-        return Job(name, stage.cmd, environment, stage_hash(stage), hold_files(stage))
+        environment = {"DVC_ROOT": stage.repo.root_dir, "DVC_STAGE": stage.name}
+        locks = ExitStack()
+        locks.enter_context(hold_files(stage))
+        return Job(stage.name, stage.cmd, environment, stage_hash(stage), locks)
 
     def sweep(self) -> None:
         """Remove kept results and checkpoints that ``dvc.lock`` has meanwhile (``dvc repro``)."""
         for name in finished.names():
-            stage = self.graph.stages.get(name)
+            stage = self._stages.get(name)
             with suppress(Timeout), FileLock(finished.work_lock(name), timeout=0):
                 finished.sweep(name, recorded_hash(stage) if stage else None)
 
@@ -137,7 +151,7 @@ class Recorder:
             job.locks.close()
             if not succeeded:
                 self.forget()
-            elif hash_now(stage) == job.stage_hash:
+            elif _hash_now(stage) == job.stage_hash:
                 self._save(stage)
             else:
                 stage.remove_outs()
@@ -147,14 +161,20 @@ class Recorder:
                 )
 
     @contextmanager
-    def _locked(self, name: str) -> Iterator[Any]:
+    def _locked(self, name: str) -> Iterator["DvcStage"]:
         """Hold DVC's repository lock; yield the stage as dvc.yaml and dvc.lock have it now."""
         from dvc.exceptions import DvcException
         from dvc.lock import LockError
 
         with self._mutex, self._lock:
             try:
-                yield self._current(name)
+                if _stamps() != self._seen:
+                    self._read(held=True)
+                if name not in self._stages:
+                    raise ChangedWhileRunning(
+                        f"{name}: dvc.yaml or params.yaml lost this stage while running: run again"
+                    )
+                yield self._stages[name]
             except LockError:
                 raise
             except DvcException as error:
@@ -164,53 +184,130 @@ class Recorder:
                 self.forget()
                 raise
 
-    def _current(self, name: str) -> Any:
-        stamps = _stamps()
-        if stamps != self._seen:
-            self.graph = _load_whole(held=True)
-            self.graph.repo.lock = self._lock
-            self._params.serve(self.graph.stages.values())
-            self._seen = stamps
-        if name not in self.graph.stages:
-            raise ChangedWhileRunning(
-                f"{name}: dvc.yaml or params.yaml lost this stage while running: run again"
-            )
-        return self.graph.stages[name]
+    def _read(self, held: bool) -> None:
+        """Read all stages; a torn ``dvc.lock`` is rebuilt first.
+
+        Args:
+            held: DVC's repository lock is held already. DVC writes its lock file in place, so that
+                it looks torn while it is being written.
+        """
+        try:
+            self._load()
+        except BadSettings:
+            if fault_of_lock() is None:
+                raise
+            with nullcontext() if held else self._lock:
+                rebuild()
+            self._load()
+
+    def _load(self) -> None:
+        self._seen = _stamps()
+        repo = open_repo()
+        repo.lock = self._lock
+        self._stages = dvc_stages(repo)
+        self._params.serve(self._stages.values())
 
     def forget(self) -> None:
         """Read everything anew next time: a stage object holds hashes that were not recorded."""
         self._seen = {}
 
-    def _save(self, stage: Any) -> None:
-        save_result(stage)
+    def _save(self, stage: "DvcStage") -> None:
+        _save_result(stage)
         if stage.cmd:
             self._lock_file.record(stage)
-            self.recorded[stage_name(stage)] = stage_hash(stage)
-            finished.discard(stage_name(stage), stage_hash(stage))
+            self.recorded[stage.name] = stage_hash(stage)
+            finished.discard(stage.name, stage_hash(stage))
         else:
             stage.dump()
         if self._seen:
             self._seen[LOCK] = stamp(LOCK)
 
 
-def _load_whole(held: bool) -> Graph:
-    """Read the pipeline; a torn ``dvc.lock`` is rebuilt first.
-
-    Args:
-        held: DVC's repository lock is held already. DVC writes its lock file in place, so that it
-            looks torn while it is being written.
-    """
-    from dvc.repo import Repo
-
-    try:
-        return load_graph()
-    except BadSettings:
-        if fault_of_lock() is None:
-            raise
-        with nullcontext() if held else Repo(_wait_for_lock=True).lock:
-            rebuild()
-        return load_graph()
-
-
 def _stamps() -> dict[Path, Stamp]:
     return {path: stamp(path) for path in READ_BY_DVC}
+
+
+def _require_inputs(stage: "DvcStage") -> None:
+    """Make sure that every file a stage depends on is there.
+
+    Raises:
+        MissingPin: a source is missing.
+        BadInput: another file is.
+    """
+    for dependency in stage.deps:
+        path = Path(dependency.def_path)
+        if dependency.exists:
+            continue
+        if path.is_relative_to(paths.DATA / "sources"):
+            raise MissingPin(
+                f"{stage_name(stage)}: {path} does not exist: put the files there, or "
+                f"pin remote sources with `downstream refresh {path.name}`"
+            )
+        raise BadInput(f"{stage_name(stage)}: {path} does not exist, and no stage writes it")
+
+
+def _restore_outputs(stage: "DvcStage") -> bool:
+    """Put a stage's outputs back from DVC's run cache; tell whether it had them."""
+    from dvc.stage.cache import RunCacheNotFoundError
+
+    try:
+        stage.repo.stage_cache.restore(stage)
+    except RunCacheNotFoundError:
+        return False
+    return True
+
+
+def _costs_nothing(stage: "DvcStage") -> bool:
+    """Tell whether a stage's result is there already: in a cache, or finished before a kill.
+
+    The stage is left as it was.
+    """
+    unchanged = not stage.changed_stage() and stage.deps_cached()
+    if unchanged and all(out.hash_info for out in stage.outs) and stage.outs_cached():
+        return True
+    before = [(item, item.hash_info, item.meta) for item in stage.deps]
+    try:
+        stage.save_deps()
+        key = stage_hash(stage)
+        restorable = not any(out.persist for out in stage.outs) and outputs_of(stage.repo, key)
+        return bool(restorable) or finished.has(stage.name, key)
+    finally:
+        for item, hash_info, meta in before:
+            item.hash_info, item.meta = hash_info, meta
+
+
+def _hash_now(stage: "DvcStage") -> str | None:
+    """Return the identity of a stage's result from what it depends on at this moment."""
+    from dvc.exceptions import DvcException
+
+    try:
+        stage.save_deps()
+    except DvcException:
+        # A dependency is gone, which is a change like any other.
+        return None
+    return stage_hash(stage)
+
+
+def _save_result(stage: "DvcStage") -> None:
+    """Record outputs and run cache as DVC's ``reproduce`` does after a command.
+
+    The hashes of its dependencies are in the stage already.
+
+    Raises:
+        StageFailed: an output is missing.
+    """
+    from dvc.output import OutputDoesNotExistError
+
+    uncached = any(not out.use_cache and not (out.metric or out.plot) for out in stage.outs)
+    with stage.repo.scm_context(quiet=True):
+        try:
+            stage.save_outs()
+        except OutputDoesNotExistError as error:
+            raise StageFailed(
+                f"{stage_name(stage)} ended well, but {error}: it must write every output that "
+                "dvc.yaml names"
+            ) from error
+        stage.md5 = stage.compute_md5()
+        if not uncached:
+            stage.repo.stage_cache.save(stage)
+        stage.commit()

@@ -1,24 +1,36 @@
 """What DVC's run cache can restore: results that this or another machine has computed before."""
 
 import os
-from pathlib import Path
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from flows.dvc.contents import Content, is_cached
-from flows.dvc.declared import Record, Stage
+from flows.dvc.graph import Record, Stage
+from flows.dvc.internals import run_cache_folder
+from tasks.contracts.yaml12 import parse_yaml
 from tasks.stage_process.stage_hash import entry_hash
 
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 
-def recorded_outputs(repo: Any, stage: Stage, record: Record) -> dict[str, Content]:
-    """Return the outputs that ``dvc.lock`` names, if DVC's cache has all of them."""
+
+def recorded_outputs(repo: "Repo", stage: Stage, record: Record) -> dict[str, Content]:
+    """Return the outputs that ``dvc.lock`` names, if DVC's cache has all of them.
+
+    Args:
+        repo: the DVC repository.
+        stage: a stage.
+        record: what ``dvc.lock`` has of it.
+    """
     if any(not out.cached or not record.outputs.get(out.path) for out in stage.outputs):
         return {}
-    found = {out.path: Content(record.outputs[out.path]) for out in stage.outputs}
-    return found if _all_cached(repo, found) else {}
+    return _if_cached(repo, {out.path: record.outputs[out.path] for out in stage.outputs})
 
 
 def restorable_outputs(
-    repo: Any,
+    repo: "Repo",
     stage: Stage,
     inputs: dict[str, Content],
     params: dict[str, dict[str, Any]],
@@ -38,18 +50,34 @@ def restorable_outputs(
         return {}
     if not stage.outputs or not inputs or not all(content.md5 for content in inputs.values()):
         return {}
-    entry = _newest_entry(repo.stage_cache, planned_hash(stage, inputs, params))
-    if entry is None:
+    return outputs_of(repo, planned_hash(stage, inputs, params))
+
+
+def outputs_of(repo: "Repo", stage_hash: str) -> dict[str, Content]:
+    """Return the outputs of the newest result with a stage hash, if DVC's cache has all of them."""
+    folder = run_cache_folder(repo, stage_hash)
+    if not folder.is_dir():
         return {}
-    found = {out["path"]: Content(out["md5"]) for out in entry["outs"]}
-    return found if _all_cached(repo, found) else {}
+    newest = max(folder.iterdir(), key=os.path.getmtime, default=None)
+    if newest:
+        # A torn one restores nothing: DVC removes it when it would be restored.
+        with suppress(OSError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
+            entry = parse_yaml(newest.read_text(encoding="utf-8"))
+            return _if_cached(repo, {out["path"]: out["md5"] for out in entry["outs"]})
+    return {}
 
 
 def planned_hash(
     stage: Stage, inputs: dict[str, Content], params: dict[str, dict[str, Any]]
 ) -> str:
-    """Return the stage hash (DVC's run-cache key) for inputs that need not lie on disk yet."""
-    entry: dict[str, Any] = {"cmd": stage.cmd}
+    """Return the stage hash (DVC's run-cache key) for inputs that need not lie on disk yet.
+
+    Args:
+        stage: a stage.
+        inputs: what its dependencies will hold, by path.
+        params: the present values of its parameters, by file.
+    """
+    entry: dict[str, Any] = {"cmd": stage.command}
     entry["deps"] = [_dependency(path, content) for path, content in sorted(inputs.items())]
     if params:
         entry["params"] = params
@@ -62,13 +90,6 @@ def _dependency(path: str, content: Content) -> dict[str, Any]:
     return {**entry, "isexec": True} if content.executable else entry
 
 
-def _all_cached(repo: Any, outputs: dict[str, Content]) -> bool:
-    return all(is_cached(repo, content.md5) for content in outputs.values() if content.md5)
-
-
-def _newest_entry(stage_cache: Any, key: str) -> dict[str, Any] | None:
-    folder = Path(stage_cache._get_cache_dir(key))
-    if not folder.is_dir():
-        return None
-    entries = sorted(folder.iterdir(), key=os.path.getmtime)
-    return stage_cache._load_cache(key, entries[-1].name) if entries else None
+def _if_cached(repo: "Repo", md5s: dict[str, str]) -> dict[str, Content]:
+    cached = all(is_cached(repo, md5) for md5 in md5s.values())
+    return {path: Content(md5) for path, md5 in md5s.items()} if cached else {}

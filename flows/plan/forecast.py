@@ -6,11 +6,9 @@ to run is unknown. The ``code`` stage's files are computed in memory.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from flows.dvc.contents import Content, content_on_disk, text_content
-from flows.dvc.declared import Makers, Stage
-from flows.dvc.graph import CODE, Graph
+from flows.dvc.graph import CODE, Graph, Stage
 from tasks.contracts import paths
 
 
@@ -18,8 +16,8 @@ class Forecast:
     """The predicted content of dependencies, filled in upstream first."""
 
     def __init__(self, graph: Graph, codes: Mapping[str, str]) -> None:
-        self._repo: Any = graph.repo
-        self._makers: Makers = graph.makers
+        self.repo = graph.repo
+        self._makers = graph.makers
         self._outputs: dict[str, Content] = {}
         self._rewritten: set[str] = set()
         self._on_disk: dict[str, Content] = {}
@@ -30,7 +28,7 @@ class Forecast:
     def on_disk(self, path: str) -> Content:
         """Return what a path holds now; each is hashed once for all stages that read it."""
         if path not in self._on_disk:
-            self._on_disk[path] = content_on_disk(self._repo, path)
+            self._on_disk[path] = content_on_disk(self.repo, path)
         return self._on_disk[path]
 
     def keep(self, stage: Stage) -> None:

@@ -7,14 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from flows.dvc.contents import Content
-from flows.dvc.declared import Stage, load_pipeline
-from flows.dvc.graph import Graph, dvc_errors, is_gpu
+from flows.dvc.graph import Graph, Stage, load_graph
+from flows.dvc.internals import dvc_errors
+from flows.dvc.params import ParameterFiles
 from flows.dvc.run_cache import recorded_outputs, restorable_outputs
-from flows.dvc.tracked import TrackedParams
-from flows.plan import differences
-from flows.plan.differences import Reason
 from flows.plan.forecast import Forecast
+from flows.plan.reasons import Reason, reasons_of
 from tasks.contracts import files, paths
 from tasks.contracts.libraries import versions_now
 from tasks.contracts.params import STAGES
@@ -97,7 +95,7 @@ def plan_now(targets: Iterable[str], downstream: str | None = None) -> tuple[Gra
     from flows.plan.fingerprints import current_codes
 
     codes = current_codes()
-    graph = load_pipeline()
+    graph = load_graph()
     chosen = graph.select_downstream(downstream) if downstream else graph.select(targets)
     return graph, make_plan(graph, codes, chosen)
 
@@ -106,90 +104,46 @@ def make_plan(graph: Graph, codes: Mapping[str, str], selected: Iterable[str]) -
     """Decide the state of the selected stages.
 
     Args:
-        graph: the pipeline, from ``load_pipeline``.
+        graph: the pipeline, from ``load_graph``.
         codes: the code fingerprint of every ``stage@row``, as it is now.
         selected: names from ``graph.select``.
     """
     wanted = set(selected)
+    stages = []
     with dvc_errors():
-        planner = _Planner(graph, codes)
-        stages = [planner.decide(name) for name in graph.planned() if name in wanted]
+        forecast, parameters = Forecast(graph, codes), ParameterFiles(graph.repo)
+        for name in graph.planned():
+            if name in wanted:
+                stage = graph.stages[name]
+                params = parameters.of(stage)
+                reasons = reasons_of(stage, params, forecast)
+                state = _decide(stage, reasons, params, forecast)
+                stages.append(StagePlan(name, state, stage.gpu, reasons, _last_seconds(name)))
     return Plan(stages, leftovers(graph), _changed_libraries(wanted, graph.lock))
 
 
-class _Planner:
-    """Goes through the stages, upstream first."""
-
-    def __init__(self, graph: Graph, codes: Mapping[str, str]) -> None:
-        self._graph = graph
-        self._repo = graph.repo
-        self._forecast = Forecast(graph, codes)
-        self._params = TrackedParams(graph.repo)
-
-    def decide(self, name: str) -> StagePlan:
-        stage: Stage = self._graph.stages[name]
-        params = self._params.of(stage)
-        reasons = list(self._reasons(stage, params))
-        state = self._state(stage, reasons, params)
-        return StagePlan(name, state, is_gpu(stage), reasons, last_seconds(name))
-
-    def _reasons(self, stage: Stage, params: dict[str, dict[str, Any]]) -> list[Reason]:
-        record = stage.record
-        if record is None:
-            return [*differences.never_ran(stage), *self._absent_inputs(stage)]
-        found = list(differences.command_differences(stage, record))
-        for file, keys in stage.params.items():
-            recorded = record.params.get(file) or {}
-            found += differences.param_differences(keys, recorded, params[file])
-        for path in stage.dependencies:
-            found += differences.file_differences(self._repo, stage, record, path, self._forecast)
-        found += differences.output_differences(self._repo, stage, record, self._forecast)
-        return _told_once(found)
-
-    def _absent_inputs(self, stage: Stage) -> list[Reason]:
-        """A stage that never ran has no older values to compare with, but it may have to wait."""
-        found: dict[Reason, None] = {}
-        for path in stage.dependencies:
-            content = self._forecast.content(path)
-            if content is None:
-                found |= {Reason("upstream", name): None for name in self._forecast.makers(path)}
-            elif content.md5 is None:
-                found[Reason("data", path)] = None
-        return list(found)
-
-    def _state(
-        self, stage: Stage, reasons: list[Reason], params: dict[str, dict[str, Any]]
-    ) -> State:
-        if not reasons:
-            self._forecast.keep(stage)
-            return "fresh"
-        kinds = {reason.kind for reason in reasons}
-        if "upstream" in kinds:
-            self._forecast.rewrite(stage)
-            return "waiting" if kinds == {"upstream"} else "stale"
-        outputs = self._restorable(stage, kinds, params)
-        self._forecast.rewrite(stage, outputs)
-        return "cached" if outputs else "stale"
-
-    def _restorable(
-        self, stage: Stage, kinds: set[differences.Kind], params: dict[str, dict[str, Any]]
-    ) -> dict[str, Content]:
-        if stage.record and kinds == {"missing"} and all(stage.record.outputs.values()):
-            return recorded_outputs(self._repo, stage, stage.record)
-        inputs = {path: self._forecast.content(path) for path in stage.dependencies}
-        known = {path: content for path, content in inputs.items() if content}
-        return restorable_outputs(self._repo, stage, known, params)
+def _decide(
+    stage: Stage, reasons: list[Reason], params: dict[str, dict[str, Any]], forecast: Forecast
+) -> State:
+    """Return a stage's state, and tell the forecast what becomes of its outputs."""
+    if not reasons:
+        forecast.keep(stage)
+        return "fresh"
+    kinds = {reason.kind for reason in reasons}
+    if "upstream" in kinds:
+        forecast.rewrite(stage)
+        return "waiting" if kinds == {"upstream"} else "stale"
+    if stage.record and kinds == {"missing"} and all(stage.record.outputs.values()):
+        outputs = recorded_outputs(forecast.repo, stage, stage.record)
+    else:
+        contents = {path: forecast.content(path) for path in stage.dependencies}
+        inputs = {path: content for path, content in contents.items() if content}
+        outputs = restorable_outputs(forecast.repo, stage, inputs, params)
+    forecast.rewrite(stage, outputs)
+    return "cached" if outputs else "stale"
 
 
-def _told_once(reasons: Iterable[Reason]) -> list[Reason]:
-    """Drop repeated reasons: a changed parameter is also a changed resolved setting."""
-    kept: dict[tuple[str, str], Reason] = {}
-    for reason in reasons:
-        kept.setdefault((reason.kind, reason.what), reason)
-    return list(kept.values())
-
-
-def last_seconds(name: str) -> float | None:
+def _last_seconds(name: str) -> float | None:
     """Return how long the last real execution of a stage took, where one is known."""
     path = paths.STATE / "durations" / f"{name}.json"
     try:

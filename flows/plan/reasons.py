@@ -1,13 +1,178 @@
-"""Reasons in words: one line each."""
+"""What separates a stage from its record in ``dvc.lock``: one reason for each difference.
 
-from typing import Any
+DVC knows that something differs; here it is said what, with its old and new value, down to the one
+setting in a section, the one module in a code fingerprint and the function in it; and, at the end,
+in words.
+"""
 
-from flows.plan.differences import Reason
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
+from flows.dvc.contents import content_on_disk, is_cached
+from flows.dvc.graph import Stage
+from flows.plan.forecast import Forecast
+from tasks.contracts.params import TABLES
+from tasks.fingerprint.definitions import changed_definitions
+from tasks.fingerprint.rows import SETTINGS_LINE
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+Kind = Literal["param", "data", "code", "command", "missing", "upstream"]
+NOT_IN_CACHE = "not in DVC's cache"
 REASONS_SHOWN = 6
 DEFINITIONS_SHOWN = 4
 VALUE_WIDTH = 40
 HASH_WIDTH = 8
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a stage is not fresh."""
+
+    kind: Kind
+    what: str
+    old: Any = None
+    new: Any = None
+    definitions: tuple[str, ...] = ()
+    """Of changed code, the functions and classes that differ, where that is known."""
+    default: bool = False
+    """Whether it is a value that ``params.yaml`` leaves to the code."""
+
+
+def reasons_of(
+    stage: Stage, params: Mapping[str, Mapping[str, Any]], forecast: Forecast
+) -> list[Reason]:
+    """Return why a stage is not fresh; nothing if it is.
+
+    Args:
+        stage: a stage, of which all that lies upstream has been decided.
+        params: the values that its parameter files hold now, by file and tracked key.
+        forecast: what its dependencies will hold, and its outputs do.
+    """
+    reasons: dict[tuple[str, str], Reason] = {}
+    for reason in _reasons(stage, params, forecast):
+        # A changed parameter is also a changed resolved setting: it is told once.
+        reasons.setdefault((reason.kind, reason.what), reason)
+    return list(reasons.values())
+
+
+def _reasons(
+    stage: Stage, params: Mapping[str, Mapping[str, Any]], forecast: Forecast
+) -> Iterator[Reason]:
+    record = stage.record
+    if record is None:
+        # It has no older values to compare with, but it may have to wait.
+        yield from (Reason("missing", out.path) for out in stage.outputs)
+        for path in stage.dependencies:
+            content = forecast.content(path)
+            if content is None:
+                yield from (Reason("upstream", name) for name in forecast.makers(path))
+            elif content.md5 is None:
+                yield Reason("data", path)
+        return
+    if stage.command != record.command:
+        yield Reason("command", "cmd", record.command, stage.command)
+    for file, keys in stage.params.items():
+        yield from param_differences(keys, record.params.get(file) or {}, params[file])
+    for path in stage.dependencies:
+        yield from _file_differences(stage.name, path, record.dependencies.get(path), forecast)
+    for out in stage.outputs:
+        recorded, present = record.outputs.get(out.path), forecast.on_disk(out.path).md5
+        if not recorded or present != recorded:
+            yield Reason("missing", out.path, recorded, present)
+        elif out.cached and not is_cached(forecast.repo, recorded):
+            yield Reason("missing", out.path, recorded, NOT_IN_CACHE)
+
+
+def param_differences(
+    keys: list[str], recorded: Mapping[str, Any], actual: Mapping[str, Any]
+) -> Iterator[Reason]:
+    """Compare the tracked parameters of one file leaf by leaf.
+
+    Args:
+        keys: the tracked keys; none means the whole file.
+        recorded: the values in ``dvc.lock``, by tracked key.
+        actual: the values that the file holds now, by tracked key.
+    """
+    for key in keys or sorted({*recorded, *actual}):
+        if (key in recorded) == (key in actual) and recorded.get(key) == actual.get(key):
+            continue
+        leaves = list(_leaf_differences(key, recorded.get(key), actual.get(key)))
+        yield from leaves or [Reason("param", key, recorded.get(key), actual.get(key))]
+
+
+def _leaf_differences(path: str, old: Any, new: Any) -> Iterator[Reason]:
+    """Compare two values and all that is in them."""
+    before, after = _leaves(path, old), _leaves(path, new)
+    for leaf in {**before, **after}:
+        if before.get(leaf) != after.get(leaf) or (leaf in before) != (leaf in after):
+            yield Reason("param", leaf, before.get(leaf), after.get(leaf))
+
+
+def _leaves(path: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return {k: v for key in value for k, v in _leaves(f"{path}.{key}", value[key]).items()}
+    if isinstance(value, list):
+        return _leaves(path, {str(index): item for index, item in enumerate(value)})
+    return {} if value is None else {path: value}
+
+
+def _file_differences(
+    name: str, path: str, old: str | None, forecast: Forecast
+) -> Iterator[Reason]:
+    """Compare the content that a dependency will have with the recorded one."""
+    content = forecast.content(path)
+    if content is None:
+        yield from (Reason("upstream", maker) for maker in forecast.makers(path))
+    elif content.md5 != old and path in forecast.codes:
+        old_text = recorded_code(forecast.repo, path, old)
+        reasons = list(_code_differences(name, old_text, forecast.codes[path])) if old_text else []
+        yield from reasons or [Reason("code", path, old, content.md5)]
+    elif content.md5 != old:
+        yield Reason("data", path, old, content.md5)
+
+
+def _code_differences(name: str, old_text: str, text: str) -> Iterator[Reason]:
+    """Compare a code fingerprint line by line with the recorded one.
+
+    A changed setting is a ``param``: one that ``params.yaml`` shows stands among
+    ``param_differences`` too and before, any other is a changed default.
+    """
+    old, new = _lines(old_text), _lines(text)
+    for module in sorted({*old, *new} - {SETTINGS_LINE}):
+        before, after = old.get(module), new.get(module)
+        if before != after:
+            definitions = changed_definitions(module, before, after, Path.cwd())
+            yield Reason("code", module, before, after, definitions)
+    group, _, row = name.partition("@")
+    section = f"{TABLES[group]}.{row}.{group}" if group in TABLES else group
+    settings = [json.loads(lines.get(SETTINGS_LINE, "null")) for lines in (old, new)]
+    for reason in _leaf_differences(section, *settings):
+        yield replace(reason, default=True)
+
+
+def _lines(text: str) -> dict[str, str]:
+    return {name: rest for name, _, rest in (line.partition(" ") for line in text.splitlines())}
+
+
+def recorded_code(repo: "Repo", path: str, md5: str | None) -> str | None:
+    """Return the fingerprint that ``dvc.lock`` names, from ``data/`` or from DVC's cache.
+
+    Args:
+        repo: the DVC repository.
+        path: of the fingerprint, below ``data/code``.
+        md5: the hash that ``dvc.lock`` has of it.
+    """
+    if not md5:
+        return None
+    if content_on_disk(repo, path).md5 == md5:
+        return Path(path).read_text(encoding="utf-8")
+    cached = Path(repo.cache.local.oid_to_path(md5))
+    return cached.read_text(encoding="utf-8") if cached.is_file() else None
 
 
 def reason_lines(reasons: list[Reason]) -> list[str]:

@@ -39,7 +39,7 @@ def finish(session: Session, seconds: float) -> list[dict[str, Any]]:
 
 def evaluated_models(session: Session) -> list[str]:
     """Return the models of ``params.yaml`` that have test metrics."""
-    stages = session.recorder.graph.planned()
+    stages = session.graph.planned()
     models = [name.partition("@")[2] for name in stages if name.startswith("evaluate@")]
     return [model for model in models if paths.metrics(model).is_file()]
 

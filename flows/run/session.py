@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from flows.dvc.declared import load_pipeline
-from flows.dvc.graph import CODE
+from flows.dvc.graph import CODE, load_graph
 from flows.dvc.recorder import Job, Recorder
 from flows.plan.plan import Plan, make_plan
 from flows.run.stage_command import Processes
@@ -53,11 +52,15 @@ class Session:
         self.forced: set[str] = set()
         self.gpu: dict[str, int] = {}
         """On how many devices each GPU stage trains."""
-        selected = self.recorder.graph.select(options.targets)
+        self.graph = load_graph()
+        selected = self.graph.select(options.targets)
         self._width = max(map(len, selected), default=0)
         self._niced: set[str] = set()
-        self._prepare()
-        self.plan: Plan = make_plan(load_pipeline(), codes, selected)
+        for name in self.recorder.added_files():
+            self.recorder.begin(name)  # one that was edited is recorded as it is now
+        if CODE in self.graph.stages:
+            self.perform(CODE, on_line=lambda _: None)
+        self.plan: Plan = make_plan(self.graph, codes, selected)
         self.forced = forced_stages(options, selected)
         wanted = {stage.name for stage in self.plan.unfresh} | self.forced
         self.stages = [stage for stage in self.plan.stages if stage.name in wanted]
@@ -69,7 +72,7 @@ class Session:
     @property
     def upstream(self) -> dict[str, list[str]]:
         """Whom each stage depends on."""
-        return self.recorder.graph.upstream
+        return self.graph.upstream
 
     @property
     def left(self) -> list[str]:
@@ -80,14 +83,6 @@ class Session:
     def not_reached(self) -> list[str]:
         """The stages that were to be looked at and were not: something upstream was left."""
         return [stage.name for stage in self.stages if stage.name not in self.outcomes]
-
-    def _prepare(self) -> None:
-        """See to edited ``dvc add``ed files and to the code fingerprints."""
-        for name, stage in list(self.recorder.graph.stages.items()):
-            if stage.cmd is None and not stage.deps:
-                self.recorder.begin(name)
-        if CODE in self.recorder.graph.stages:
-            self.perform(CODE, on_line=_nobody)
 
     def begin(self) -> None:
         """Make the room for kept results what this run expects; called once, before any stage."""
@@ -150,7 +145,3 @@ def forced_stages(options: Options, selected: Sequence[str]) -> set[str]:
         for name in selected
         if not targets or name in targets or name.partition("@")[0] in targets
     }
-
-
-def _nobody(line: str) -> None:
-    """Hear a line that only the terminal shows."""

@@ -8,16 +8,14 @@ of another branch.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from flows.dvc.declared import load_pipeline
-from flows.dvc.dvc_stage import hold_files
-from flows.dvc.graph import CODE, Graph, dvc_errors, load_graph
+from flows.dvc.graph import CODE, Graph, load_graph
+from flows.dvc.internals import dvc_errors, dvc_stages, hold_files, open_repo
 from flows.dvc.lockfile import LockFile
 from flows.dvc.recorder import Job, Recorder
 from flows.plan.plan import Plan, make_plan
@@ -29,9 +27,11 @@ from tasks.contracts.git import ask_git
 from tasks.errors import BadInput, DownstreamError, StageFailed
 from tasks.fingerprint import libraries
 from tasks.progress import say
+from tasks.promotion.accepted import LOGS
 from tasks.stage_process.stage_hash import stage_hash
 
-LOGS = (Path("accepted.jsonl"), paths.STATE / "accepted.jsonl")
+if TYPE_CHECKING:
+    from dvc.stage import Stage as DvcStage
 
 
 @dataclass(frozen=True)
@@ -65,19 +65,21 @@ def accept(targets: tuple[str, ...], reason: str, codes: dict[str, str]) -> list
             "--reason: expected a text that says why the changed code does not reach the outputs, "
             "found nothing"
         )
-    graph = load_pipeline()
+    graph = load_graph()
     named = {name for target in targets for name in graph.named(target)}
     plan = make_plan(graph, codes, graph.planned())
     names = [stage.name for stage in plan.unfresh if stage.name in named]
     if not names:
         raise DownstreamError(f"{', '.join(sorted(named))}: fresh already, nothing to accept")
     _require_code_alone(graph, plan, names)
-    with dvc_errors(), _refused_if_held():
-        _require_idle([CODE, *names])
-        _write_fingerprints()
-        found = _record(names, plan)
-    _log(found, " ".join(reason.split()))
-    return found
+    changed = {
+        stage.name: [reason.what for reason in stage.reasons if reason.kind in ("code", "param")]
+        for stage in plan.stages
+        if stage.name in names
+    }
+    accepted = record_under_present_code(changed)
+    log_accepted(accepted, " ".join(reason.split()))
+    return accepted
 
 
 def _require_code_alone(graph: Graph, plan: Plan, names: list[str]) -> None:
@@ -100,17 +102,33 @@ def _require_code_alone(graph: Graph, plan: Plan, names: list[str]) -> None:
             )
 
 
-def _write_fingerprints() -> None:
-    """Bring ``data/code`` up to date, which the records are to name."""
-    recorder = Recorder()
-    job = recorder.begin(CODE)
-    if isinstance(job, Job):
-        succeeded = False
-        try:
-            Processes().run(CODE, job.command, job.environment, say)
-            succeeded = True
-        finally:
-            recorder.end(job, succeeded)
+def record_under_present_code(changed: Mapping[str, list[str]]) -> list[Accepted]:
+    """Record the outputs of stages, as they are recorded already, under the code as it is now.
+
+    Args:
+        changed: the stages, upstream first, and what differs of the code and defaults of each.
+
+    Returns:
+        What was recorded, in the same order.
+
+    Raises:
+        BadInput: DVC finds that more than code differs; nothing was recorded.
+        StageFailed: another process works on one of them.
+    """
+    with dvc_errors(), _refused_if_held():
+        repo = open_repo()
+        with repo.lock:
+            stages = dvc_stages(repo)
+            for name in (CODE, *changed):
+                with hold_files(stages[name]):
+                    pass  # nobody works on it
+        _write_fingerprints()
+        repo, lock_file = open_repo(), LockFile()
+        with repo.lock:
+            stages = dvc_stages(repo)
+            for name in changed:
+                _require_unchanged(stages[name])
+            return [_record_one(stages[name], changed[name], lock_file) for name in changed]
 
 
 @contextmanager
@@ -127,28 +145,20 @@ def _refused_if_held() -> Iterator[None]:
         ) from None
 
 
-def _require_idle(names: list[str]) -> None:
-    graph = load_graph()
-    with graph.repo.lock:
-        for name in names:
-            hold_files(graph.stages[name]).close()
+def _write_fingerprints() -> None:
+    """Bring ``data/code`` up to date, which the records are to name."""
+    recorder = Recorder()
+    job = recorder.begin(CODE)
+    if isinstance(job, Job):
+        succeeded = False
+        try:
+            Processes().run(CODE, job.command, job.environment, say)
+            succeeded = True
+        finally:
+            recorder.end(job, succeeded)
 
 
-def _record(names: list[str], plan: Plan) -> list[Accepted]:
-    graph = load_graph()
-    changed = {
-        stage.name: [reason.what for reason in stage.reasons if reason.kind in ("code", "param")]
-        for stage in plan.stages
-    }
-    lock_file = LockFile()
-    with graph.repo.lock:
-        stages = [graph.stages[name] for name in names]
-        for stage in stages:
-            _require_unchanged(stage)
-        return [_record_one(stage, changed[stage.name], lock_file) for stage in stages]
-
-
-def _require_unchanged(stage: Any) -> None:
+def _require_unchanged(stage: "DvcStage") -> None:
     """Ask DVC itself, which is about to record it, whether all but the code is as recorded.
 
     Raises:
@@ -162,7 +172,7 @@ def _require_unchanged(stage: Any) -> None:
         raise BadInput(f"{stage.name}: {what}: not as recorded in dvc.lock: nothing was accepted")
 
 
-def _record_one(stage: Any, changed: list[str], lock_file: LockFile) -> Accepted:
+def _record_one(stage: "DvcStage", changed: list[str], lock_file: LockFile) -> Accepted:
     old_hash = stage_hash(stage)
     with hold_files(stage):
         stage.save_deps()
@@ -173,7 +183,7 @@ def _record_one(stage: Any, changed: list[str], lock_file: LockFile) -> Accepted
     return Accepted(stage.name, old_hash, stage_hash(stage), changed)
 
 
-def _log(found: list[Accepted], reason: str) -> None:
+def log_accepted(accepted: list[Accepted], reason: str) -> None:
     """Append one line a stage, each whole or absent, to both logs."""
     origin = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -181,7 +191,7 @@ def _log(found: list[Accepted], reason: str) -> None:
         "commit": ask_git("rev-parse", "HEAD"),
         "reason": reason,
     }
-    lines = [json.dumps({**vars(one), **origin}, ensure_ascii=False) for one in found]
+    lines = [json.dumps({**vars(one), **origin}, ensure_ascii=False) for one in accepted]
     for path in LOGS:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as log:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from flows.dvc.graph import CODE, Graph, dvc_errors
-from flows.dvc.lockfile import HEAD, TORN, entries_of
-from flows.plan.differences import recorded_code
+from flows.dvc.graph import CODE, Graph
+from flows.dvc.internals import dvc_errors, run_cache_folder
+from flows.dvc.lockfile import TORN, drop_entries
 from flows.plan.plan import leftovers
-from tasks.contracts import files, paths
-from tasks.contracts.lock import LOCK
+from flows.plan.reasons import recorded_code
+from tasks.contracts import paths
 from tasks.fingerprint import definitions, libraries
 from tasks.progress import say
 from tasks.stage_process import kept_results as finished
@@ -52,41 +52,18 @@ def find_removals(graph: Graph) -> list[Removal]:
     return list(found.values())
 
 
-def clean(graph: Graph, removals: Iterable[Removal]) -> list[Removal]:
+def remove(graph: Graph, removals: Iterable[Removal]) -> list[Removal]:
     """Remove lock entries of gone rows, and what ``find_removals`` found.
 
     Returns:
         What was removed; what a running process holds is left, and said.
     """
     with dvc_errors(), graph.repo.lock:
-        _drop_entries(set(find_lock_entries(graph)))
-    return [removal for removal in removals if _remove(removal)]
+        drop_entries(find_lock_entries(graph))
+    return [removal for removal in removals if _remove_one(removal)]
 
 
-def _drop_entries(gone: set[str]) -> None:
-    if not gone or not LOCK.is_file():
-        return
-    text = LOCK.read_text(encoding="utf-8")
-    entries = entries_of(text)
-    if entries is None:
-        files.write_text(LOCK, _without(text, gone))
-    else:
-        kept = [entry for name, entry in entries.items() if name not in gone]
-        files.write_text(LOCK, HEAD + "".join(kept))
-
-
-def _without(text: str, gone: set[str]) -> str:
-    """Drop entries of a lock that somebody has laid out in a way of their own."""
-    from dvc.utils.serialize import dumps_yaml, parse_yaml
-
-    lock = parse_yaml(text, str(LOCK))
-    for name in gone:
-        lock["stages"].pop(name, None)
-    result: str = dumps_yaml(lock)
-    return result
-
-
-def _remove(removal: Removal) -> bool:
+def _remove_one(removal: Removal) -> bool:
     with ExitStack() as held:
         if removal.stage and finished.work_lock(removal.stage).exists():
             try:
@@ -108,10 +85,11 @@ def size_of(path: Path) -> int:
     return sum(file.lstat().st_size for file in path.rglob("*") if file.is_file())
 
 
-Found = tuple[Path, str, str | None]
+Candidate = tuple[Path, str, str | None]
+"""A path, why it can go, and the stage whose work lock has to be free for it."""
 
 
-def _of_gone_rows(graph: Graph) -> Iterator[Found]:
+def _of_gone_rows(graph: Graph) -> Iterator[Candidate]:
     gone = "its row is gone from params.yaml"
     for output in map(Path, leftovers(graph).data):
         yield output, gone, f"{output.parent.name}@{output.name}"
@@ -135,7 +113,7 @@ def _kept_by_stage() -> Iterator[tuple[str, Path]]:
             yield path.name.removesuffix(".json"), path
 
 
-def _not_needed(graph: Graph) -> Iterator[Found]:
+def _not_needed(graph: Graph) -> Iterator[Candidate]:
     recorded = {name: entry_hash(dict(entry)) for name, entry in graph.lock.items()}
     for name, known in recorded.items():
         for room in (finished.FINISHED, finished.CHECKPOINTS):
@@ -145,7 +123,7 @@ def _not_needed(graph: Graph) -> Iterator[Found]:
         yield folder, "left by a process that has ended", folder.name
     for kept in sorted(libraries.LIBRARIES.glob("*@*/*.json")):
         name, known = kept.parent.name, kept.stem
-        in_run_cache = Path(graph.repo.stage_cache._get_cache_dir(known)).is_dir()
+        in_run_cache = run_cache_folder(graph.repo, known).is_dir()
         if known != recorded.get(name) and not in_run_cache:
             yield kept, "of a result that is nowhere any more", name
     yield from (

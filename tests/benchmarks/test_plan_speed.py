@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from benchmarks.plan_speed import SIZES, STAGES_PER_UNIT, make_project, repeated_params
-from flows.dvc.declared import load_pipeline
+from flows.dvc.graph import load_graph
 from flows.plan.plan import plan_now
 from tasks.params import check_params
 
@@ -27,4 +27,4 @@ def test_a_project_has_so_many_stages_and_all_are_fresh(
     graph, plan = plan_now(())
     assert len(graph.planned()) == SIZES[0]
     assert plan.unfresh == []
-    assert load_pipeline().lock.keys() == graph.stages.keys()
+    assert load_graph().lock.keys() == graph.stages.keys()

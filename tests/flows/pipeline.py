@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import yaml
 
-from flows.dvc.declared import load_pipeline
+from flows.dvc.graph import load_graph
 from flows.plan.plan import Plan, make_plan
 from tests.prefect_home import lay_prefect_home
 
@@ -203,7 +203,7 @@ class Pipeline:
 
     def plan(self, *targets: str) -> Plan:
         """Return the plan for the workspace as it is now."""
-        graph = load_pipeline()
+        graph = load_graph()
         return make_plan(graph, self.codes(), graph.select(targets))
 
     def repro(self, *arguments: str) -> None:

@@ -3,8 +3,8 @@
 import pytest
 
 from flows.cli.plan import DRAWN_ONE_BY_ONE, print_plan, show_plan, to_mermaid, to_object
-from flows.plan.differences import NOT_IN_CACHE, Reason
 from flows.plan.plan import Change, Leftovers, Plan, StagePlan, State
+from flows.plan.reasons import NOT_IN_CACHE, Reason
 
 
 def shown(plan: Plan, capsys: pytest.CaptureFixture[str], *targets: str) -> list[str]:

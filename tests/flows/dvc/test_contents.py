@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from flows.dvc.contents import NOTHING, content_on_disk, is_cached
-from flows.dvc.graph import load_graph
+from flows.dvc.internals import dvc_stages, open_repo
 from tests.flows.pipeline import Pipeline
 
 
 def test_every_file_and_folder_has_the_hash_that_dvc_gives_it(pipeline: Pipeline) -> None:
-    repo = load_graph().repo
-    for stage in load_graph().stages.values():
+    repo = open_repo()
+    for stage in dvc_stages(repo).values():
         for item in [*stage.deps, *stage.outs]:
             if item.def_path != "params.yaml":
                 assert content_on_disk(repo, item.def_path).md5 == item.get_hash().value
@@ -18,7 +18,7 @@ def test_every_file_and_folder_has_the_hash_that_dvc_gives_it(pipeline: Pipeline
 def test_a_file_that_dvc_has_never_seen_and_an_executable_one_are_hashed(
     pipeline: Pipeline,
 ) -> None:
-    repo = load_graph().repo
+    repo = open_repo()
     pipeline.write("new.sh", "echo\n")
     assert content_on_disk(repo, "new.sh") == ("53f31a089339194f333d2e3995dbb05e", False)
     Path("new.sh").chmod(0o755)
@@ -27,7 +27,7 @@ def test_a_file_that_dvc_has_never_seen_and_an_executable_one_are_hashed(
 
 
 def test_the_cache_holds_a_folder_only_with_all_its_files(pipeline: Pipeline) -> None:
-    repo = load_graph().repo
+    repo = open_repo()
     model = pipeline.lock()["stages"]["finetune@m"]["outs"][0]["md5"]
     readme = pipeline.lock()["stages"]["evaluate@m"]["outs"][0]["md5"]
     assert model.endswith(".dir")

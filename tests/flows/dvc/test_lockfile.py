@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows.dvc.graph import load_graph
+from flows.dvc.internals import dvc_stages, open_repo
 from flows.dvc.lockfile import (
     TORN,
     LockFile,
@@ -22,7 +23,7 @@ from tests.flows.pipeline import Pipeline
 
 def record_as_dvc(name: str) -> bytes:
     before = LOCK.read_bytes() if LOCK.exists() else None
-    load_graph().stages[name].dump(update_pipeline=False)
+    dvc_stages(open_repo())[name].dump(update_pipeline=False)
     written = LOCK.read_bytes()
     LOCK.write_bytes(before) if before else LOCK.unlink()
     return written
@@ -34,7 +35,7 @@ def test_an_entry_is_written_byte_for_byte_as_dvc_writes_it(pipeline: Pipeline, 
     rest = without[1].partition("\n  ")
     while rest[2][:1] == " ":  # the rest of the entry is indented further
         rest = rest[2].partition("\n  ")
-    stage = load_graph().stages[name]
+    stage = dvc_stages(open_repo())[name]
     # The entry is missing, then there: added at the end, then replaced in its place.
     LOCK.write_text(without[0] + (f"  {rest[2]}" if rest[2] else ""))
     expected = record_as_dvc_stage(stage)
@@ -59,14 +60,14 @@ def test_a_lock_laid_out_by_hand_is_left_to_dvc_and_replaced_as_a_whole(
     LOCK.write_text(text)
     assert entries_of(text) is None
     inode = LOCK.stat().st_ino
-    LockFile().record(load_graph().stages["split@a"])
+    LockFile().record(dvc_stages(open_repo())["split@a"])
     assert LOCK.read_text() == text
     assert LOCK.stat().st_ino != inode
 
 
 def test_an_entry_that_somebody_else_wrote_meanwhile_stays(pipeline: Pipeline) -> None:
     mine = LockFile()
-    stages = load_graph().stages
+    stages = dvc_stages(open_repo())
     mine.record(stages["split@a"])
     text = LOCK.read_text()
     LOCK.write_text(text.replace("exec python stage.py clean b", "exec python stage.py clean x"))
@@ -105,7 +106,7 @@ def test_a_torn_lock_is_rebuilt_from_the_run_cache_without_running_anything(
     torn = TEARS[tear](LOCK.read_text()).encode("utf-8", "surrogateescape")
     LOCK.write_bytes(torn)
     recorder = Recorder()
-    for name in list(recorder.graph.stages):
+    for name in load_graph().stages:
         assert recorder.begin(name) in ("fresh", "restored")
     assert pipeline.lock() == reproduced.lock()
     assert pipeline.ran() == []
@@ -135,10 +136,11 @@ def test_no_lock_is_no_fault(new_pipeline: Pipeline) -> None:
 
 
 def test_a_torn_list_of_readers_and_writers_is_removed(tmp_path: Path) -> None:
-    mend_rwlock(tmp_path)
-    (tmp_path / "rwlock").write_text('{"read": {}}')
-    mend_rwlock(tmp_path)
-    assert (tmp_path / "rwlock").exists()
-    (tmp_path / "rwlock").write_text('{"read": {"/a')
-    mend_rwlock(tmp_path)
-    assert not (tmp_path / "rwlock").exists()
+    path = tmp_path / "rwlock"
+    mend_rwlock(path)
+    path.write_text('{"read": {}}')
+    mend_rwlock(path)
+    assert path.exists()
+    path.write_text('{"read": {"/a')
+    mend_rwlock(path)
+    assert not path.exists()

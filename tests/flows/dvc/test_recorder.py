@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.dvc.graph import load_graph
 from flows.dvc.recorder import Job, Recorder
 from tasks.errors import BadInput, ChangedWhileRunning, MissingPin, StageFailed
 from tests.flows.pipeline import Pipeline
@@ -27,7 +28,7 @@ def bring_up_to_date(recorder: Recorder, name: str, force: bool = False) -> str:
 
 
 def bring_all(recorder: Recorder) -> dict[str, str]:
-    return {name: bring_up_to_date(recorder, name) for name in list(recorder.graph.stages)}
+    return {name: bring_up_to_date(recorder, name) for name in load_graph().stages}
 
 
 @pytest.fixture(autouse=True)
@@ -217,6 +218,7 @@ def test_an_edited_added_file_is_taken_as_it_is_now(pipeline: Pipeline) -> None:
     pipeline.dvc("add", "-q", "data/sources/c/big.csv")
     pipeline.write("data/sources/c/big.csv", "2\n")
     recorder = Recorder()
+    assert recorder.added_files() == ["data/sources/c/big.csv.dvc"]
     recorder.begin("data/sources/c/big.csv.dvc")
     assert "up to date" in pipeline.dvc("status")
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from flows.dvc.declared import load_pipeline
-from flows.plan.differences import NOT_IN_CACHE, Reason
+from flows.dvc.graph import load_graph
 from flows.plan.plan import Change, Plan
+from flows.plan.reasons import NOT_IN_CACHE, Reason
 from tasks.contracts.libraries import versions_now
 from tasks.errors import DownstreamError
 from tasks.fingerprint import definitions, libraries
@@ -435,7 +435,7 @@ def test_a_deleted_output_that_no_cache_holds_runs_again_and_the_lost_caches_are
 
 
 def test_what_depends_on_a_stage_is_selected_with_it(pipeline: Pipeline) -> None:
-    graph = load_pipeline()
+    graph = load_graph()
     assert graph.select_downstream("split@b") == ["split@b", "finetune@n", "evaluate@n"]
     assert graph.ends(["split@b", "finetune@n", "evaluate@n"]) == ["evaluate@n"]
     with pytest.raises(DownstreamError, match=r"no stage 'spilt' .* did you mean 'split'\?$"):

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.dvc.declared import load_pipeline
-from flows.dvc.dvc_stage import hold_files
 from flows.dvc.graph import load_graph
+from flows.dvc.internals import dvc_stages, hold_files, open_repo
 from flows.upkeep.accept import LOGS, accept
 from tasks.contracts.libraries import versions_now
 from tasks.errors import BadInput, DownstreamError, StageFailed
@@ -168,7 +167,7 @@ def test_a_stage_that_never_ran_has_nothing_to_accept(pipeline: Pipeline) -> Non
 
 def test_a_stage_that_another_process_works_on_is_not_accepted(pipeline: Pipeline) -> None:
     edit_code(pipeline)
-    held = load_graph().stages["finetune@m"]
+    held = dvc_stages(open_repo())["finetune@m"]
     with hold_files(held), pytest.raises(StageFailed, match="another process works on these"):
         accept(("finetune@m",), "good", pipeline.codes())
-    assert load_pipeline().stages["finetune@m"].record is not None
+    assert load_graph().stages["finetune@m"].record is not None

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from flows.dvc.declared import load_pipeline
-from flows.upkeep.prune import clean, find_lock_entries, find_removals, size_of
+from flows.dvc.graph import load_graph
+from flows.upkeep.prune import find_lock_entries, find_removals, remove, size_of
 from tasks.fingerprint import libraries
 from tasks.stage_process import kept_results as finished
 from tasks.stage_process.stage_hash import entry_hash
@@ -28,9 +28,9 @@ def without_n(pipeline: Pipeline) -> Pipeline:
     return pipeline
 
 
-def removed_by_clean() -> set[str]:
-    graph = load_pipeline()
-    return {removal.path.as_posix() for removal in clean(graph, find_removals(graph))}
+def removed_now() -> set[str]:
+    graph = load_graph()
+    return {removal.path.as_posix() for removal in remove(graph, find_removals(graph))}
 
 
 GONE = {
@@ -45,7 +45,7 @@ GONE = {
 
 def test_all_of_a_gone_row_goes_and_the_other_rows_stay_fresh(without_n: Pipeline) -> None:
     lock = without_n.lock()["stages"]
-    assert removed_by_clean() == GONE
+    assert removed_now() == GONE
     assert not any(Path(path).exists() for path in GONE)
     kept = {name: entry for name, entry in lock.items() if name not in ("finetune@n", "evaluate@n")}
     assert without_n.lock() == {"schema": "2.0", "stages": kept}
@@ -58,19 +58,19 @@ def test_all_of_a_gone_row_goes_and_the_other_rows_stay_fresh(without_n: Pipelin
     assert without_n.states() == {}
     without_n.repro()
     assert without_n.ran() == []
-    assert removed_by_clean() == set()
+    assert removed_now() == set()
 
 
 def test_a_lock_that_somebody_laid_out_otherwise_is_cleaned_too(without_n: Pipeline) -> None:
     lock = without_n.lock()
     Path("dvc.lock").write_text(json.dumps(lock))
-    removed_by_clean()
+    removed_now()
     assert set(lock["stages"]) - set(without_n.lock()["stages"]) == {"finetune@n", "evaluate@n"}
 
 
 def test_looking_removes_nothing(without_n: Pipeline) -> None:
     lock = Path("dvc.lock").read_bytes()
-    graph = load_pipeline()
+    graph = load_graph()
     assert {removal.path.as_posix() for removal in find_removals(graph)} == GONE
     assert find_lock_entries(graph) == ["finetune@n", "evaluate@n"]
     assert Path("dvc.lock").read_bytes() == lock
@@ -81,7 +81,7 @@ def test_what_a_running_process_holds_is_left_and_told(
     without_n: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with FileLock(finished.work_lock("finetune@n")):
-        assert removed_by_clean() == {"data/evaluate/n"}
+        assert removed_now() == {"data/evaluate/n"}
     assert Path("data/finetune/n").exists()
     assert "data/finetune/n: left, since finetune@n is running" in capsys.readouterr().err
 
@@ -90,7 +90,7 @@ def test_a_kept_result_goes_once_the_lock_has_it(pipeline: Pipeline) -> None:
     known = entry_hash(dict(pipeline.lock()["stages"]["finetune@m"]))
     for stage_hash in (known, "f" * 64):
         pipeline.write(f".downstream/finished/finetune@m/{stage_hash}/record.json", "{}")
-    assert removed_by_clean() == {f".downstream/finished/finetune@m/{known}"}
+    assert removed_now() == {f".downstream/finished/finetune@m/{known}"}
 
 
 def test_versions_stay_with_their_results_and_definitions_with_their_code(
@@ -103,7 +103,7 @@ def test_versions_stay_with_their_results_and_definitions_with_their_code(
     for name in (module, "0" * 32):
         pipeline.write(f".downstream/definitions/{name}.json", "{}")
     pipeline.write(".downstream/work/finetune@m/model/weights", "half")
-    assert removed_by_clean() == {
+    assert removed_now() == {
         f".downstream/libraries/finetune@m/{'f' * 64}.json",
         f".downstream/definitions/{'0' * 32}.json",
         ".downstream/work/finetune@m",
