@@ -3,7 +3,7 @@
 import os
 from typing import Any, NamedTuple
 
-from tasks.tracking.runs.bindings import md5_of_text
+from tasks.contracts.lock import md5_of_text
 
 
 class Content(NamedTuple):

@@ -1,8 +1,12 @@
 """``dvc.lock`` as it stands there: where it lies, and what it has recorded of every stage.
 
 It is read here alone, without DVC, and written by ``flows.dvc.lockfile`` alone (and by DVC).
+Beside it, the hashes that DVC gives to files, folders and texts.
 """
 
+import hashlib
+import json
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -43,3 +47,31 @@ def _read_lock(path: Path, _: files.Stamp) -> dict[str, dict[str, Any]]:
         ) from None
     stages = lock.get("stages") if isinstance(lock, dict) else None
     return stages or {}
+
+
+def hashes(entry: Mapping[str, Any], kind: str) -> dict[str, str]:
+    """Return DVC's hash of each file or folder of an entry.
+
+    Args:
+        entry: a stage of ``dvc.lock``.
+        kind: ``deps`` or ``outs``.
+    """
+    return {item["path"]: item["md5"] for item in entry.get(kind, []) if "md5" in item}
+
+
+def md5_of(path: Path) -> str | None:
+    """Return the hash that DVC gives a file or folder as it lies there; None if it does not."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "md5").hexdigest()
+    if not path.is_dir():
+        return None
+    found = sorted(item for item in path.rglob("*") if item.is_file())
+    names = {item.relative_to(path).as_posix(): md5_of(item) for item in found}
+    listed = [{"md5": md5, "relpath": name} for name, md5 in sorted(names.items())]
+    return f"{md5_of_text(json.dumps(listed, sort_keys=True))}.dir"
+
+
+def md5_of_text(text: str) -> str:
+    """Return the hash that DVC gives a file with this text: it tells changes, no more."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

@@ -139,7 +139,7 @@ def train_task(
         watcher: looks at it after every epoch.
         seed: of the order of the batches and of dropout.
     """
-    from tasks.tracking.runs.metric_log import Curve
+    from tasks.tracking.runs.metric_log import MetricLog
     from tasks.training.checkpoints import Checkpoints
     from tasks.training.loop import train
 
@@ -149,7 +149,10 @@ def train_task(
         # What few labels or a fold leave may be less than a batch; a whole split may not.
         batch_size = min(settings.batch_size, num_examples)
         settings = settings.model_copy(update={"batch_size": batch_size})
-    checkpoints, curve = Checkpoints(recipe.checkpoints / part), Curve(recipe.journal, f"{part}.")
+    checkpoints, curve = (
+        Checkpoints(recipe.checkpoints / part),
+        MetricLog(recipe.journal, f"{part}."),
+    )
     return train(task, settings, seed, what, watcher, checkpoints, curve)
 
 

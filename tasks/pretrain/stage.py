@@ -69,7 +69,7 @@ def _pretrain(
 ) -> dict[str, Any]:
     from tasks.contracts import registry
     from tasks.pretrain.settings import ARCHITECTURES
-    from tasks.tracking.runs.metric_log import Curve
+    from tasks.tracking.runs.metric_log import MetricLog
     from tasks.training.checkpoints import Checkpoints
     from tasks.training.determinism import derive_seed, make_deterministic
     from tasks.training.loop import train as train_model
@@ -82,7 +82,7 @@ def _pretrain(
     losses: list[float] = []
     if task.trains:
         what = f"pretrain {backbone}"
-        kept, curve = Checkpoints(checkpoints / "model"), Curve(journal)
+        kept, curve = Checkpoints(checkpoints / "model"), MetricLog(journal)
         losses = train_model(task, settings.training, row_seed, what, checkpoints=kept, curve=curve)
     if rank() > 0:
         return {}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.contracts import paths
-from tasks.contracts.lock import read_lock
+from tasks.contracts.lock import hashes, md5_of, read_lock
 from tasks.contracts.params import STAGES
 from tasks.errors import BadInput
 from tasks.promotion import accepted, version_links
@@ -22,7 +22,6 @@ from tasks.promotion.versions import tags_of
 from tasks.remote.pins import read_pins
 from tasks.tracking.audit.aliases import CANDIDATE
 from tasks.tracking.audit.log import aliases_of
-from tasks.tracking.runs.bindings import hashes, md5_of
 
 Lock = dict[str, Any]
 COMMIT = "mlflow.source.git.commit"

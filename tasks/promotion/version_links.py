@@ -13,13 +13,7 @@ from tasks.errors import BadInput
 from tasks.promotion import accepted
 from tasks.promotion.link import Link
 from tasks.promotion.versions import download_evidence, download_model, tags_of
-from tasks.tracking.registry.version import (
-    CONTENT_HASH,
-    EVIDENCE_FILES,
-    GATE_FILE,
-    MODEL_FILES,
-)
-from tasks.tracking.runs.bindings import (
+from tasks.tracking.registry.bindings import (
     BACKBONE,
     CODE,
     EVALUATED,
@@ -27,6 +21,12 @@ from tasks.tracking.runs.bindings import (
     SPLIT,
     bindings,
     gate_of,
+)
+from tasks.tracking.registry.version import (
+    CONTENT_HASH,
+    EVIDENCE_FILES,
+    GATE_FILE,
+    MODEL_FILES,
 )
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import numpy as np
 
 from tasks.errors import BadInput, Preempted
 from tasks.progress import progress, say
-from tasks.tracking.runs.metric_log import Curve
+from tasks.tracking.runs.metric_log import MetricLog
 from tasks.training.batches import BatchOrder
 from tasks.training.determinism import derive_seed
 from tasks.training.meter import LossMeter, Pace, steps_per_reading
@@ -59,7 +59,7 @@ def train(
     description: str,
     watcher: Watcher | None = None,
     checkpoints: Checkpoints | None = None,
-    curve: Curve | None = None,
+    curve: MetricLog | None = None,
 ) -> list[float]:
     """Train the task's model in place, from the last checkpoint on where there is one.
 
@@ -104,7 +104,7 @@ class _Training:
         description: str,
         watcher: Watcher | None,
         checkpoints: Checkpoints | None,
-        curve: Curve | None,
+        curve: MetricLog | None,
     ) -> None:
         import torch
 
@@ -114,7 +114,7 @@ class _Training:
         self._description = description
         self._watcher = watcher
         self._checkpoints = checkpoints if rank() == 0 else None
-        self._curve = curve if curve and rank() == 0 else Curve(None)
+        self._curve = curve if curve and rank() == 0 else MetricLog(None)
         if settings.batch_size > len(task.lengths):
             raise BadInput(
                 f"{description}: batch_size is {settings.batch_size}, but there are "

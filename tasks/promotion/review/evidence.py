@@ -33,8 +33,8 @@ from tasks.promotion.policy import decide
 from tasks.promotion.review.subject import Subject, corpus_of, settings_of, split_file
 from tasks.promotion.settings import PromotionSettings
 from tasks.promotion.versions import download_evidence, download_model, tags_of
+from tasks.tracking.registry.bindings import CODE, SPLIT
 from tasks.tracking.registry.version import CARD, METRICS, PREDICTIONS
-from tasks.tracking.runs.bindings import CODE, SPLIT
 
 if TYPE_CHECKING:
     from tasks.tracking.store import MlflowClient

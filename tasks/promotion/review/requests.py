@@ -24,8 +24,7 @@ from tasks.tracking.audit.aliases import CHAMPION, settle
 from tasks.tracking.audit.log import AuditLog, read_log
 from tasks.tracking.audit.writer import claim
 from tasks.tracking.registry.version import WEIGHTS_HASH
-from tasks.tracking.runs.flat import metrics_of
-from tasks.tracking.runs.run_writer import experiment, fill
+from tasks.tracking.runs.run_writer import experiment, fill, metrics_of
 
 if TYPE_CHECKING:
     from tasks.tracking.store import MlflowClient

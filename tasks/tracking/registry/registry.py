@@ -1,15 +1,19 @@
 """The model registry: a version a content, and ``candidate`` on the workspace's model."""
 
+from __future__ import annotations
+
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import files, paths
 from tasks.errors import Unreachable
 from tasks.progress import say
-from tasks.tracking.audit.aliases import settle
-from tasks.tracking.registry.state import changes, sendings, states
+from tasks.tracking.audit.aliases import CANDIDATE, settle
+from tasks.tracking.audit.log import aliases_of
+from tasks.tracking.registry.bindings import altered, bindings, gate_of
 from tasks.tracking.registry.version import (
     CARD,
     GATE_FILE,
@@ -18,20 +22,22 @@ from tasks.tracking.registry.version import (
     PREDICTIONS,
     UNCOMMITTED,
     VALIDATION,
+    versions_of,
 )
-from tasks.tracking.registry.version_writer import (
-    candidate_of,
-    carries,
-    find_version,
-    set_candidate,
-)
+from tasks.tracking.registry.version_writer import carries, find_version, set_candidate
 from tasks.tracking.runs import outbox
-from tasks.tracking.runs.bindings import altered, bindings, gate_of
-from tasks.tracking.runs.flat import metrics_of
-from tasks.tracking.runs.provenance import provenance, uncommitted
-from tasks.tracking.runs.run_writer import has_run
-from tasks.tracking.runs.runs import RESTORED, identity_of, record_run
+from tasks.tracking.runs.run_writer import has_run, metrics_of
+from tasks.tracking.runs.runs import (
+    RESTORED,
+    identity_of,
+    provenance,
+    record_run,
+    uncommitted,
+)
 from tasks.tracking.store import errors, first_line, opened
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 EVIDENCE_NAMES = (PREDICTIONS, METRICS, CARD, "README.html")
 
@@ -58,7 +64,12 @@ def publish(
     Returns:
         The version's number; None while the store is away and the record waits.
     """
-    parts = evidence_parts(evidence, gate)
+    evidence_files = _evidence_files(evidence, gate)
+    if GATE_FILE not in evidence_files:
+        validation = "unknown"
+    else:
+        verdict = files.read_json(evidence_files[GATE_FILE])
+        validation = "passed" if verdict.get("passed") is True else "failed"
     record = {
         "model": model_name,
         "content_hash": version["content_hash"],
@@ -74,36 +85,29 @@ def publish(
             for path in folder.rglob("*")
             if path.is_file()
         },
-        "evidence_files": sums_of(parts),
-        "bindings": {**bindings(model_name), VALIDATION: _verdict(parts.get(GATE_FILE))},
+        "evidence_files": _sums_of(evidence_files),
+        "bindings": {**bindings(model_name), VALIDATION: validation},
     }
     with tempfile.TemporaryDirectory() as temporary:
-        diff = Path(temporary) / UNCOMMITTED
-        files.write_text(diff, uncommitted())
-        attached = {**parts, MODEL: folder, "plots": evidence / "plots"}
-        if diff.stat().st_size:
-            attached[UNCOMMITTED] = diff
+        attached = {**evidence_files, MODEL: folder, "plots": evidence / "plots"}
+        changes = uncommitted()
+        if changes:
+            attached[UNCOMMITTED] = Path(temporary) / UNCOMMITTED
+            files.write_text(attached[UNCOMMITTED], changes)
         number: int | None = outbox.deliver("version", record, attached)
     return number
 
 
-def _verdict(gate: Path | None) -> str:
-    if gate is None:
-        return "unknown"
-    return "passed" if files.read_json(gate).get("passed") is True else "failed"
-
-
-def evidence_parts(evidence: Path, gate: Path | None) -> dict[str, Path]:
+def _evidence_files(evidence: Path, gate: Path | None) -> dict[str, Path]:
     """Return the files, by name, that a version's verdict rests on, as far as there are any."""
-    found = {name: evidence / name for name in EVIDENCE_NAMES}
+    named = {name: evidence / name for name in EVIDENCE_NAMES}
     if gate is not None:
-        found[GATE_FILE] = gate
-    return {name: path for name, path in found.items() if path.is_file()}
+        named[GATE_FILE] = gate
+    return {name: path for name, path in named.items() if path.is_file()}
 
 
-def sums_of(parts: Mapping[str, Path]) -> dict[str, str]:
-    """Return the sha256 of each of some files, by name."""
-    return {name: files.sha256(path) for name, path in parts.items()}
+def _sums_of(named: Mapping[str, Path]) -> dict[str, str]:
+    return {name: files.sha256(path) for name, path in named.items()}
 
 
 def reconcile(
@@ -112,6 +116,11 @@ def reconcile(
     tell: Callable[[str], None] = say,
 ) -> dict[str, int | None]:
     """Bring the registry in step as ``bring_in_step`` does, or warn that the store is away.
+
+    Args:
+        models: rows of ``params.yaml``.
+        evaluations: see ``bring_in_step``.
+        tell: is given a line for each thing that was done.
 
     Returns:
         The candidate's version by model; empty while the store is away.
@@ -144,67 +153,47 @@ def bring_in_step(
     Raises:
         Unreachable: the store is away.
     """
-    models, waiting = list(models), outbox.waiting()
+    models, num_waiting = list(models), outbox.waiting()
     with opened() as client:
-        before = states(client, models)
+        before = {model: _state(client, model) for model in models}
         outbox.send_waiting(client)
         missing = [model for model in models if not _follow(client, model)]
-        unknown = [model for model in evaluations if not _is_known(client, model, evaluations)]
+        unknown = [
+            model
+            for model, stage_hash in evaluations.items()
+            if not has_run(client, model, identity_of("evaluate", stage_hash))
+        ]
     for model in missing:
         _publish_from_workspace(model)
     for model in unknown:
-        _record_restored(model, evaluations[model])
+        record_run(
+            stage="evaluate",
+            row=model,
+            stage_hash=evaluations[model],
+            params={},
+            metrics=files.read_json(paths.metrics(model)),
+            tags={},
+            restored=True,
+        )
     with opened() as client:
-        after = states(client, models)
-    for line in [*sendings(waiting, outbox.waiting()), *changes(before, after, unknown)]:
+        after = {model: _state(client, model) for model in models}
+    for line in [*_sendings(num_waiting, outbox.waiting()), *_changes(before, after, unknown)]:
         tell(line)
     return {model: state.candidate for model, state in after.items()}
 
 
-def _is_known(client: Any, model: str, evaluations: Mapping[str, str]) -> bool:
-    return has_run(client, model, identity_of("evaluate", evaluations[model]))
-
-
-def _record_restored(model: str, stage_hash: str) -> None:
-    record_run(
-        stage="evaluate",
-        row=model,
-        stage_hash=stage_hash,
-        params={},
-        metrics=files.read_json(paths.metrics(model)),
-        tags={},
-        restored=True,
-    )
-
-
-def candidate_versions(models: Iterable[str]) -> dict[str, int | None]:
-    """Return the version that has the alias ``candidate``, by model.
-
-    Raises:
-        Unreachable: the store is away.
-    """
-    with opened() as client:
-        return {model: candidate_of(client, model) for model in models}
-
-
-def candidate_version(model: str) -> int | None:
-    """Return the version of a model that has the alias ``candidate``.
-
-    Raises:
-        Unreachable: the store is away.
-    """
-    return candidate_versions([model])[model]
-
-
-def _follow(client: Any, model: str) -> bool:
+def _follow(client: MlflowClient, model: str) -> bool:
     """Put ``candidate`` on the workspace's version; False if the store does not have it."""
     if not paths.version(model).exists():
         return True
     version = files.read_json(paths.version(model))
+    evidence_files = _evidence_files(paths.stage_output("evaluate", model), gate_of(model))
     try:
         settle(client, model)
         number = find_version(client, model, version["content_hash"])
-        if number is None or not _is_up_to_date(client, model, number, version["gates"]):
+        if number is None or not carries(
+            client, model, number, _sums_of(evidence_files), version["gates"]
+        ):
             return False
         if version["gates"]["passed"]:
             set_candidate(client, model, number)
@@ -213,26 +202,53 @@ def _follow(client: Any, model: str) -> bool:
     return True
 
 
-def _is_up_to_date(client: Any, model: str, number: int, gates: Mapping[str, Any]) -> bool:
-    """Tell whether a version carries the evidence that lies in the workspace now."""
-    parts = evidence_parts(paths.stage_output("evaluate", model), gate_of(model))
-    return carries(client, model, number, sums_of(parts), gates)
-
-
 def _publish_from_workspace(model: str) -> None:
     version = files.read_json(paths.version(model))
-    folder, metrics = paths.finetuned(model), paths.metrics(model)
-    evidence = paths.stage_output("evaluate", model)
-    if not folder.is_dir() or not metrics.exists():
+    folder, evidence = paths.finetuned(model), paths.stage_output("evaluate", model)
+    if not folder.is_dir() or not paths.metrics(model).exists():
         return
     # A model that was finetuned anew, and not yet registered, is not what version.json speaks of.
     if files.sha256_of_folder(folder) != version["content_hash"]:
         return
-    parts = evidence_parts(evidence, None).values()
-    for path in altered("evaluate", model, parts):
+    for path in altered("evaluate", model, _evidence_files(evidence, None).values()):
         say(
             f"warning: {model}: {path} is not what dvc.lock has recorded, so it is not published: "
             f"`downstream run evaluate@{model}`"
         )
         return
     publish(model, folder, version, evidence, gate_of(model), restored=True)
+
+
+@dataclass(frozen=True)
+class _State:
+    """What the registry has of a model: the candidate's version, and the newest (0 without any)."""
+
+    candidate: int | None
+    newest: int
+
+
+def _state(client: MlflowClient, model: str) -> _State:
+    newest = max((version.number for version in versions_of(client, model)), default=0)
+    return _State(aliases_of(client, model).get(CANDIDATE), newest)
+
+
+def _sendings(num_before: int, num_after: int) -> Iterator[str]:
+    """Say what had waited for MLflow and is sent, and what still waits."""
+    if num_before > num_after:
+        yield f"{num_before - num_after} record(s) that had waited for MLflow are sent"
+    if num_after:
+        yield f"{num_after} record(s) still wait for MLflow"
+
+
+def _changes(
+    before: Mapping[str, _State], after: Mapping[str, _State], restored: Collection[str]
+) -> Iterator[str]:
+    """Say what is new in the registry, a line each."""
+    for model, now in after.items():
+        then = before[model]
+        if now.newest > then.newest:
+            yield f"{model}: version {now.newest} is new in the registry"
+        if now.candidate != then.candidate:
+            yield f"{model}: candidate is version {now.candidate}, was {then.candidate or 'none'}"
+    for model in restored:
+        yield f"{model}: its evaluation, which MLflow did not know, is recorded as restored"

@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 from tasks.contracts import files
 from tasks.tracking.audit.aliases import CANDIDATE, move
-from tasks.tracking.audit.log import aliases_of
 from tasks.tracking.audit.writer import Change
+from tasks.tracking.registry.bindings import TEST_SPLIT, bindings
 from tasks.tracking.registry.packaging import log_model
 from tasks.tracking.registry.version import (
     CARD,
@@ -31,8 +31,9 @@ from tasks.tracking.registry.version import (
     UNCOMMITTED,
     WEIGHTS,
     WEIGHTS_HASH,
+    read_version,
+    versions_of,
 )
-from tasks.tracking.runs.bindings import TEST_SPLIT, bindings
 from tasks.tracking.runs.run_writer import fill, find_or_create_run
 
 if TYPE_CHECKING:
@@ -71,29 +72,28 @@ def write_version(client: MlflowClient, record: Mapping[str, Any], attached: Pat
 
 
 def set_candidate(client: MlflowClient, model: str, number: int) -> None:
-    """Put the alias ``candidate`` on a version, if it is not there already; it is on record."""
-    tags = client.get_model_version(model, str(number)).tags
+    """Put the alias ``candidate`` on a version, if it is not there already; it is on record.
+
+    Args:
+        client: the open store.
+        model: the registered model.
+        number: the version's number.
+    """
+    tags = read_version(client, model, number).tags
     evidence = {tag.removeprefix("downstream."): tags[tag] for tag in RECORDED if tag in tags}
     reason = "the model in the workspace, which passes its gates"
     change = Change("register", CANDIDATE, version_to=number, reason=reason, evidence=evidence)
     move(client, model, change)
 
 
-def candidate_of(client: MlflowClient, model: str) -> int | None:
-    """Return the version that has the alias ``candidate``."""
-    return aliases_of(client, model).get(CANDIDATE)
-
-
 def find_version(client: MlflowClient, model: str, content_hash: str) -> int | None:
     """Return the newest version of a content whose files are still there."""
-    versions = client.search_model_versions(f"name = '{model}'")
-    numbers = [
-        int(version.version)
-        for version in versions
-        if version.tags.get(CONTENT_HASH) == content_hash
-        and _has_files(client, model, version.version)
-    ]
-    return max(numbers, default=None)
+    for version in reversed(versions_of(client, model)):
+        if version.content_hash == content_hash:
+            uri = urlsplit(client.get_model_version_download_uri(model, str(version.number)))
+            if uri.scheme not in ("", "file") or Path(unquote(uri.path)).exists():
+                return version.number
+    return None
 
 
 def carries(
@@ -103,15 +103,18 @@ def carries(
     evidence_files: Mapping[str, str],
     gates: Mapping[str, Any],
 ) -> bool:
-    """Tell whether a version has this evidence and verdict, and what ``dvc.lock`` binds it to."""
-    now = client.get_model_version(model, str(number)).tags
+    """Tell whether a version has this evidence and verdict, and what ``dvc.lock`` binds it to.
+
+    Args:
+        client: the open store.
+        model: the registered model.
+        number: the version's number.
+        evidence_files: the sha256 of each file of the evidence.
+        gates: ``passed`` and ``missed``, as ``version.json`` has them.
+    """
+    now = read_version(client, model, number).tags
     wanted = _bound({"evidence_files": evidence_files, "bindings": bindings(model), **gates})
     return all(now.get(key) == value for key, value in wanted.items())
-
-
-def _has_files(client: MlflowClient, model: str, number: str) -> bool:
-    place = urlsplit(client.get_model_version_download_uri(model, number))
-    return place.scheme not in ("", "file") or Path(unquote(place.path)).exists()
 
 
 def _write_evidence(

@@ -1,13 +1,17 @@
-"""What a training tells MLflow while it runs: lines of a file, until MLflow has them.
+"""What a training tells MLflow while it runs: lines of a file, sent once each and in order.
 
     .downstream/mlflow/live/<stage>@<row>/<stage hash>/
-        run.json      the run that the figures belong to
-        lines.jsonl   {"at": 1760000000000, "step": 40, "figures": {"loss": 2.1}}, or a "status"
+        run.json      the run that the metrics belong to
+        lines.jsonl   {"at": 1760000000000, "step": 40, "metrics": {"loss": 2.1}}, or a "status"
         sent.json     how far MLflow has them
         lock          held while the training runs
 
 A line is appended with one write, so that the stage's process and the first of its ranks may both
 write. Whoever holds the store may send what is there; the lock only tells whether somebody trains.
+
+A metric has the time at which it was written down, and MLflow keeps one metric of a name, step,
+time and value once. So it does no harm to send lines again of which nobody knows whether they
+arrived.
 """
 
 from __future__ import annotations
@@ -16,19 +20,26 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from tasks.contracts import files
+from tasks.tracking.runs.run_writer import describe, find_or_create_run, log_points
 from tasks.tracking.store import STATE
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
 
 LIVE = STATE / "live"
 KEPT = 20
 """Of trainings that were never finished, and that MLflow has all lines of, the newest."""
+LINES_AT_ONCE = 200
 RUNNING, ENDED, FAILED, KILLED = "RUNNING", "ENDED", "FAILED", "KILLED"
 
 
@@ -88,16 +99,19 @@ def lines(folder: Path, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]
             if not text.endswith(b"\n"):
                 return
             try:
-                yield json.loads(text), offset
+                line = json.loads(text)
             except ValueError:
                 continue  # torn when the power failed
+            if "figures" in line:  # as journals were written before the word was another
+                line["metrics"] = line.pop("figures")
+            yield line, offset
 
 
 def last_steps(folder: Path) -> dict[str, int]:
-    """Return the last step of each figure."""
+    """Return the last step of each metric."""
     found: dict[str, int] = {}
     for line, _ in lines(folder):
-        found.update(dict.fromkeys(line.get("figures", {}), line.get("step", -1)))
+        found.update(dict.fromkeys(line.get("metrics", {}), line.get("step", -1)))
     return found
 
 
@@ -134,11 +148,74 @@ def discard(folder: Path) -> None:
         return  # it holds another one, or is gone already
 
 
-def forget_all_but_the_newest(is_sent: Callable[[Path], bool]) -> None:
-    """Remove old journals of trainings that nobody has gone on with."""
+def discard_old() -> None:
+    """Remove all but the newest journals of trainings that nobody has gone on with."""
     for folder in journals()[:-KEPT]:
-        if is_sent(folder) and end_of_the_killed(folder):
+        if is_complete(folder) and end_of_the_killed(folder):
             discard(folder)
+
+
+def send(client: MlflowClient, folder: Path) -> None:
+    """Send the lines of a journal that MLflow does not have; a finished run is left as it is.
+
+    Args:
+        client: the open store.
+        folder: the journal; its training may be running.
+    """
+    about = files.read_json(folder / "run.json")
+    run_id, is_finished = find_or_create_run(client, about)
+    sent = _sent(folder)
+    if sent.get("run_id") != run_id:
+        describe(client, run_id, about)
+        # Another workspace may have begun the run, and was killed: what is computed again here is
+        # the same, so only steps after its last are new.
+        known = {
+            key: max(point.step for point in client.get_metric_history(run_id, key))
+            for key in client.get_run(run_id).data.metrics
+        }
+        sent = {"run_id": run_id, "offset": 0, "known": known}
+    while not is_finished:
+        unsent = list(islice(lines(folder, sent["offset"]), LINES_AT_ONCE))
+        if not unsent:
+            break
+        _write(client, run_id, [line for line, _ in unsent], sent["known"])
+        sent["offset"] = unsent[-1][1]
+        files.write_json(folder / "sent.json", sent)
+
+
+def is_complete(folder: Path) -> bool:
+    """Tell whether MLflow has all that stands in a journal."""
+    return next(lines(folder, _sent(folder).get("offset", 0)), None) is None
+
+
+def _sent(folder: Path) -> dict[str, Any]:
+    path = folder / "sent.json"
+    sent: dict[str, Any] = files.read_json(path) if path.exists() else {}
+    return sent
+
+
+def _write(
+    client: MlflowClient, run_id: str, unsent: list[dict[str, Any]], known: dict[str, int]
+) -> None:
+    """Write lines to a run, but for metrics of steps that it has (``known``: the last, by name)."""
+    from mlflow.entities import Metric
+
+    points: list[Metric] = []
+    for line in unsent:
+        points += [
+            Metric(name, value, line["at"], line["step"])
+            for name, value in line.get("metrics", {}).items()
+            if line["step"] > known.get(name, -1)
+        ]
+        status = line.get("status")
+        if status is not None:
+            log_points(client, run_id, points)
+            points = []
+        if status == RUNNING:
+            client.update_run(run_id, status=RUNNING)
+        elif status in (FAILED, KILLED):  # after ENDED, a record with the rest is on its way
+            client.set_terminated(run_id, status, end_time=line["at"])
+    log_points(client, run_id, points)
 
 
 def _now() -> int:

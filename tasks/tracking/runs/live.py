@@ -1,6 +1,6 @@
 """A stage that trains, told to MLflow while it runs.
 
-    training thread --Curve--> journal --thread--> MLflow
+    training thread --MetricLog--> journal --thread--> MLflow
     every few seconds: CPU, memory --+
 
 The training appends lines to a file, and waits for nobody. A thread sends them, with short
@@ -10,17 +10,19 @@ record, or by the next command.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Unpack
 
+from tasks.contracts.gpus import query_gpus
 from tasks.errors import Preempted, Unreachable
 from tasks.progress import say
-from tasks.tracking.runs import journal, live_writer, system
-from tasks.tracking.runs.metric_log import Curve
+from tasks.tracking.runs import journal
+from tasks.tracking.runs.metric_log import MetricLog
 from tasks.tracking.runs.runs import Facts, describe_run
 from tasks.tracking.store import SMALL_TIMEOUT_SECONDS, answer_within, errors, first_line, opened
 
@@ -33,9 +35,13 @@ SECONDS_TO_STOP = 2.0
 """After SIGTERM, as whoever sent it waits: what is not sent yet is kept, and sent later."""
 SECONDS_TO_HOLD = 30.0
 """Others hold a journal only to see that nobody does."""
+SYSTEM_PREFIX = "system/"
+"""So the names begin that MLflow's own pages show in a tab of their own."""
 SYSTEM_SECONDS_BETWEEN = 10.0
 SYSTEM_SHARE = 1000
-"""Long trainings are looked at every so-manieth of their time, so that the journal stays small."""
+"""In long trainings, this part of the time lies between two readings: the journal stays small."""
+GPU_TIMEOUT_SECONDS = 5
+MEGABYTE = 1e6
 
 
 @contextmanager
@@ -46,12 +52,12 @@ def live_run(**facts: Unpack[Facts]) -> Iterator[Path]:
         facts: what is known of it from its beginning.
 
     Yields:
-        The journal, to be given to each ``Curve``.
+        The journal, to be given to each ``MetricLog``.
     """
     folder = journal.begin(describe_run(**facts))
     with journal.held(folder, SECONDS_TO_HOLD):
         journal.mark(folder, journal.RUNNING)
-        with _beside(_send_now_and_then, folder), _beside(_look, folder):
+        with _beside(_send_repeatedly, folder), _beside(_log_system, folder):
             try:
                 yield folder
             except BaseException as error:
@@ -78,7 +84,7 @@ def _beside(work: Callable[[Path, threading.Event], None], folder: Path) -> Iter
         thread.join(patience)
 
 
-def _send_now_and_then(folder: Path, stop: threading.Event) -> None:
+def _send_repeatedly(folder: Path, stop: threading.Event) -> None:
     pause, is_away = SECONDS_BETWEEN, False
     while not stop.wait(pause):
         is_away = not _send(folder, tells=not is_away)
@@ -91,7 +97,7 @@ def _send(folder: Path, tells: bool) -> bool:
     """Send what there is; return whether MLflow took it."""
     try:
         with opened() as client, answer_within(SMALL_TIMEOUT_SECONDS):
-            live_writer.send(client, folder)
+            journal.send(client, folder)
     except Unreachable as error:
         reason = str(error)
     except errors() as error:
@@ -99,18 +105,62 @@ def _send(folder: Path, tells: bool) -> bool:
     else:
         return True
     if tells:
-        say(f"warning: {reason}. Training goes on; its figures are kept, and sent later")
+        say(f"warning: {reason}. Training goes on; its metrics are kept, and sent later")
     return False
 
 
-def _look(folder: Path, stop: threading.Event) -> None:
-    """Note what the machine does, soon at first, then every few seconds."""
-    curve, started, pause = Curve(folder, system.PREFIX), time.monotonic(), 1.0
-    step = curve.next_step()
-    system.figures()  # shares of CPU time are since the call before
+def _log_system(folder: Path, stop: threading.Event) -> None:
+    """Log what the machine does, soon at first, then every few seconds."""
+    log, started, pause = MetricLog(folder, SYSTEM_PREFIX), time.monotonic(), 1.0
+    step = log.next_step()
+    system_metrics()  # shares of CPU time are since the call before
     while not stop.wait(pause):
-        curve.log(step, system.figures())
+        log.log(step, system_metrics())
         journal.keep(folder)
         step += 1
         slowest = max(SYSTEM_SECONDS_BETWEEN, (time.monotonic() - started) / SYSTEM_SHARE)
         pause = min(2 * pause, slowest)
+
+
+def system_metrics() -> dict[str, float]:
+    """Return CPU, memory and, where there are any, GPUs; shares of time since the call before."""
+    import psutil  # type: ignore[import-untyped]
+
+    memory = psutil.virtual_memory()
+    return {
+        "cpu_utilization_percentage": psutil.cpu_percent(),
+        "system_memory_usage_megabytes": memory.used / MEGABYTE,
+        "system_memory_usage_percentage": memory.percent,
+        "stage_memory_usage_megabytes": _own_memory() / MEGABYTE,
+        **_gpus(),
+    }
+
+
+def _own_memory() -> int:
+    """Return the bytes that this process and its ranks hold in memory."""
+    import psutil
+
+    process = psutil.Process()
+    total = 0
+    for member in [process, *process.children(recursive=True)]:
+        with suppress(psutil.Error):  # it has ended meanwhile
+            total += member.memory_info().rss
+    return total
+
+
+def _gpus() -> dict[str, float]:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible == "":
+        return {}
+    columns = "utilization.gpu,memory.used,memory.total"
+    rows = query_gpus(columns, only=visible or "", timeout_seconds=GPU_TIMEOUT_SECONDS)
+    try:
+        values = [[float(cell) for cell in row] for row in rows]
+    except ValueError:
+        return {}
+    found = {}
+    for number, (busy, used, total) in enumerate(values):
+        found[f"gpu_{number}_utilization_percentage"] = busy
+        found[f"gpu_{number}_memory_usage_megabytes"] = used * 2**20 / MEGABYTE
+        found[f"gpu_{number}_memory_usage_percentage"] = 100 * used / total
+    return found

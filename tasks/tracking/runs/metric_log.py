@@ -1,6 +1,6 @@
-"""The figures of a training, step by step, as far as the training itself is concerned: appended.
+"""The metrics of a training, step by step, as far as the training itself is concerned: appended.
 
-A training that was killed and goes on from a checkpoint comes to the same figures again; what
+A training that was killed and goes on from a checkpoint comes to the same metrics again; what
 stands in the journal already is not written a second time.
 """
 
@@ -10,14 +10,13 @@ import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tasks.progress import say
 from tasks.tracking.runs.journal import append, last_steps
 
 
-class Curve:
-    """The figures of one training, step by step.
+class MetricLog:
+    """The metrics of one training, step by step.
 
     Attributes:
         seconds: the time spent in here.
@@ -28,17 +27,17 @@ class Curve:
 
         Args:
             journal: its folder; without one, nothing is kept.
-            prefix: stands before the names of the figures.
+            prefix: stands before the names of the metrics.
         """
         self.seconds = 0.0
         self._journal = journal
         self._prefix = prefix
         self._last = last_steps(journal) if journal else {}
 
-    def log(self, step: int, figures: Mapping[str, float]) -> None:
-        """Keep the figures of a step, but for those that are known already or are not finite."""
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Keep the metrics of a step, but for those that are known already or are not finite."""
         started = time.perf_counter()
-        named = {f"{self._prefix}{name}": float(value) for name, value in figures.items()}
+        named = {f"{self._prefix}{name}": float(value) for name, value in metrics.items()}
         new = {
             name: value
             for name, value in named.items()
@@ -46,18 +45,18 @@ class Curve:
         }
         if self._journal and new:
             self._last.update(dict.fromkeys(new, step))
-            self._append(self._journal, {"step": step, "figures": new})
+            try:
+                append(self._journal, {"step": step, "metrics": new})
+            except OSError as error:
+                # A full disk must not cost the training.
+                say(
+                    f"warning: {self._journal}: {error.strerror}; MLflow will not see the rest of "
+                    "a curve"
+                )
+                self._journal = None
         self.seconds += time.perf_counter() - started
 
     def next_step(self) -> int:
         """Return a step after all that are known, where steps are only counted."""
-        own = (last for name, last in self._last.items() if name.startswith(self._prefix))
-        return max(own, default=-1) + 1
-
-    def _append(self, journal: Path, line: dict[str, Any]) -> None:
-        try:
-            append(journal, line)
-        except OSError as error:
-            # A full disk must not cost the training.
-            say(f"warning: {journal}: {error.strerror}; MLflow will not see the rest of a curve")
-            self._journal = None
+        steps = (step for name, step in self._last.items() if name.startswith(self._prefix))
+        return max(steps, default=-1) + 1

@@ -2,7 +2,7 @@
 
 One folder a record, named by the time it was put there: ``record.json`` and ``files/``. A record
 is removed only after it was written, and writing one twice changes nothing, so a kill at any point
-loses nothing. Before the records go the figures of trainings (``journal``), of which the records
+loses nothing. Before the records go the metrics of trainings (``journal``), of which the records
 are the ends.
 """
 
@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from tasks.contracts import files
 from tasks.errors import Unreachable
 from tasks.progress import say
 from tasks.tracking.registry import version_writer
-from tasks.tracking.runs import journal, live_writer, run_writer
+from tasks.tracking.runs import journal, run_writer
 from tasks.tracking.store import (
     SMALL_TIMEOUT_SECONDS,
     STATE,
@@ -66,42 +67,39 @@ def send_waiting(client: MlflowClient) -> dict[str, Any]:
         Unreachable: the server is away by now; what is left waits.
     """
     for folder in journal.journals():
-        _send_figures(client, folder)
+        journal.end_of_the_killed(folder)
+        with _refusals_told(folder, TIMEOUT_SECONDS["run"]):
+            journal.send(client, folder)
     results = {}
     for folder in _waiting_folders():
         record = files.read_json(folder / "record.json")
-        limit = TIMEOUT_SECONDS.get(record["kind"])
-        try:
-            with answer_within(limit):
-                results[folder.name] = WRITERS[record["kind"]](client, record, folder / "files")
-        except errors() as error:
-            _tell_refused(folder, error)
-        else:
+        with _refusals_told(folder, TIMEOUT_SECONDS.get(record["kind"])):
+            results[folder.name] = WRITERS[record["kind"]](client, record, folder / "files")
             shutil.rmtree(folder)
             if record["kind"] == "run":
                 journal.discard(journal.folder_of(record))
-    journal.forget_all_but_the_newest(live_writer.is_complete)
+    journal.discard_old()
     return results
 
 
-def _send_figures(client: MlflowClient, folder: Path) -> None:
-    journal.end_of_the_killed(folder)
+@contextmanager
+def _refusals_told(folder: Path, timeout_seconds: int | None) -> Iterator[None]:
+    """Go on where MLflow does not take what a folder holds: it waits there for the next command.
+
+    Raises:
+        Unreachable: the server is away by now; it would cost a time-out for each of the others.
+    """
     try:
-        with answer_within(TIMEOUT_SECONDS["run"]):
-            live_writer.send(client, folder)
+        with answer_within(timeout_seconds):
+            yield
     except errors() as error:
-        _tell_refused(folder, error)
-
-
-def _tell_refused(folder: Path, error: Exception) -> None:
-    say(f"warning: MLflow did not take {folder}: {first_line(error)}; the next run tries")
-    # A server that has gone away would cost a time-out for each of the others.
-    require_answer()
+        say(f"warning: MLflow did not take {folder}: {first_line(error)}; the next run tries")
+        require_answer()
 
 
 def waiting() -> int:
-    """Return how many records wait, and trainings with figures that do."""
-    unsent = [one for one in journal.journals() if not live_writer.is_complete(one)]
+    """Return how many records wait, and trainings with metrics that do."""
+    unsent = [folder for folder in journal.journals() if not journal.is_complete(folder)]
     return len(_waiting_folders()) + len(unsent)
 
 

@@ -1,10 +1,11 @@
-"""Writing one MLflow run for each (stage, stage hash)."""
+"""Writing one MLflow run for each (stage, stage hash), from flat metrics and texts."""
 
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 # MLflow's limits on one call.
 METRICS_AT_ONCE = 1000
 PARAMS_AT_ONCE = 100
+LONGEST_TEXT = 5000
+"""Characters of a parameter; what is longer is cut."""
 
 
 def write_run(client: MlflowClient, record: Mapping[str, Any], attached: Path) -> str:
@@ -126,3 +129,39 @@ def experiment(client: MlflowClient, name: str) -> str:
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)
+
+
+def metrics_of(values: Mapping[str, Any]) -> list[tuple[str, float, int]]:
+    """Return (name, value, step) of every number, nested names joined by dots.
+
+    Of an interval, ``[low, high]`` under ``intervals``, come ``….low`` and ``….high``. Any other
+    list of numbers is a curve, one value a step. What is no finite number is left out.
+    """
+    found = []
+    for path, value in _leaves(values):
+        if isinstance(value, (list, tuple)):
+            is_interval = path[0] == "intervals" and len(value) == 2
+            for step, item in enumerate(value):
+                name = [*path, "low" if step == 0 else "high"] if is_interval else path
+                found.append((".".join(name), item, 0 if is_interval else step))
+        else:
+            found.append((".".join(path), value, 0))
+    return [(name, float(value), step) for name, value, step in found if _is_number(value)]
+
+
+def texts_of(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return every value as text, nested names joined by dots."""
+    return {".".join(path): str(value)[:LONGEST_TEXT] for path, value in _leaves(values)}
+
+
+def _leaves(values: Mapping[str, Any]) -> Iterator[tuple[list[str], Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            for path, leaf in _leaves(value):
+                yield [str(key), *path], leaf
+        else:
+            yield [str(key)], value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

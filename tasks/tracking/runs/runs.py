@@ -1,18 +1,25 @@
-"""One MLflow run for each (stage, stage hash) that trained or evaluated something."""
+"""One MLflow run for each (stage, stage hash) that trained or evaluated something.
 
+With it goes where the result comes from: commit, changes since, code, libraries.
+"""
+
+import json
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NotRequired, TypedDict, Unpack
 
-from tasks.contracts import files
-from tasks.tracking.runs import outbox, provenance, system
-from tasks.tracking.runs.flat import metrics_of, texts_of
+from tasks.contracts import files, paths
+from tasks.contracts.git import ask_git
+from tasks.contracts.libraries import versions_now
+from tasks.tracking.runs import outbox
+from tasks.tracking.runs.run_writer import metrics_of, texts_of
 
 RESTORED = "downstream.restored"
 INPUTS = "downstream.inputs"
 RECORDS = ".parquet"
+LARGEST_DIFF_CHARACTERS = 1_000_000
 
 
 class Facts(TypedDict):
@@ -52,8 +59,10 @@ def record_run(
     Returns:
         The run's id; None while the store is away and the record waits.
     """
+    import psutil  # type: ignore[import-untyped]
+
     ended = time.time()
-    started = ended if restored else min(system.start_of_process(), ended)
+    started = ended if restored else min(psutil.Process().create_time(), ended)
     record = {
         **describe_run(restored=restored, **facts),
         "metrics": metrics_of(metrics),
@@ -62,7 +71,7 @@ def record_run(
     }
     attached = {path.name: path for path in artifacts}
     with tempfile.TemporaryDirectory() as temporary:
-        changes = "" if restored else provenance.uncommitted()
+        changes = "" if restored else uncommitted()
         if changes:
             attached["uncommitted.diff"] = Path(temporary) / "uncommitted.diff"
             files.write_text(attached["uncommitted.diff"], changes)
@@ -73,7 +82,7 @@ def record_run(
 def describe_run(*, restored: bool = False, **facts: Unpack[Facts]) -> dict[str, Any]:
     """Return what is known of a run from its beginning, as its writer takes it."""
     stage, row, inputs = facts["stage"], facts["row"], facts.get("inputs", {})
-    made = {RESTORED: "true"} if restored else provenance.provenance(stage, row)
+    made = {RESTORED: "true"} if restored else provenance(stage, row)
     read = {INPUTS: files.to_json(dict(sorted(inputs.items())))} if inputs else {}
     return {
         "experiment": row,
@@ -90,8 +99,26 @@ def identity_of(stage: str, stage_hash: str) -> dict[str, str]:
     return {"downstream.stage": stage, "downstream.stage_hash": stage_hash}
 
 
+def provenance(stage: str, row: str) -> dict[str, str]:
+    """Return the tags that say what made a result, as far as that is known."""
+    commit = ask_git("rev-parse", "HEAD")
+    tags = {"downstream.libraries": json.dumps(versions_now())}
+    if commit:
+        tags["mlflow.source.git.commit"] = commit
+        tags["downstream.git_dirty"] = str(bool(ask_git("status", "--porcelain"))).lower()
+    code = paths.code(stage, row)
+    if code.exists():
+        tags["downstream.code"] = files.sha256(code)
+    return tags
+
+
+def uncommitted() -> str:
+    """Return what differs from the commit, cut where it is very long."""
+    return (ask_git("diff", "HEAD") or "")[:LARGEST_DIFF_CHARACTERS]
+
+
 def _data(path: str, md5: str) -> dict[str, Any]:
-    """Return a file of records as MLflow's pages show it."""
+    """Return what MLflow's pages show of a file of records."""
     from pyarrow import ArrowInvalid
     from pyarrow.parquet import read_metadata
 

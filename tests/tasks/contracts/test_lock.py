@@ -1,10 +1,11 @@
-"""The one reader of ``dvc.lock``."""
+"""The one reader of ``dvc.lock``; hashes are DVC's own."""
 
 from pathlib import Path
 
 import pytest
 
-from tasks.contracts.lock import LOCK, read_lock
+from tasks.contracts import files
+from tasks.contracts.lock import LOCK, hashes, md5_of, read_lock
 from tasks.errors import BadSettings
 
 
@@ -26,6 +27,11 @@ def test_an_edit_is_seen_and_values_are_those_of_yaml_1_2() -> None:
     assert read_lock() == {}
 
 
+def test_the_hashes_of_an_entry_are_those_that_dvc_has_made() -> None:
+    entry = {"outs": [{"path": "a", "md5": "1"}, {"path": "b"}], "cmd": "x"}
+    assert (hashes(entry, "outs"), hashes(entry, "deps")) == ({"a": "1"}, {})
+
+
 def test_what_an_earlier_parser_made_of_the_same_text_is_not_taken() -> None:
     from tasks.contracts.parse_cache import parsed_once
 
@@ -40,3 +46,19 @@ def test_a_torn_lock_is_one_line_that_names_it_and_says_what_to_do(text: bytes) 
     LOCK.write_bytes(text)
     with pytest.raises(BadSettings, match=r"^DVC .* dvc\.lock is torn .*`downstream run` rebuilds"):
         read_lock()
+
+
+def test_hashes_are_those_of_dvc(tmp_path: Path) -> None:
+    from dvc_data.hashfile.build import build
+    from dvc_data.hashfile.db import HashFileDB
+    from dvc_objects.fs.local import LocalFileSystem
+
+    folder = tmp_path / "model"
+    for name, text in (("b.json", "{}"), ("a", "weights\r\n"), ("a b/c", "deep"), ("a-b", "ä")):
+        files.write_text(folder / name, text)
+    system = LocalFileSystem()
+    database = HashFileDB(system, str(tmp_path / "cache"))
+    for path in (folder, folder / "a"):
+        _, _, built = build(database, str(path), system, "md5", dry_run=True)
+        assert md5_of(path) == built.hash_info.value
+    assert md5_of(tmp_path / "nothing") is None

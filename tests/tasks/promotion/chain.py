@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from tasks.contracts import files, paths
-from tasks.tracking.runs.bindings import md5_of
+from tasks.contracts.lock import md5_of
 
 MODEL, BACKBONE, CORPUS = "digits", "net", "numbers"
 PINS = {"sklearn:digits": {"revision": "1.8.0", "sha256": "ab" * 32}}

@@ -7,12 +7,11 @@ import pytest
 import yaml
 
 from tasks.contracts import files, paths
-from tasks.contracts.lock import LOCK, read_lock
+from tasks.contracts.lock import LOCK, md5_of, read_lock
 from tasks.errors import BadInput
 from tasks.promotion.accepted import hash_of
 from tasks.promotion.lineage import Lineage, lineage, upstream_of
 from tasks.promotion.link import Link
-from tasks.tracking.runs.bindings import md5_of
 from tests.tasks.promotion.chain import BACKBONE, CORPUS, MODEL, PINS, write_lock
 
 CHAIN = [

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tasks.contracts import files, paths
+from tasks.contracts.lock import md5_of
 from tasks.errors import BadInput, Unreachable
 from tasks.promotion.versions import download_evidence, download_model, tags_of
 from tasks.tracking.registry.registry import reconcile
-from tasks.tracking.runs.bindings import md5_of
 from tasks.tracking.store import opened
 from tests.tasks.promotion.chain import BACKBONE, CORPUS, MODEL, write_lock
 

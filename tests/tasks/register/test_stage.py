@@ -8,7 +8,9 @@ from tasks.contracts import files, paths
 from tasks.errors import BadInput, BadSettings
 from tasks.register.settings import Settings
 from tasks.register.stage import run
-from tasks.tracking.registry.registry import candidate_version, reconcile
+from tasks.tracking.audit.log import aliases_of
+from tasks.tracking.registry.registry import reconcile
+from tasks.tracking.store import opened
 
 
 @pytest.fixture
@@ -57,7 +59,8 @@ def test_the_version_names_the_content_and_the_verdict_with_or_without_a_server(
         "content_hash": files.sha256_of_folder(model),
         "gates": {"passed": True, "missed": []},
     }
-    assert candidate_version("digits") == 1
+    with opened() as client:
+        assert aliases_of(client, "digits") == {"candidate": 1}
     assert capsys.readouterr().err == "digits: version 1, candidate\n"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     assert _run(model, Settings()) == written

@@ -101,10 +101,10 @@ class Job:
         return found is not None and int(found[1].replace(",", "")) >= newest.step
 
     def curve(self) -> list[tuple[str, int, float]]:
-        """Return (name, step, value) of all figures but those that no two runs have the same."""
+        """Return (name, step, value) of all metrics but those that no two runs have the same."""
         return [
             (name, line["step"], value)
             for line, _ in lines(self._journal)
-            for name, value in line.get("figures", {}).items()
+            for name, value in line.get("metrics", {}).items()
             if not name.startswith("system/") and not name.endswith(TIMES)
         ]

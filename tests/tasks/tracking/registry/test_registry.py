@@ -8,14 +8,17 @@ import pytest
 
 from tasks.contracts import files, paths
 from tasks.errors import Unreachable
+from tasks.tracking.audit.log import aliases_of
+from tasks.tracking.registry.bindings import gate_of
 from tasks.tracking.registry.registry import (
-    candidate_version,
-    candidate_versions,
+    _changes,
+    _sendings,
+    _State,
+    bring_in_step,
     publish,
     reconcile,
 )
 from tasks.tracking.runs import outbox
-from tasks.tracking.runs.bindings import gate_of
 from tasks.tracking.store import opened
 
 PutModel = Callable[..., str]
@@ -40,7 +43,8 @@ def test_a_content_is_published_once(
     assert _publish("topics") == 1
     assert _publish("topics") == 1
     assert _num_versions("topics") == 1
-    assert candidate_version("topics") == 1
+    with opened() as client:
+        assert aliases_of(client, "topics") == {"candidate": 1}
 
 
 def test_the_candidate_follows_the_workspace_there_and_back(
@@ -58,7 +62,6 @@ def test_the_candidate_follows_the_workspace_there_and_back(
 
 def test_models_that_are_not_registered_in_the_workspace_are_left_alone(workspace: Path) -> None:
     assert reconcile(["topics", "digits"]) == {"topics": None, "digits": None}
-    assert candidate_versions(["topics"]) == {"topics": None}
 
 
 def test_a_model_finetuned_anew_is_not_published_under_the_old_verdict(
@@ -131,7 +134,7 @@ def test_while_the_server_is_away_a_version_waits_with_its_weights(
     assert reconcile(["topics"]) == {}
     assert "The registry was not compared with the workspace" in capsys.readouterr().err
     with pytest.raises(Unreachable, match=r"no MLflow server answers at http://127\.0\.0\.1:9"):
-        candidate_version("topics")
+        bring_in_step(["topics"], {}, print)
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert reconcile(["topics"]) == {"topics": 2}
     assert outbox.waiting() == 0
@@ -141,3 +144,22 @@ def test_while_the_server_is_away_a_version_waits_with_its_weights(
             for number in ("1", "2")
         ]
     assert hashes == [first, second]
+
+
+def test_each_change_of_the_registry_is_a_line() -> None:
+    before = {"a": _State(None, 0), "b": _State(2, 2), "c": _State(1, 3)}
+    after = {"a": _State(1, 1), "b": _State(1, 2), "c": _State(1, 3)}
+    assert list(_changes(before, after, ["c"])) == [
+        "a: version 1 is new in the registry",
+        "a: candidate is version 1, was none",
+        "b: candidate is version 1, was 2",
+        "c: its evaluation, which MLflow did not know, is recorded as restored",
+    ]
+
+
+def test_what_waited_is_counted() -> None:
+    assert list(_sendings(0, 0)) == []
+    assert list(_sendings(3, 1)) == [
+        "2 record(s) that had waited for MLflow are sent",
+        "1 record(s) still wait for MLflow",
+    ]

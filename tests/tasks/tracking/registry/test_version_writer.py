@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from tasks.tracking.audit.log import aliases_of
 from tasks.tracking.registry.version_writer import (
     LONGEST_DESCRIPTION,
     _description,
-    candidate_of,
     find_version,
     set_candidate,
 )
@@ -15,7 +15,7 @@ from tasks.tracking.store import opened
 def test_an_unknown_model_has_no_version_and_no_candidate(workspace: Path) -> None:
     with opened() as client:
         assert find_version(client, "nobody", "abc") is None
-        assert candidate_of(client, "nobody") is None
+        assert aliases_of(client, "nobody") == {}
 
 
 def test_the_candidate_is_one_version_at_a_time(workspace: Path) -> None:
@@ -24,9 +24,8 @@ def test_the_candidate_is_one_version_at_a_time(workspace: Path) -> None:
         for number in (1, 2):
             client.create_model_version("topics", source=f"s3://bucket/{number}")
             set_candidate(client, "topics", number)
-            assert candidate_of(client, "topics") == number
+            assert aliases_of(client, "topics") == {"candidate": number}
         set_candidate(client, "topics", 1)
-        assert candidate_of(client, "topics") == 1
         assert client.get_registered_model("topics").aliases == {"candidate": 1}
 
 

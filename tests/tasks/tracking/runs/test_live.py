@@ -18,9 +18,8 @@ from tasks.pretrain import stage as pretrain
 from tasks.pretrain.settings import Settings
 from tasks.tracking import store
 from tasks.tracking.registry.registry import reconcile
-from tasks.tracking.runs import journal, live, outbox
-from tasks.tracking.runs import metric_log as curves
-from tasks.tracking.runs.live import live_run
+from tasks.tracking.runs import journal, live, metric_log, outbox
+from tasks.tracking.runs.live import live_run, system_metrics
 from tasks.tracking.runs.runs import record_run
 from tasks.tracking.store import opened
 from tests.mlflow_server import MlflowServer
@@ -100,11 +99,11 @@ def test_a_server_killed_in_the_middle_of_a_training_costs_nothing(
             server.kill()
 
     with live_run(**about(texts)) as folder:
-        monkeypatch.setattr(curves, "append", append_and_kill)
+        monkeypatch.setattr(metric_log, "append", append_and_kill)
         metrics = train(texts, Path("out"), folder)
     assert files.sha256_of_folder(Path("out")) == undisturbed
     assert record_run(**about(texts), metrics=metrics) is None
-    written = figures_in(folder)
+    written = metrics_in(folder)
     assert set(AT_EVERY_READING) <= {name for name, _ in written}
 
     server.start()
@@ -135,12 +134,12 @@ def the_run(client: Any) -> Any:
     return run
 
 
-def figures_in(folder: Path) -> list[tuple[str, int]]:
-    """Return (name, step) of every figure of a journal."""
+def metrics_in(folder: Path) -> list[tuple[str, int]]:
+    """Return (name, step) of every metric of a journal."""
     return [
         (name, line["step"])
         for line, _ in journal.lines(folder)
-        for name in line.get("figures", {})
+        for name in line.get("metrics", {})
     ]
 
 
@@ -179,14 +178,14 @@ def test_a_training_does_not_wait_for_a_server_that_never_answers(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", silent_server)
     monkeypatch.setattr(live, "SECONDS_BETWEEN", 0.1)
     monkeypatch.setattr(store, "ANSWER_TIMEOUT_SECONDS", 1.0)
-    used: list[curves.Curve] = []
+    used: list[metric_log.MetricLog] = []
 
-    class Watched(curves.Curve):
+    class Watched(metric_log.MetricLog):
         def __init__(self, *arguments: Any) -> None:
             super().__init__(*arguments)
             used.append(self)
 
-    monkeypatch.setattr(curves, "Curve", Watched)
+    monkeypatch.setattr(metric_log, "MetricLog", Watched)
     with live_run(**about(texts)) as folder:
         started = time.monotonic()
         metrics = train(texts, Path("out"), folder)
@@ -196,7 +195,7 @@ def test_a_training_does_not_wait_for_a_server_that_never_answers(
     assert files.sha256_of_folder(Path("out")) == undisturbed
     assert 0 < sum(curve.seconds for curve in used) < 0.01 * (trained - started)
     assert ended - trained < 6
-    assert "Training goes on; its figures are kept, and sent later" in capsys.readouterr().err
+    assert "Training goes on; its metrics are kept, and sent later" in capsys.readouterr().err
     assert outbox.waiting() == 2
 
 
@@ -210,7 +209,7 @@ def test_a_training_that_fails_is_shown_as_failed(
 ) -> None:
     def fail() -> None:
         with live_run(**{**about(NOTHING), "inputs": {}}) as folder:
-            curves.Curve(folder).log(1, {"loss": 2.0})
+            metric_log.MetricLog(folder).log(1, {"loss": 2.0})
             raise error
 
     with pytest.raises(type(error)):
@@ -228,13 +227,13 @@ def test_what_the_machine_does_is_noted(
         threading.Event(),
         journal.begin(live.describe_run(**{**about(NOTHING), "inputs": {}})),
     )
-    thread = threading.Thread(target=live._look, args=(folder, stop))
+    thread = threading.Thread(target=live._log_system, args=(folder, stop))
     thread.start()
-    while not figures_in(folder):
+    while not metrics_in(folder):
         time.sleep(0.05)
     stop.set()
     thread.join()
-    assert ("system/cpu_utilization_percentage", 0) in figures_in(folder)
+    assert ("system/cpu_utilization_percentage", 0) in metrics_in(folder)
 
 
 def test_a_training_that_is_stopped_hardly_waits_for_a_server_that_never_answers(
@@ -256,3 +255,52 @@ def test_a_training_that_is_stopped_hardly_waits_for_a_server_that_never_answers
     with pytest.raises(Preempted):
         stop()
     assert time.monotonic() - stopped[0] < 2 * live.SECONDS_TO_STOP + 2
+
+
+ROWS = "37, 1000, 24000\n0, 512, 24000\n"
+
+
+def test_cpu_and_memory_are_metrics_in_their_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    found = system_metrics()
+    assert list(found) == [
+        "cpu_utilization_percentage",
+        "system_memory_usage_megabytes",
+        "system_memory_usage_percentage",
+        "stage_memory_usage_megabytes",
+    ]
+    assert 0 <= found["cpu_utilization_percentage"] <= 100
+    own, whole = found["stage_memory_usage_megabytes"], found["system_memory_usage_megabytes"]
+    assert 10 < own < whole * 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (
+            ROWS,
+            {
+                "gpu_0_utilization_percentage": 37.0,
+                "gpu_0_memory_usage_megabytes": pytest.approx(1048.576),
+                "gpu_0_memory_usage_percentage": pytest.approx(4.1667, abs=1e-3),
+                "gpu_1_utilization_percentage": 0.0,
+                "gpu_1_memory_usage_megabytes": pytest.approx(536.870912),
+                "gpu_1_memory_usage_percentage": pytest.approx(2.1333, abs=1e-3),
+            },
+        ),
+        ("[N/A], 1, 2\n", {}),
+    ],
+    ids=["two GPUs", "a driver that does not know"],
+)
+def test_gpus_are_those_that_the_stage_may_use(
+    rows: str, expected: dict[str, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The driver's program, as far as it is asked: no machine of ours has a GPU.
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\nprintf "{rows}"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,3")
+    found = {name: value for name, value in system_metrics().items() if name.startswith("gpu")}
+    assert found == expected
+    assert (tmp_path / "asked").read_text().endswith("--id=1,3\n")

@@ -4,14 +4,11 @@
 was made from what its own entries name.
 """
 
-import hashlib
-import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from tasks.contracts import paths
-from tasks.contracts.lock import read_lock
+from tasks.contracts.lock import hashes, md5_of, read_lock
 
 SPLIT = "downstream.split."
 TEST_SPLIT = f"{SPLIT}test"
@@ -19,41 +16,19 @@ BACKBONE = "downstream.backbone"
 CODE = "downstream.code."
 MODEL_MD5 = "downstream.model_md5"
 EVALUATED = ("finetune", "evaluate")
-"""The stages whose code is in a model and its figures."""
+"""The stages whose code is in a model and its metrics."""
 
 
-def hashes(entry: Mapping[str, Any], kind: str) -> dict[str, str]:
-    """Return DVC's hash of each file or folder of an entry.
+def altered(stage: str, row: str, outputs: Collection[Path]) -> list[Path]:
+    """Return those of some outputs of a stage that are not what ``dvc.lock`` has recorded.
 
     Args:
-        entry: a stage of ``dvc.lock``.
-        kind: ``deps`` or ``outs``.
+        stage: for example ``evaluate``.
+        row: its row in ``params.yaml``.
+        outputs: those that are looked at.
     """
-    return {item["path"]: item["md5"] for item in entry.get(kind, []) if "md5" in item}
-
-
-def md5_of(path: Path) -> str | None:
-    """Return the hash that DVC gives a file or folder as it lies there; None if it does not."""
-    if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "md5").hexdigest()
-    if not path.is_dir():
-        return None
-    found = sorted(item for item in path.rglob("*") if item.is_file())
-    names = {item.relative_to(path).as_posix(): md5_of(item) for item in found}
-    listed = [{"md5": md5, "relpath": name} for name, md5 in sorted(names.items())]
-    return f"{md5_of_text(json.dumps(listed, sort_keys=True))}.dir"
-
-
-def md5_of_text(text: str) -> str:
-    """Return the hash that DVC gives a file with this text: it tells changes, no more."""
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-
-
-def altered(stage: str, row: str, some: Collection[Path]) -> list[Path]:
-    """Return those of some outputs of a stage that are not what ``dvc.lock`` has recorded."""
     recorded = hashes(read_lock().get(f"{stage}@{row}", {}), "outs")
-    known = (path for path in some if path.as_posix() in recorded)
+    known = (path for path in outputs if path.as_posix() in recorded)
     return [path for path in known if recorded[path.as_posix()] != md5_of(path)]
 
 

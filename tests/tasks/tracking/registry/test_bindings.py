@@ -1,4 +1,4 @@
-"""What a model is bound to stands in ``dvc.lock``; hashes are DVC's own."""
+"""What a model is bound to stands in ``dvc.lock``."""
 
 from pathlib import Path
 
@@ -6,8 +6,7 @@ import pytest
 import yaml
 
 from tasks.contracts import files
-from tasks.contracts.lock import read_lock
-from tasks.tracking.runs.bindings import altered, bindings, gate_of, hashes, md5_of
+from tasks.tracking.registry.bindings import altered, bindings, gate_of
 
 LOCK = {
     "schema": "2.0",
@@ -57,32 +56,8 @@ def test_a_model_is_bound_to_splits_backbone_and_code(locked: None) -> None:
 def test_a_model_that_the_lock_does_not_have_is_bound_to_nothing(locked: None) -> None:
     assert bindings("digits") == {}
     assert gate_of("digits") is None
-    Path("dvc.lock").unlink()
-    assert read_lock() == {}
-
-
-def test_the_lock_is_read_again_when_it_has_changed(locked: None) -> None:
-    assert hashes(read_lock()["evaluate@topics"], "outs")
-    files.write_text(Path("dvc.lock"), "schema: '2.0'\n")
-    assert read_lock() == {}
 
 
 def test_outputs_that_are_not_as_recorded_are_found(locked: None) -> None:
     metrics, other = Path("data/evaluate/topics/metrics.json"), Path("README.md")
     assert altered("evaluate", "topics", [metrics, other]) == [metrics]
-
-
-def test_hashes_are_those_of_dvc(tmp_path: Path) -> None:
-    from dvc_data.hashfile.build import build
-    from dvc_data.hashfile.db import HashFileDB
-    from dvc_objects.fs.local import LocalFileSystem
-
-    folder = tmp_path / "model"
-    for name, text in (("b.json", "{}"), ("a", "weights\r\n"), ("a b/c", "deep"), ("a-b", "ä")):
-        files.write_text(folder / name, text)
-    system = LocalFileSystem()
-    database = HashFileDB(system, str(tmp_path / "cache"))
-    for path in (folder, folder / "a"):
-        _, _, built = build(database, str(path), system, "md5", dry_run=True)
-        assert md5_of(path) == built.hash_info.value
-    assert md5_of(tmp_path / "nothing") is None
