@@ -21,7 +21,7 @@ import numpy as np
 from tasks.metrics.intervals import bootstrap, wilson
 from tasks.metrics.scores import Answers, Floats, Ints, Scored, macro_scores
 from tasks.metrics.slices import Slice
-from tasks.promotion.comparison.changes import disagree, slice_changes
+from tasks.promotion.comparison.comparison import disagree, slice_changes
 from tasks.promotion.comparison.schema import Comparison
 from tasks.promotion.policy import decide
 from tasks.promotion.settings import PromotionSettings

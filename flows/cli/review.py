@@ -149,9 +149,9 @@ def print_review(report: "Report", html: Path | None) -> None:
     """
     from rich.markdown import Markdown
 
-    from flows.orchestration.review_markdown import body, links, title
+    from flows.orchestration.review_markdown import links, to_markdown
 
-    console().print(Markdown(plain(f"{title(report, '#')}\n\n{body(report)}")))
+    console().print(Markdown(plain(to_markdown(report, "terminal"))))
     for name, address in links(report.review).items():
         say(f"{name}: {address}")
     model = report.review.subject.model

@@ -18,7 +18,7 @@ from prefect.states import Completed, Failed, State
 from pydantic import Field, ValidationError
 
 from flows.orchestration.artifacts import publish
-from flows.orchestration.review_markdown import to_markdown, to_short_markdown
+from flows.orchestration.review_markdown import to_markdown
 from flows.orchestration.review_runs import call, close, waiting_runs
 from flows.run.sync import reconcile_workspace
 from flows.servers.child import end_with_runner
@@ -109,7 +109,7 @@ def _ask(found: Review) -> State[Any]:
 def _description(report: Report, problem: str) -> str:
     """Return what stands above the form."""
     again = f"**Asked again: {problem}**\n\n" if problem else ""
-    return again + to_short_markdown(report)
+    return again + to_markdown(report, "short")
 
 
 def _first_fault(error: Exception) -> str:

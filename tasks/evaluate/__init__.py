@@ -1,4 +1,4 @@
-"""Evaluate: how good a finetuned model is, on records that nothing before has seen.
+"""Evaluate: how good is a finetuned model, on records that nothing before has seen?
 
 Reads ``data/finetune/<model>/model`` and ``twin``, and all three splits of the model's corpus: it
 is the only stage that opens ``test.parquet``. Trains nothing but the linear baseline, on
@@ -6,4 +6,8 @@ is the only stage that opens ``test.parquet``. Trains nothing but the linear bas
 
 Writes ``data/evaluate/<model>/``: ``metrics.json``, ``predictions.parquet``, ``plots/`` and the
 model card, ``README.md`` and ``README.html``.
+
+``stage`` is the order of it all; ``evaluation`` measures, ``baselines`` are what the model must
+beat, ``attributions`` are the records that the card explains, ``plots`` its plots, ``card`` the
+card itself (``card.md.j2``, ``card.html.j2``), ``settings`` the knobs.
 """

@@ -5,7 +5,7 @@ pixels that matter.
 """
 
 from dataclasses import dataclass
-from html import escape as escape_html
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +15,12 @@ from tasks.contracts import files
 from tasks.evaluate.evaluation import Evaluation
 from tasks.metrics.predictions import Labelled
 from tasks.metrics.scores import Scored
-from tasks.reports.drawing import data_uri
-from tasks.reports.markdown import escape
-from tasks.reports.thumbnails import fitted, png
+from tasks.reports.drawing import data_uri, fitted, png
+from tasks.reports.page import escape_markdown
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from tasks.models.attribution import Piece
     from tasks.models.classifier import Classifier
 
@@ -29,50 +30,48 @@ SHOWN_CHARACTERS = 600
 OVERLAY_PIXELS = 128
 HEAT = np.array([214, 69, 0])
 COLOUR_FOR, COLOUR_AGAINST = "31, 95, 168", "194, 87, 12"
-EXPLAINED = {
-    "text": "Integrated gradients on the words that the model reads: {marks}. One explanation of "
-    "one record each, not a rule that the model follows.",
-    "image": "The image as the model sees it, and beside it in orange the pixels whose change "
-    "would change the score most (saliency). One explanation of one record each, not a rule that "
-    "the model follows.",
-}
-MARKS = {
-    "markdown": "words in bold speak for the predicted class",
-    "html": "blue words speak for the predicted class, orange underlined ones against it",
-}
 
 
 @dataclass(frozen=True)
-class Examples:
-    """The section of the model card that shows them, in both its forms."""
+class Example:
+    """A record that is explained on the model card."""
 
-    markdown: str = ""
-    html: str = ""
+    predicted: str
+    true: str
+    confidence: float
+    markdown: str
+    """What the model looked at, in both forms of the card."""
+    html: "Markup"
 
 
-def examples(
+def explained_examples(
     classifier: "Classifier", test: Labelled, evaluation: Evaluation, plots: Path, num_shown: int
-) -> Examples:
-    """Explain up to ``num_shown`` wrong and as many right records; overlays go to ``plots``."""
+) -> dict[str, list[Example]]:
+    """Explain the records in which the model is most confident.
+
+    Args:
+        classifier: the model.
+        test: the test records.
+        evaluation: what the model says about them.
+        plots: the folder that overlays go to.
+        num_shown: how many ``wrong`` and how many ``right`` ones, at most.
+
+    Returns:
+        Both groups, ``wrong`` first; nothing if none are to be shown.
+    """
     if num_shown == 0:
-        return Examples()
-    groups = {"wrong": most_confident_wrong(evaluation.model, num_shown)}
-    groups["right"] = most_confident_right(evaluation.model, num_shown)
-    markdown, html = ["## Examples"], ["<h2>Examples</h2>"]
-    explained = EXPLAINED[evaluation.modality]
-    markdown.append(explained.format(marks=MARKS["markdown"]))
-    html.append(f"<p>{explained.format(marks=MARKS['html'])}</p>")
-    for group, records in groups.items():
-        shown = [
+        return {}
+    groups = {
+        "wrong": most_confident_wrong(evaluation.model, num_shown),
+        "right": most_confident_right(evaluation.model, num_shown),
+    }
+    return {
+        group: [
             _explain(classifier, test, evaluation, record, plots / f"example-{group}-{n}.png")
-            for n, record in enumerate(records, start=1)
+            for n, record in enumerate(found, start=1)
         ]
-        title = f"Most confidently {group}"
-        markdown.append(f"### {title}")
-        markdown += [one.markdown for one in shown] or ["None."]
-        html.append(f"<h3>{title}</h3>")
-        html += [one.html for one in shown] or ["<p>None.</p>"]
-    return Examples("\n\n".join(markdown), "\n".join(html))
+        for group, found in groups.items()
+    }
 
 
 def most_confident_wrong(scored: Scored, num_shown: int) -> list[int]:
@@ -94,35 +93,27 @@ def most_confident_right(scored: Scored, num_shown: int) -> list[int]:
 
 def _explain(
     classifier: "Classifier", test: Labelled, evaluation: Evaluation, record: int, path: Path
-) -> Examples:
+) -> Example:
+    from markupsafe import Markup
+
     from tasks.models.attribution import pixel_weights, word_weights
 
     content, predicted = test.contents[record], int(evaluation.model.predicted[record])
-    markdown, html = _outcome(test, evaluation, record)
     if test.modality == "text":
-        pieces = _beginning(word_weights(classifier, content, predicted))
+        pieces = word_weights(classifier, content, predicted)
+        lengths = np.cumsum([len(piece.text) for piece in pieces])
+        pieces = pieces[: int((lengths <= SHOWN_CHARACTERS).sum()) or 1]
         rest = " …" if sum(len(piece.text) for piece in pieces) < len(content.rstrip()) else ""
-        shown = words_markdown(pieces, rest), words_html(pieces, rest)
+        markdown, html = words_markdown(pieces, rest), words_html(pieces, rest)
     else:
         drawn = overlay(*pixel_weights(classifier, content, predicted))
         files.write_bytes(path, drawn)
-        told = f"record {test.ids[record][:12]}, and the pixels that matter"
-        image = f'<p><img class="thumbnail" alt="{told}" src="{data_uri(drawn)}"></p>'
-        shown = f"![{told}](plots/{path.name})", image
-    return Examples(f"{markdown}\n\n{shown[0]}", html + shown[1])
-
-
-def _outcome(test: Labelled, evaluation: Evaluation, record: int) -> tuple[str, str]:
-    true = test.labels[record]
-    said = evaluation.labels[int(evaluation.model.predicted[record])]
-    text = f"predicted {{}} ({100 * evaluation.model.confidence[record]:.1f} %), true {{}}"
-    html = text.format(*(f"<strong>{escape_html(name)}</strong>" for name in (said, true)))
-    return text.format(f"**{escape(said)}**", f"**{escape(true)}**"), f"<p>{html}</p>"
-
-
-def _beginning(pieces: list["Piece"]) -> list["Piece"]:
-    lengths = np.cumsum([len(piece.text) for piece in pieces])
-    return pieces[: int((lengths <= SHOWN_CHARACTERS).sum()) or 1]
+        alt = f"record {test.ids[record][:12]}, and the pixels that matter"
+        markdown = f"![{alt}](plots/{path.name})"
+        image = Markup('<p><img class="thumbnail" alt="{}" src="{}"></p>')
+        html = image.format(alt, data_uri(drawn))
+    confidence = float(evaluation.model.confidence[record])
+    return Example(evaluation.labels[predicted], test.labels[record], confidence, markdown, html)
 
 
 def words_markdown(pieces: list["Piece"], rest: str = "") -> str:
@@ -131,16 +122,18 @@ def words_markdown(pieces: list["Piece"], rest: str = "") -> str:
         return "No explanation: the model does not look at single tokens."
     words = []
     for piece in pieces:
-        word = escape(piece.text)
+        word = escape_markdown(piece.text)
         gap = " " if piece.text[-1:].isspace() else ""
         words.append((f"**{word}**" if word and piece.weight >= MARKED_WEIGHT else word) + gap)
     return f"> {''.join(words).strip()}{rest}"
 
 
-def words_html(pieces: list["Piece"], rest: str = "") -> str:
+def words_html(pieces: list["Piece"], rest: str = "") -> "Markup":
     """Return the words with a background as strong as their weight."""
+    from markupsafe import Markup
+
     if not pieces:
-        return "<p>No explanation: the model does not look at single tokens.</p>"
+        return Markup("<p>No explanation: the model does not look at single tokens.</p>")
     words = []
     for piece in pieces:
         word, gap = piece.text.rstrip(), piece.text[len(piece.text.rstrip()) :]
@@ -150,11 +143,11 @@ def words_html(pieces: list["Piece"], rest: str = "") -> str:
             manner = "for" if piece.weight > 0 else "against"
             words.append(
                 f'<mark class="{manner}" style="background: rgba({colour}, {0.6 * strength:.2f})" '
-                f'title="{piece.weight:+.2f}">{escape_html(word)}</mark>{gap}'
+                f'title="{piece.weight:+.2f}">{escape(word)}</mark>{gap}'
             )
         else:
-            words.append(escape_html(piece.text))
-    return f'<p class="words">{"".join(words)}{rest}</p>'
+            words.append(escape(piece.text))
+    return Markup(f'<p class="words">{"".join(words)}{rest}</p>')  # noqa: S704 - escaped
 
 
 def overlay(pixels: np.ndarray[Any, Any], weights: np.ndarray[Any, Any]) -> bytes:

@@ -8,10 +8,14 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
+from tasks.contracts import records
 from tasks.contracts.records import Modality
+from tasks.metrics.predictions import Labelled
 
 # Scripts that are written without spaces between words: Thai, Lao, Myanmar, Khmer, kana, and Han
 # with its extensions. Korean is spaced.
@@ -24,10 +28,38 @@ UNSPACED_SHARE = 0.3
 LARGEST_SIDE_PIXELS = 32
 
 
+def with_same_labels(train: Labelled, chosen: Path) -> Labelled:
+    """Return those records of the train split that the model was trained on.
+
+    So the baseline gets the labels that the model got, in few-label studies too.
+
+    Args:
+        train: the labelled records of the train split.
+        chosen: ``labels.parquet``, the ``id`` and ``label`` of each record trained on.
+    """
+    table = records.read_table(chosen)
+    known = set(zip(table["id"].to_pylist(), table["label"].to_pylist(), strict=True))
+    pairs = zip(train.ids, train.labels, strict=True)
+    kept = [index for index, pair in enumerate(pairs) if pair in known]
+    return replace(
+        train,
+        ids=[train.ids[index] for index in kept],
+        contents=[train.contents[index] for index in kept],
+        labels=[train.labels[index] for index in kept],
+    )
+
+
 def linear_baseline(
     modality: Modality, train: Sequence[Any], labels: Sequence[str], test: Sequence[Any]
 ) -> list[str]:
-    """Train the baseline on ``train`` and return the class that it gives to each test record."""
+    """Train the baseline, and return the class that it gives to each test record.
+
+    Args:
+        modality: ``text`` or ``image``.
+        train: texts, or encoded images.
+        labels: the class of each.
+        test: the same as ``train``, of the test split.
+    """
     if len(set(labels)) == 1:
         return [labels[0]] * len(test)
     with warnings.catch_warnings():

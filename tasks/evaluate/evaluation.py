@@ -1,16 +1,22 @@
-"""Everything that is known about a model after its test: the figures, and what they rest on."""
+"""Everything that is known about a model after its test: the metrics, and what they rest on."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.contracts import records
 from tasks.contracts.records import Modality
 from tasks.evaluate.settings import Settings
 from tasks.metrics import scores
 from tasks.metrics.intervals import Interval, bootstrap, wilson
 from tasks.metrics.scores import Answers, Floats, Scored
-from tasks.metrics.slices import Slice
+from tasks.metrics.slices import Slice, SliceResult
 
 # What is told of a baseline.
 BASELINE_METRICS = ("accuracy", "macro_f1")
@@ -18,7 +24,7 @@ DIGITS = 6
 
 
 @dataclass(frozen=True)
-class Figures:
+class Metrics:
     """The metrics of one classifier with their 95 % intervals; None where undefined."""
 
     values: dict[str, float | None]
@@ -45,7 +51,7 @@ class Evaluation:
     """``linear``, and ``twin`` where one was trained."""
     slices: list[Slice]
     """Groups of test records: the classes, and thirds by content."""
-    figures: dict[str, Figures]
+    metrics: dict[str, Metrics]
     """Of ``model`` (with ``gain`` where there is a twin) and of each baseline."""
 
     @property
@@ -60,53 +66,57 @@ def measure(
     num_classes: int,
     settings: Settings,
     seed: list[int],
-) -> dict[str, Figures]:
-    """Return the figures of the model and its baselines; all of them see the same resamples."""
+) -> dict[str, Metrics]:
+    """Return the metrics of the model and its baselines; all of them see the same resamples.
+
+    Args:
+        model: what the model says about the test records.
+        baselines: what the others say about the same.
+        num_classes: how many classes the model knows.
+        settings: how many resamples, and how many calibration bins.
+        seed: fixes the resamples.
+
+    Returns:
+        By name: ``model`` and each baseline. With a twin, the model's ``gain`` is its accuracy less
+        the twin's.
+    """
 
     def everything(counts: Floats) -> dict[str, Floats]:
-        found = _prefixed("model", _metrics(counts, model, num_classes))
+        found: dict[str, Floats] = {}
+        for name, answers in {"model": model, **baselines}.items():
+            measured = _accuracy_and_macro_scores(counts, answers, num_classes)
+            found |= {f"{name}/{metric}": value for metric, value in measured.items()}
+        num_bins = settings.calibration_bins
         found["model/roc_auc"] = scores.roc_auc(counts, model)
-        found["model/ece"] = scores.expected_calibration_error(
-            counts, model, settings.calibration_bins
-        )
-        for name, answers in baselines.items():
-            found |= _prefixed(name, _metrics(counts, answers, num_classes))
+        found["model/ece"] = scores.expected_calibration_error(counts, model, num_bins)
         if "twin" in baselines:
             found["model/gain"] = found["model/accuracy"] - found["twin/accuracy"]
         return found
 
     num_records = len(model.true)
-    values = {name: value[0] for name, value in everything(scores.once_each(num_records)).items()}
+    values = everything(scores.once_each(num_records))
     intervals = bootstrap(everything, num_records, settings.bootstrap_samples, seed)
     for name, answers in {"model": model, **baselines}.items():
         intervals[f"{name}/accuracy"] = wilson(int(answers.correct.sum()), num_records)
-    return {name: _figures(name, values, intervals) for name in ("model", *baselines)}
+    measured = {name: Metrics({}, {}) for name in ("model", *baselines)}
+    for key, value in values.items():
+        name, _, metric = key.partition("/")
+        interval = intervals[key]
+        if math.isfinite(value[0]) and interval is not None:
+            measured[name].values[metric] = _rounded(value[0])
+            measured[name].intervals[metric] = _rounded(interval[0]), _rounded(interval[1])
+        else:
+            measured[name].values[metric] = measured[name].intervals[metric] = None
+    return measured
 
 
-def _metrics(counts: Floats, answers: Answers, num_classes: int) -> dict[str, Floats]:
+def _accuracy_and_macro_scores(
+    counts: Floats, answers: Answers, num_classes: int
+) -> dict[str, Floats]:
     return {
         "accuracy": scores.accuracy(counts, answers),
         **scores.macro_scores(counts, answers, num_classes),
     }
-
-
-def _prefixed(name: str, metrics: dict[str, Floats]) -> dict[str, Floats]:
-    return {f"{name}/{metric}": value for metric, value in metrics.items()}
-
-
-def _figures(name: str, values: Mapping[str, Any], intervals: Mapping[str, Interval]) -> Figures:
-    found = Figures({}, {})
-    for key, value in values.items():
-        owner, _, metric = key.partition("/")
-        if owner != name:
-            continue
-        interval = intervals[key]
-        is_defined = math.isfinite(value) and interval is not None
-        found.values[metric] = _rounded(value) if is_defined else None
-        found.intervals[metric] = (
-            (_rounded(interval[0]), _rounded(interval[1])) if is_defined and interval else None
-        )
-    return found
 
 
 def _rounded(value: float) -> float:
@@ -114,16 +124,42 @@ def _rounded(value: float) -> float:
     return round(float(value), DIGITS) + 0.0
 
 
-class SliceResult(TypedDict):
-    """How the model does on a slice of the test records."""
+def fold_metrics(path: Path) -> dict[str, Any] | None:
+    """Return each metric's mean and deviation over the folds of a cross-validation.
 
-    kind: str
-    name: str
-    records: int
-    accuracy: float
-    """Of a class: its recall."""
-    interval: list[float]
-    """95 %, Wilson."""
+    ``finetune`` trains the folds' models; each is measured on the records that it was not shown.
+
+    Args:
+        path: ``folds.parquet``; empty where ``finetune`` was not asked to cross-validate.
+
+    Returns:
+        ``number`` of folds, ``n`` records, and for each metric ``mean``, ``deviation`` (of a
+        sample: divided by the folds less one) and ``each``, one value a fold; None where there are
+        no folds.
+    """
+    predictions = records.read_table(path)
+    if not predictions.num_rows:
+        return None
+    folds = sorted(pc.unique(predictions["fold"]).to_pylist())
+    each = [_of_fold(predictions.filter(pc.equal(predictions["fold"], fold))) for fold in folds]
+    found: dict[str, Any] = {"number": len(folds), "n": predictions.num_rows}
+    for name in each[0]:
+        values = [metrics[name] for metrics in each]
+        found[name] = {
+            "mean": round(float(np.mean(values)), DIGITS),
+            "deviation": round(float(np.std(values, ddof=1)), DIGITS),
+            "each": [round(value, DIGITS) for value in values],
+        }
+    return found
+
+
+def _of_fold(held_out: pa.Table) -> dict[str, float]:
+    true, predicted = held_out["label"].to_pylist(), held_out["predicted"].to_pylist()
+    index = {label: number for number, label in enumerate(sorted({*true, *predicted}))}
+    answers = Answers(*(np.array([index[label] for label in part]) for part in (true, predicted)))
+    counts = scores.once_each(len(true))
+    measured = _accuracy_and_macro_scores(counts, answers, len(index))
+    return {name: float(value[0]) for name, value in measured.items()}
 
 
 def slice_results(evaluation: Evaluation) -> list[SliceResult]:
@@ -146,18 +182,18 @@ def slice_results(evaluation: Evaluation) -> list[SliceResult]:
 
 def metrics_json(evaluation: Evaluation) -> dict[str, Any]:
     """Return the content of ``metrics.json``."""
-    figures = evaluation.figures
-    model = dict(figures["model"].values)
+    metrics = evaluation.metrics
+    model = dict(metrics["model"].values)
     found: dict[str, Any] = {
         "gain": model.pop("gain", None),
         "baselines": {
             name: {
-                metric: figures[name].values[metric] if name in figures else None
+                metric: metrics[name].values[metric] if name in metrics else None
                 for metric in BASELINE_METRICS
             }
             for name in ("linear", "twin")
         },
-        "intervals": figures["model"].intervals,
+        "intervals": metrics["model"].intervals,
         "slices": slice_results(evaluation),
     }
     if evaluation.folds is not None:

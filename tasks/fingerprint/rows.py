@@ -2,9 +2,10 @@
 
 One line with the row's resolved settings (defaults included), then one line a module that the row
 can reach: its name and the hash of its syntax tree, without comments, docstrings, formatting and
-error texts. A registry is followed only into the entries that the row names, so a change in one
-architecture leaves the rows of the others fresh. Last, one line a file or folder that the row reads
-and ``dvc.yaml`` does not know of: a checkpoint to start from, or its pin.
+error texts; and one line a template that lies beside such a module (``card.md.j2`` by ``card.py``).
+A registry is followed only into the entries that the row names, so a change in one architecture
+leaves the rows of the others fresh. Last, one line a file or folder that the row reads and
+``dvc.yaml`` does not know of: a checkpoint to start from, or its pin.
 """
 
 import ast
@@ -105,11 +106,23 @@ class _Code:
         self._hashes: dict[str, str] = {}
         self._remembered = ModuleHashes(hash_of_source, Path(__file__))
         self._lines: dict[tuple[str, ...], str] = {}
+        self._templates = sorted(
+            path.relative_to(root) for path in root.joinpath("tasks").rglob("*.j2")
+        )
 
     def lines(self, roots: tuple[str, ...]) -> str:
-        """Return a line for each module that the roots reach; many rows share their roots."""
+        """Return a line for each module that the roots reach, and for each template beside one.
+
+        Many rows share their roots.
+        """
         if roots not in self._lines:
-            found = (f"{module} {self.hash_of(module)}\n" for module in self.reachable(roots))
+            modules = self.reachable(roots)
+            found = [f"{module} {self.hash_of(module)}\n" for module in modules]
+            found += [
+                f"{path.as_posix()} {self.content_of(path)}\n"
+                for path in self._templates
+                if ".".join([*path.parent.parts, path.name.partition(".")[0]]) in modules
+            ]
             self._lines[roots] = "".join(found)
         return self._lines[roots]
 

@@ -75,24 +75,36 @@ def read_labelled(path: Path) -> Labelled:
     )
 
 
-def positions(labels: Sequence[str], known: list[str], where: Path, model: Path) -> Ints:
-    """Return each label's position among the classes that the model knows.
+def label_indices(labels: Sequence[str], known: list[str], where: Path, model: Path) -> Ints:
+    """Return each label's index among the classes that the model knows, N.
+
+    Args:
+        labels: one a record, N.
+        known: the model's classes.
+        where: the file with the labels, for the error.
+        model: the model, for the error.
 
     Raises:
         BadInput: a label is none of them.
     """
-    position = {label: index for index, label in enumerate(known)}
-    unknown = sorted(set(labels) - set(position))
+    index_of = {label: index for index, label in enumerate(known)}
+    unknown = sorted(set(labels) - set(index_of))
     if unknown:
         raise BadInput(
             f"{where}: {model} does not know the label {unknown[0]!r} ({len(unknown)} such), only "
             f"{', '.join(known[:10])}: finetune it on this corpus"
         )
-    return np.array([position[label] for label in labels], dtype=np.int64)
+    return np.array([index_of[label] for label in labels], dtype=np.int64)
 
 
 def classify(who: str, classifier: Classifier, test: Labelled, true: Ints) -> Scored:
     """Score all test records.
+
+    Args:
+        who: what the model is called while it works, and where it fails.
+        classifier: the model.
+        test: the records.
+        true: the index of each record's true class, N.
 
     Raises:
         BadInput: a score is NaN or infinite.
@@ -124,6 +136,13 @@ def write_predictions(
 
     Columns: ``id``, ``label``, ``predicted``, the model's probability of each class as
     ``score_<class>``, ``twin_predicted`` (null without a twin), ``linear_predicted``.
+
+    Args:
+        path: the file that is written.
+        test: the test records.
+        known: the model's classes.
+        model: what the model says.
+        baselines: what ``twin`` and ``linear`` say; either may be missing.
     """
     names = np.array(known, dtype=object)
     columns: dict[str, Any] = {
@@ -133,9 +152,9 @@ def write_predictions(
         **{f"{SCORE}{label}": model.scores[:, index] for index, label in enumerate(known)},
     }
     for who in ("twin", "linear"):
-        found = baselines.get(who)
+        answers = baselines.get(who)
         columns[f"{who}_predicted"] = (
-            _strings(names[found.predicted]) if found else pa.nulls(len(test.ids), pa.string())
+            _strings(names[answers.predicted]) if answers else pa.nulls(len(test.ids), pa.string())
         )
     table = pa.table(columns)
     records.write_records(path, table.schema, table.to_batches())
@@ -164,11 +183,11 @@ def read_predictions(path: Path) -> Predictions:
     scores = np.zeros((table.num_rows, len(labels)))
     for number, label in enumerate(known):
         scores[:, number] = table[f"{SCORE}{label}"].to_numpy()
-    predicted = positions(table["predicted"].to_pylist(), labels, path, path)
+    predicted = label_indices(table["predicted"].to_pylist(), labels, path, path)
     return Predictions(
         table["id"].to_pylist(),
         labels,
-        Scored(positions(true, labels, path, path), predicted, scores),
+        Scored(label_indices(true, labels, path, path), predicted, scores),
     )
 
 
@@ -187,7 +206,7 @@ def predict(folder: Path, test: Labelled, who: str = "champion") -> Predictions:
 
     classifier = load_classifier(folder)
     labels = [*classifier.labels, *sorted(set(test.labels) - set(classifier.labels))]
-    true = positions(test.labels, labels, folder, folder)
+    true = label_indices(test.labels, labels, folder, folder)
     scored = classify(who, classifier, test, true)
     unknown = np.zeros((len(true), len(labels) - len(classifier.labels)))
     scores = np.concatenate([scored.scores, unknown], axis=1)

@@ -7,7 +7,7 @@ the length of a text, the brightness of an image.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ THIRDS: dict[Modality, tuple[str, str, str]] = {
     "text": ("short texts", "texts of middle length", "long texts"),
     "image": ("dark images", "images of middle brightness", "bright images"),
 }
+FEW_RECORDS = 30
+"""A smaller slice says too little of a model."""
 UNITS: dict[Modality, str] = {"text": "{} characters", "image": "mean {} of 1"}
 
 
@@ -34,10 +36,35 @@ class Slice:
     """Whether each test record belongs to it, N."""
 
 
+class SliceResult(TypedDict):
+    """How a model does on a slice, as ``metrics.json`` has it."""
+
+    kind: str
+    name: str
+    records: int
+    accuracy: float
+    """Of a class: its recall."""
+    interval: list[float]
+    """95 %, Wilson."""
+
+
+def weakest_slice(results: Sequence[SliceResult]) -> SliceResult | None:
+    """Return the slice of at least 30 records with the lowest accuracy, if there is one."""
+    measured = [result for result in results if result["records"] >= FEW_RECORDS]
+    return min(measured, key=lambda result: result["accuracy"], default=None)
+
+
 def slices_of(
     true: Ints, labels: Sequence[str], modality: Modality, contents: Sequence[Any]
 ) -> list[Slice]:
-    """Return the slices that hold a record: the classes in the order of ``labels``, the thirds."""
+    """Return the slices that hold a record: the classes in the order of ``labels``, the thirds.
+
+    Args:
+        true: the index of each record's true class, N.
+        labels: the classes.
+        modality: ``text`` or ``image``.
+        contents: texts, or encoded images, N.
+    """
     classes = [
         Slice("class", label, true == number)
         for number, label in enumerate(labels)

@@ -1,4 +1,4 @@
-"""How every plot here is drawn: equal figures give equal bytes.
+"""How plots and small images are drawn: equal ones give equal bytes.
 
 matplotlib's own defaults and its bundled font are used whatever the user has configured, and
 nothing about the software is written into the files.
@@ -13,11 +13,18 @@ from pathlib import Path
 from typing import Any
 
 INK, ACCENT, OTHER, PALE = "#333333", "#1f5fa8", "#c2570c", "#c9d6e6"
+THUMBNAIL_PIXELS = 96
 
 
 @contextmanager
 def figure(path: Path | BytesIO, width_inches: float, height_inches: float) -> Iterator[Any]:
-    """Give the axes of a new figure, and write it as PNG at the end."""
+    """Give the axes of a new figure, and write it as PNG at the end.
+
+    Args:
+        path: the file, or a buffer.
+        width_inches: at 110 pixels an inch.
+        height_inches: the same.
+    """
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -53,3 +60,34 @@ def _drawable() -> frozenset[int]:
 def data_uri(png: bytes) -> str:
     """Return a PNG as an address that a page can hold."""
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def thumbnail(image: bytes) -> bytes:
+    """Return an image of at most 96 pixels a side, or one enlarged to about that, as PNG."""
+    from PIL import Image
+
+    with Image.open(BytesIO(image)) as opened:
+        return png(fitted(opened.convert("RGB"), THUMBNAIL_PIXELS))
+
+
+def fitted(image: Any, side: int) -> Any:
+    """Return a Pillow image shrunk, or enlarged by a whole factor, to fit a square.
+
+    In whole steps, so that the pixels of a small image stay sharp.
+    """
+    from PIL import Image
+
+    factor = side // max(image.size)
+    if factor >= 1:
+        size = (image.width * factor, image.height * factor)
+        return image.resize(size, Image.Resampling.NEAREST)
+    shrunk = image.copy()
+    shrunk.thumbnail((side, side))
+    return shrunk
+
+
+def png(image: Any) -> bytes:
+    """Return a Pillow image as PNG; equal images give equal bytes."""
+    file = BytesIO()
+    image.save(file, format="PNG")
+    return file.getvalue()

@@ -4,6 +4,7 @@
 equal comparison.
 """
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,25 +12,29 @@ import numpy as np
 
 from tasks.contracts.files import rounded
 from tasks.errors import BadInput
+from tasks.metrics import scores
+from tasks.metrics.intervals import bootstrap
 from tasks.metrics.predictions import Labelled, Predictions
-from tasks.metrics.scores import Scored
-from tasks.metrics.slices import slices_of
-from tasks.promotion.comparison.changes import (
-    CALIBRATION_BINS,
-    calibration_bins,
-    disagree,
-    metric_changes,
-    slice_changes,
-)
-from tasks.promotion.comparison.examples import flipped
+from tasks.metrics.scores import Floats, Ints, Scored
+from tasks.metrics.significance import holm, mcnemar_exact, tango
+from tasks.metrics.slices import Slice, slices_of
 from tasks.promotion.comparison.schema import (
-    Calibration,
+    Bin,
     Comparison,
     Disagreement,
+    Flip,
+    Flipped,
+    Metric,
     Serving,
+    SliceChange,
+    SliceVerdict,
     Verdict,
 )
 from tasks.promotion.settings import PromotionSettings
+from tasks.reports.drawing import thumbnail
+
+CALIBRATION_BINS = 15
+EXCERPT_CHARACTERS = 280
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,11 @@ def compare(
         "disagreement": disagreement,
         "minimum_records": least,
         "slices": slice_changes(ours, theirs, slices, alpha, least),
-        "calibration": _calibration(ours, theirs),
+        "calibration": {
+            "num_bins": CALIBRATION_BINS,
+            "candidate": calibration_bins(ours),
+            "champion": calibration_bins(theirs),
+        },
         "flipped": flipped(ours, theirs, labels, test, settings.review.shown_examples),
         "serving": {"candidate": candidate.serving, "champion": champion.serving},
         "missed_gates": list(missed_gates),
@@ -92,11 +101,12 @@ def compare(
 
 
 def _check_same_records(model: str, side: Side, test: Labelled) -> None:
-    found, predictions = side.predictions.ids, side.predictions
-    if found != test.ids:
-        missing = len(set(test.ids) - set(found))
+    predictions = side.predictions
+    ids = predictions.ids
+    if ids != test.ids:
+        missing = len(set(test.ids) - set(ids))
         raise BadInput(
-            f"{model}: {side.name} was scored on other test records ({len(found)} of them; "
+            f"{model}: {side.name} was scored on other test records ({len(ids)} of them; "
             f"{missing} of today's {len(test.ids)} are missing or moved): score it again"
         )
     if [predictions.labels[number] for number in predictions.scored.true] != test.labels:
@@ -113,11 +123,11 @@ def aligned(candidate: Predictions, champion: Predictions) -> tuple[list[str], S
 
 
 def _in_terms_of(labels: list[str], predictions: Predictions) -> Scored:
-    place = np.array([labels.index(label) for label in predictions.labels], dtype=np.int64)
+    indices = np.array([labels.index(label) for label in predictions.labels], dtype=np.int64)
     scored = predictions.scored
     wider = np.zeros((len(scored.true), len(labels)))
-    wider[:, place] = scored.scores
-    return Scored(place[scored.true], place[scored.predicted], wider)
+    wider[:, indices] = scored.scores
+    return Scored(indices[scored.true], indices[scored.predicted], wider)
 
 
 def _verdict(disagreement: Disagreement, alpha: float) -> Verdict:
@@ -127,9 +137,171 @@ def _verdict(disagreement: Disagreement, alpha: float) -> Verdict:
     return "better" if ahead else "worse"
 
 
-def _calibration(candidate: Scored, champion: Scored) -> Calibration:
+def metric_changes(
+    candidate: Scored, champion: Scored, num_classes: int, num_samples: int
+) -> list[Metric]:
+    """Return accuracy, macro F1 and calibration error of both, on the same resamples.
+
+    Args:
+        candidate: what it says about the test records.
+        champion: the same of the other.
+        num_classes: how many classes the two know together.
+        num_samples: resamples behind each interval.
+    """
+
+    def measure(counts: Floats) -> dict[str, Floats]:
+        found = {}
+        for who, scored in (("candidate", candidate), ("champion", champion)):
+            found[f"{who}/accuracy"] = scores.accuracy(counts, scored)
+            found[f"{who}/macro_f1"] = scores.macro_scores(counts, scored, num_classes)["macro_f1"]
+            found[f"{who}/ece"] = scores.expected_calibration_error(
+                counts, scored, CALIBRATION_BINS
+            )
+        for name in ("accuracy", "macro_f1", "ece"):
+            found[name] = found[f"candidate/{name}"] - found[f"champion/{name}"]
+        return found
+
+    num_records = len(candidate.true)
+    values = {name: float(v[0]) for name, v in measure(scores.once_each(num_records)).items()}
+    # A fixed seed: the same predictions give the same page, whoever asks.
+    intervals = bootstrap(measure, num_records, num_samples, [0])
+    return [
+        {
+            "name": name,
+            "candidate": values[f"candidate/{name}"],
+            "champion": values[f"champion/{name}"],
+            "difference": values[name],
+            "interval": list(intervals[name] or ()),
+        }
+        for name in ("accuracy", "macro_f1", "ece")
+    ]
+
+
+def disagree(candidate: Scored, champion: Scored, alpha: float) -> Disagreement:
+    """Count on which records the two agree, and test the difference in accuracy.
+
+    Args:
+        candidate: what it says about the test records.
+        champion: the same of the other.
+        alpha: one less the level of the interval.
+    """
+    won = int((candidate.correct & ~champion.correct).sum())
+    lost = int((champion.correct & ~candidate.correct).sum())
+    both = int((candidate.correct & champion.correct).sum())
+    num_records = len(candidate.true)
     return {
-        "num_bins": CALIBRATION_BINS,
-        "candidate": calibration_bins(candidate),
-        "champion": calibration_bins(champion),
+        "both_right": both,
+        "only_candidate_right": won,
+        "only_champion_right": lost,
+        "both_wrong": num_records - both - won - lost,
+        "p_value": float(mcnemar_exact(won, lost)),
+        "score_interval": list(tango(won, lost, num_records, 1 - alpha)),
     }
+
+
+def slice_changes(
+    candidate: Scored, champion: Scored, slices: Sequence[Slice], alpha: float, least: int
+) -> list[SliceChange]:
+    """Test every slice of enough records; Holm's correction goes over all that are tested.
+
+    Args:
+        candidate: what it says about the test records.
+        champion: the same of the other.
+        slices: groups of these records.
+        alpha: level of significance.
+        least: records that a slice must have to be tested.
+    """
+    members = np.array([one.members for one in slices], dtype=float)
+    sizes = members.sum(axis=1).astype(int)
+    ours, theirs = members @ candidate.correct, members @ champion.correct
+    won = (members @ (candidate.correct & ~champion.correct)).astype(int)
+    lost = (members @ (champion.correct & ~candidate.correct)).astype(int)
+    tested = sizes >= least
+    p_values = mcnemar_exact(won, lost)
+    adjusted = np.ones(len(slices))
+    adjusted[tested] = holm(p_values[tested])
+    return [
+        {
+            "kind": one.kind,
+            "name": one.name,
+            "records": int(sizes[n]),
+            "candidate": float(ours[n] / sizes[n]),
+            "champion": float(theirs[n] / sizes[n]),
+            "difference": float((ours[n] - theirs[n]) / sizes[n]),
+            "interval": list(tango(int(won[n]), int(lost[n]), int(sizes[n]), 1 - alpha)),
+            "p_value": float(p_values[n]) if tested[n] else None,
+            "adjusted_p_value": float(adjusted[n]) if tested[n] else None,
+            "verdict": _slice_verdict(bool(tested[n]), adjusted[n] < alpha, bool(won[n] > lost[n])),
+        }
+        for n, one in enumerate(slices)
+    ]
+
+
+def _slice_verdict(tested: bool, significant: bool, ahead: bool) -> SliceVerdict:
+    if not tested:
+        return "too few records"
+    if not significant:
+        return "no significant change"
+    return "better" if ahead else "worse"
+
+
+def calibration_bins(scored: Scored) -> list[Bin]:
+    """Return the filled bins of a model's reliability diagram."""
+    bins = scores.calibration_bin(scored, CALIBRATION_BINS)
+    return [
+        {
+            "records": int((bins == number).sum()),
+            "confidence": float(scored.confidence[bins == number].mean()),
+            "accuracy": float(scored.correct[bins == number].mean()),
+        }
+        for number in np.unique(bins)
+    ]
+
+
+def flipped(
+    candidate: Scored, champion: Scored, labels: list[str], test: Labelled, num_shown: int
+) -> Flipped:
+    """Return the flips in which the candidate is most confident, in each direction.
+
+    Args:
+        candidate: what it says about the test records.
+        champion: the same of the other.
+        labels: the classes of both.
+        test: the records.
+        num_shown: how many in each direction, at most.
+    """
+    won = np.flatnonzero(candidate.correct & ~champion.correct)
+    lost = np.flatnonzero(champion.correct & ~candidate.correct)
+
+    def told(records: Ints) -> list[Flip]:
+        order = np.argsort(-candidate.confidence[records], kind="stable")[:num_shown]
+        return [_flip(candidate, champion, labels, test, int(n)) for n in records[order]]
+
+    return {"won": told(won), "lost": told(lost)}
+
+
+def _flip(
+    candidate: Scored, champion: Scored, labels: list[str], test: Labelled, record: int
+) -> Flip:
+    flip: Flip = {
+        "id": test.ids[record],
+        "label": test.labels[record],
+        "candidate": labels[candidate.predicted[record]],
+        "champion": labels[champion.predicted[record]],
+        "candidate_confidence": float(candidate.confidence[record]),
+        "champion_confidence": float(champion.confidence[record]),
+    }
+    if test.modality == "text":
+        flip["excerpt"] = excerpt(test.contents[record])
+    else:
+        flip["thumbnail"] = base64.b64encode(thumbnail(test.contents[record])).decode()
+    return flip
+
+
+def excerpt(text: str) -> str:
+    """Return the beginning of a text, on one line, cut between words."""
+    plain = " ".join(text.split())
+    if len(plain) <= EXCERPT_CHARACTERS:
+        return plain
+    kept = plain[:EXCERPT_CHARACTERS]
+    return f"{kept.rpartition(' ')[0] or kept} …"

@@ -1,13 +1,15 @@
 """The comparison as one HTML file that a reviewer can open, mail or keep: nothing is fetched.
 
-The template (``comparison.html``, beside this file) escapes every text; no script is in it.
+``page.html.j2`` is the page, ``page.verdict.html.j2`` its first lines: what the policy says.
 """
 
+from collections.abc import Sequence
+from io import BytesIO
 from typing import Any
 
-from tasks.promotion.comparison import plots as comparison_plots
-from tasks.promotion.comparison.schema import Comparison, Decision, SliceChange
-from tasks.reports.style import CSS
+from tasks.promotion.comparison.schema import Bin, Comparison, Decision, SliceChange
+from tasks.reports.drawing import ACCENT, INK, OTHER, data_uri, figure, plain_names
+from tasks.reports.page import render
 
 METRICS = {
     "accuracy": "Accuracy",
@@ -19,70 +21,82 @@ HEADLINES = {
     "reject": ("bad", "The candidate is rejected"),
     "ask": ("", "A person decides"),
 }
+MOST_DRAWN_SLICES = 40
 
 
 def comparison_page(comparison: Comparison, decision: Decision) -> str:
     """Return the page; equal comparisons give equal pages."""
-    manner, headline = HEADLINES[decision["decision"]]
-    template = _environment().get_template("comparison.html")
-    page: str = template.render(
-        css=CSS,
+    return render(
+        "tasks/promotion/comparison/page.html.j2",
         comparison=comparison,
-        decision=decision,
-        manner=manner,
-        headline=headline,
-        metrics={one["name"]: one for one in comparison["metrics"]},
+        metrics={metric["name"]: metric for metric in comparison["metrics"]},
         metric_names=METRICS,
         worst=worst_slice(comparison),
-        slices=_worst_first(comparison),
-        reliability=comparison_plots.reliability(comparison),
-        slice_plot=comparison_plots.slice_plot(comparison),
+        slices=sorted(
+            comparison["slices"], key=lambda one: (one["p_value"] is None, one["difference"])
+        ),
+        reliability=reliability(comparison),
+        slice_plot=slice_plot(comparison),
+        **verdict(decision),
     )
-    return page
+
+
+def verdict(decision: Decision, note: str = "") -> dict[str, Any]:
+    """Return what the template of the verdict names."""
+    manner, headline = HEADLINES[decision["decision"]]
+    return {"decision": decision, "manner": manner, "headline": headline, "note": note}
 
 
 def worst_slice(comparison: Comparison) -> SliceChange | None:
     """Return the tested slice that loses most, a significant loss before any other."""
-    tested = [one for one in comparison["slices"] if one["p_value"] is not None]
+    tested = _tested(comparison)
     return min(tested, key=lambda one: (one["verdict"] != "worse", one["difference"]), default=None)
 
 
-def _worst_first(comparison: Comparison) -> list[SliceChange]:
-    return sorted(comparison["slices"], key=lambda one: (one["p_value"] is None, one["difference"]))
+def _tested(comparison: Comparison) -> list[SliceChange]:
+    return [one for one in comparison["slices"] if one["p_value"] is not None]
 
 
-def _environment() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("tasks.promotion.comparison", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent, points=points, p_value=p_value, megabytes=megabytes)
-    return environment
-
-
-def percent(share: float) -> str:
-    """Return a share as per cent: ``97.3 %``."""
-    return f"{100 * share:.1f} %"
+def reliability(comparison: Comparison) -> str:
+    """Draw the calibration of both models, as a data address."""
+    file = BytesIO()
+    with figure(file, 5.4, 4.4) as axes:
+        axes.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1, label="perfect")
+        _draw_bins(axes, comparison["calibration"]["champion"], "champion", OTHER, "s")
+        _draw_bins(axes, comparison["calibration"]["candidate"], "candidate", ACCENT, "o")
+        axes.set_xlim(0, 1.02)
+        axes.set_ylim(0, 1.05)
+        axes.set_xlabel("confidence (score of the predicted class)")
+        axes.set_ylabel("accuracy")
+        axes.legend(loc="upper left", fontsize=9)
+    return data_uri(file.getvalue())
 
 
-def points(difference: float) -> str:
-    """Return a difference of shares in points, with its sign: ``+1.2``."""
-    text = f"{100 * difference:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "\N{MINUS SIGN}")
+def _draw_bins(axes: Any, bins: Sequence[Bin], name: str, colour: str, marker: str) -> None:
+    x, y = [one["confidence"] for one in bins], [one["accuracy"] for one in bins]
+    largest = max((one["records"] for one in bins), default=1)
+    sizes = [12 + 90 * one["records"] / largest for one in bins]
+    axes.plot(x, y, color=colour, linewidth=1)
+    axes.scatter(x, y, s=sizes, color=colour, marker=marker, label=f"{name} (size: records)")
 
 
-def p_value(value: float) -> str:
-    """Return a p-value with the digits that a verdict rests on."""
-    if value < 0.0001:
-        return "< 0.0001"
-    return f"{value:.4f}" if value < 0.01 else f"{value:.3f}"
+def slice_plot(comparison: Comparison) -> str:
+    """Draw the change of each tested slice with its interval, worst first, as a data address."""
+    shown = sorted(_tested(comparison), key=lambda one: one["difference"])[:MOST_DRAWN_SLICES]
+    file = BytesIO()
+    with figure(file, 7.0, 1.2 + 0.28 * max(len(shown), 2)) as axes:
+        axes.axvline(0, color=INK, linewidth=1)
+        for row, (one, name) in enumerate(zip(shown, _row_names(shown), strict=True)):
+            colour = {"better": ACCENT, "worse": OTHER}.get(one["verdict"], "#8a8f98")
+            axes.plot([100 * end for end in one["interval"]], [row, row], color=colour)
+            axes.plot(100 * one["difference"], row, marker="o", color=colour)
+            axes.text(1.01, row, name, transform=axes.get_yaxis_transform(), va="center", size=9)
+        axes.set_yticks([])
+        axes.set_ylim(len(shown) - 0.4, -0.6)
+        axes.set_xlabel("change of accuracy within the slice, points (candidate - champion)")
+    return data_uri(file.getvalue())
 
 
-def megabytes(size_bytes: int) -> str:
-    """Return a size in megabytes of 10^6 bytes, with two digits that say something."""
-    return f"{size_bytes / 1e6:.{1 if size_bytes >= 1e6 else 2}f} MB"
+def _row_names(slices: Sequence[SliceChange]) -> list[str]:
+    names = plain_names([one["name"].split(" (")[0] for one in slices])
+    return [f"{name} ({one['records']})" for name, one in zip(names, slices, strict=True)]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows.orchestration.review_markdown import links, to_markdown, to_short_markdown
+from flows.orchestration.review_markdown import links, to_markdown
 from tasks.metrics.predictions import Labelled, Predictions
 from tasks.metrics.scores import Scored
 from tasks.promotion.comparison.comparison import Side, compare
@@ -82,7 +82,7 @@ def test_texts_of_a_corpus_are_shown_as_they_are() -> None:
 
 
 def test_above_the_form_stands_what_fits_there() -> None:
-    short = to_short_markdown(make_report())
+    short = to_markdown(make_report(), "short")
     assert short.startswith("### topics version 2 against 1\n")
     assert "- Accuracy: 62.5 % to **93.8 %** (+31.2 points; 95 % interval " in short
     assert "- 25 records won, 0 lost, of 80\n" in short

@@ -11,7 +11,6 @@ from PIL import Image
 from tasks.contracts import files, records
 from tasks.contracts.paths import Part
 from tasks.evaluate.attributions import (
-    Examples,
     most_confident_right,
     most_confident_wrong,
     overlay,
@@ -101,7 +100,6 @@ def test_without_shown_examples_the_card_has_no_such_section(
     run("digits", model, twin, splits, tmp_path, settings, 0)
     assert "Examples" not in (tmp_path / "README.md").read_text()
     assert not list((tmp_path / "plots").glob("example-*"))
-    assert Examples() == Examples("", "")
 
 
 def test_texts_are_explained_and_the_same_bytes_come_again(tmp_path: Path) -> None:

@@ -1,11 +1,21 @@
-"""The linear baselines learn, in any script."""
+"""The linear baselines get the records that the model got, and learn, in any script."""
 
 import io
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from tasks.evaluate.baselines import common_shape, linear_baseline, pixels, words_are_spaced
+from tasks.evaluate.baselines import (
+    common_shape,
+    linear_baseline,
+    pixels,
+    with_same_labels,
+    words_are_spaced,
+)
+from tasks.metrics.predictions import Labelled
 
 MARKET, SPORT = "股市今天上涨投资者高兴", "球队昨晚赢得比赛冠军"
 
@@ -71,3 +81,23 @@ def test_images_take_the_most_common_shape_and_at_most_32_pixels() -> None:
     assert common_shape([large, large, grey]) == ((32, 20), "L")
     assert common_shape([grey, _png((255, 0, 0))]) == ((4, 4), "RGB")
     assert pixels([large], (4, 4), "L").tolist() == [[1.0] * 16]
+
+
+def test_only_the_chosen_records_are_left_in_their_order(tmp_path: Path) -> None:
+    chosen = tmp_path / "labels.parquet"
+    # The record b stands in the corpus with two labels; only one of them was chosen.
+    pq.write_table(pa.table({"id": ["c", "b"], "label": ["earn", "corn"]}), chosen)
+    train = Labelled(
+        modality="text",
+        ids=["a", "b", "b", "c"],
+        contents=["one", "two", "two", "three"],
+        labels=["corn", "corn", "earn", "earn"],
+        num_unlabelled=1,
+    )
+    assert with_same_labels(train, chosen) == Labelled(
+        modality="text",
+        ids=["b", "c"],
+        contents=["two", "three"],
+        labels=["corn", "earn"],
+        num_unlabelled=1,
+    )

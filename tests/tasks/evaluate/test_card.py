@@ -1,17 +1,29 @@
-"""The model card says what decides, first."""
+"""The model card says what decides, first; its page fetches nothing, and no text is markup."""
 
 import re
+from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pytest
+from markupsafe import Markup
 
-from tasks.evaluate.card import model_card
+from tasks.evaluate.attributions import Example
+from tasks.evaluate.card import card_page, model_card
 from tasks.evaluate.evaluation import Evaluation, measure
+from tasks.evaluate.plots import write_plots
 from tasks.evaluate.settings import Settings
 from tasks.metrics.scores import Answers, Scored
 from tasks.metrics.slices import slices_of
 
 SETTINGS = Settings(bootstrap_samples=100)
+EVIL = "<script>alert(1)</script>"
+EXAMPLES = {
+    "wrong": [Example("a", EVIL, 0.9, "> **oil** is dear", Markup('<p class="words">oil</p>'))],
+    "right": [],
+}
+FOLD = {"mean": 0.5, "deviation": 0.25, "each": [0.25, 0.75]}
 
 
 def _evaluation(labels: list[str], *, twin: bool = True) -> Evaluation:
@@ -41,12 +53,12 @@ def _evaluation(labels: list[str], *, twin: bool = True) -> Evaluation:
         model=model,
         slices=slices_of(true, labels, "text", [f"{n:04d}" * (1 + n % 3) for n in range(120)]),
         baselines=baselines,
-        figures=measure(model, baselines, len(labels), SETTINGS, [0]),
+        metrics=measure(model, baselines, len(labels), SETTINGS, [0]),
     )
 
 
 def test_the_first_screen_holds_what_decides() -> None:
-    first = model_card(_evaluation(["a", "b", "c"]), SETTINGS).split("\n## ")[0]
+    first = model_card(_evaluation(["a", "b", "c"]), SETTINGS, {}).split("\n## ")[0]
     assert "**Accuracy 95.0 (89.5 to 97.7) %** on 120 test records of the corpus `news`" in first
     assert "| this model | 95.0 (89.5 to 97.7) |" in first
     assert "| its twin, from random weights |" in first
@@ -60,19 +72,19 @@ def test_the_first_screen_holds_what_decides() -> None:
 
 def test_the_intended_use_is_taken_from_the_settings_as_plain_text() -> None:
     settings = Settings(bootstrap_samples=100, intended_use="Sort *wire* news, <b>not</b> law.")
-    card = model_card(_evaluation(["a", "b"]), settings)
+    card = model_card(_evaluation(["a", "b"]), settings, {})
     assert "**Intended use.** Sort \\*wire\\* news, \\<b\\>not\\</b\\> law." in card
 
 
 def test_classes_and_thirds_have_intervals() -> None:
-    card = model_card(_evaluation(["a", "b", "c"]), SETTINGS)
+    card = model_card(_evaluation(["a", "b", "c"]), SETTINGS, {})
     assert "| 1 | a | 100.0 | 85.0 (70.9 to 92.9) | 91.9 | 40 |" in card
     assert "| short texts (up to 4 characters) |" in card
     assert "| long texts (over 8 characters) | 100.0 (91.2 to 100.0) | 40 |" in card
 
 
 def test_examples_stand_between_the_slices_and_the_calibration() -> None:
-    card = model_card(_evaluation(["a", "b"]), SETTINGS, "## Examples\n\nsome")
+    card = model_card(_evaluation(["a", "b"]), SETTINGS, EXAMPLES)
     titles = re.findall(r"^## (.*)$", card, re.MULTILINE)
     assert titles == [
         "Figures",
@@ -86,16 +98,29 @@ def test_examples_stand_between_the_slices_and_the_calibration() -> None:
         "Data",
         "Limits",
     ]
+    assert (
+        "\n\n### Most confidently wrong\n\npredicted **a** (90.0 %), true **\\<script\\>alert(1)"
+        "\\</script\\>**\n\n> **oil** is dear\n\n### Most confidently right\n\nNone.\n\n## Cal"
+    ) in card
 
 
 def test_confusions_are_listed_with_the_share_of_their_class() -> None:
-    card = model_card(_evaluation(["a", "b", "c"]), SETTINGS)
+    card = model_card(_evaluation(["a", "b", "c"]), SETTINGS, {})
     assert "6 of 120 test records are put into a wrong class." in card
     assert "| a | b | 6 | 15.0 |" in card
 
 
+def test_the_folds_of_a_cross_validation_have_a_section() -> None:
+    evaluation = _evaluation(["a", "b"])
+    assert "None was asked for (`finetune.folds`)" in model_card(evaluation, SETTINGS, {})
+    folds = {"number": 2, "n": 1200, "accuracy": FOLD, "macro_f1": FOLD}
+    card = model_card(replace(evaluation, folds=folds), SETTINGS, {})
+    assert "## Cross-validation\n\nThe 1,200 records of train and validation were dealt" in card
+    assert "| accuracy | 0.5000 | 0.2500 | 0.2500 to 0.7500 |\n| macro F1 |" in card
+
+
 def test_every_plot_is_embedded_by_a_relative_path() -> None:
-    card = model_card(_evaluation(["a", "b"]), SETTINGS)
+    card = model_card(_evaluation(["a", "b"]), SETTINGS, {})
     assert re.findall(r"\]\((.*?)\)", card) == [
         "plots/confusion.png",
         "plots/reliability.png",
@@ -104,24 +129,85 @@ def test_every_plot_is_embedded_by_a_relative_path() -> None:
 
 
 def test_labels_cannot_break_the_tables() -> None:
-    card = model_card(_evaluation(["a|b", "*bold*\nnew line", "<script>"]), SETTINGS)
+    card = model_card(_evaluation(["a|b", "*bold*\nnew line", "<script>"]), SETTINGS, {})
     assert "| 1 | a\\|b |" in card
     assert "| 2 | \\*bold\\* new line |" in card
     assert "<script>" not in card
 
 
 def test_a_card_without_a_twin_says_so() -> None:
-    card = model_card(_evaluation(["a", "b"], twin=False), SETTINGS)
+    card = model_card(_evaluation(["a", "b"], twin=False), SETTINGS, {})
     assert "No twin was trained, so what pretraining gains is not known." in card
     assert "its twin, from random weights" not in card
 
 
 def test_classes_with_few_test_records_are_named() -> None:
-    card = model_card(_evaluation([f"c{n}" for n in range(5)]), SETTINGS)
+    card = model_card(_evaluation([f"c{n}" for n in range(5)]), SETTINGS, {})
     assert "fewer than 30 test records are hardly measured: c0 (24), c1 (24)" in card
 
 
 def test_a_card_says_nothing_of_the_machine() -> None:
-    card = model_card(_evaluation(["a", "b"]), SETTINGS)
+    card = model_card(_evaluation(["a", "b"]), SETTINGS, {})
     assert not re.search(r"20\d\d-\d\d|torch|sklearn|version \d", card)
     assert str(Path.cwd()) not in card
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("card")
+    settings = Settings(bootstrap_samples=100, intended_use=f"Nothing {EVIL}")
+    labels = ["a", EVIL, "](javascript:alert(1)) | ![x](http://x/y.png)"]
+    true = np.arange(90) % 3
+    model = Scored(true, np.roll(true, 1), np.full((90, 3), 1 / 3))
+    baselines = {"linear": Answers(true, true)}
+    evaluation = Evaluation(
+        name=f"m{EVIL}",
+        corpus="c",
+        modality="text",
+        labels=labels,
+        split_sizes={"test": 90},
+        num_trained=80,
+        num_unlabelled=0,
+        folds=None,
+        model=model,
+        baselines=baselines,
+        slices=slices_of(true, labels, "text", [EVIL * (1 + n % 3) for n in range(90)]),
+        metrics=measure(model, baselines, 3, SETTINGS, [0]),
+    )
+    write_plots(folder / "plots", evaluation, 15)
+    return card_page(evaluation, settings, EXAMPLES, folder)
+
+
+class _Tags(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_no_text_becomes_markup(page: str) -> None:
+    tags = [tag for tag, _ in _Tags(page).found]
+    assert "script" not in tags
+    assert "a" not in tags
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") >= 5
+
+
+def test_all_plots_are_inside(page: str) -> None:
+    sources = [attributes["src"] or "" for tag, attributes in _Tags(page).found if tag == "img"]
+    assert len(sources) == 3
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+
+
+def test_every_header_cell_heads_a_column(page: str) -> None:
+    scopes = {attributes.get("scope") for tag, attributes in _Tags(page).found if tag == "th"}
+    assert scopes == {"col"}
+
+
+def test_the_examples_stand_before_the_calibration(page: str) -> None:
+    assert "true <strong>&lt;script&gt;alert(1)&lt;/script&gt;</strong></p><p class=" in page
+    assert "<h3>Most confidently right</h3>\n<p>None.</p>\n<h2>Calibration" in page
+    assert page.index("<h2>By content") < page.index("<h2>Examples") < page.index("<h2>Calib")

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tasks.contracts import files
-from tasks.evaluate.evaluation import Evaluation, Figures
+from tasks.evaluate.evaluation import Evaluation, Metrics
 from tasks.evaluate.plots import write_plots
 from tasks.metrics.scores import Scored
 
@@ -29,7 +29,7 @@ def _evaluation(labels: list[str], num_records: int) -> Evaluation:
         model=model,
         slices=[],
         baselines={},
-        figures={"model": Figures({}, {})},
+        metrics={"model": Metrics({}, {})},
     )
 
 

@@ -179,6 +179,15 @@ def test_a_changed_architecture_changes_its_own_rows_alone(
     }
 
 
+def test_a_changed_template_changes_the_rows_that_reach_the_module_beside_it(
+    checkout: Path, default_rows: dict[str, str]
+) -> None:
+    assert "tasks/reports/page.html.j2 " in default_rows["evaluate@digits-from-convnet"]
+    edit(checkout / "tasks/evaluate/card.md.j2", "## Limits", "## What it cannot do")
+    changed = changed_rows(default_rows, fingerprints_of(checkout))
+    assert changed == {row for row in default_rows if row.startswith("evaluate@")}
+
+
 def test_a_changed_default_changes_the_rows_that_do_not_set_it(
     checkout: Path, default_rows: dict[str, str]
 ) -> None:

@@ -11,7 +11,7 @@ from tasks.contracts import records
 from tasks.errors import BadInput
 from tasks.metrics.predictions import (
     classify,
-    positions,
+    label_indices,
     predict,
     read_labelled,
     read_predictions,
@@ -48,7 +48,7 @@ def test_records_are_read_in_order_and_those_without_a_label_counted(tmp_path: P
 
 def test_predictions_hold_every_score_and_every_rival(tmp_path: Path) -> None:
     test = read_labelled(_split(tmp_path / "test.parquet", ["x", "long text"], ["short", "long"]))
-    true = positions(test.labels, ["long", "short"], tmp_path, tmp_path)
+    true = label_indices(test.labels, ["long", "short"], tmp_path, tmp_path)
     scored = classify("model", LengthClassifier(), test, true)
     linear = Answers(true, np.array([0, 0]))
     path = tmp_path / "predictions.parquet"
@@ -85,13 +85,13 @@ def test_an_unknown_label_names_the_file_and_what_is_known() -> None:
     with pytest.raises(
         BadInput, match=r"^test: m does not know the label 'c' \(1 such\), only a, b"
     ):
-        positions(["a", "c"], ["a", "b"], Path("test"), Path("m"))
+        label_indices(["a", "c"], ["a", "b"], Path("test"), Path("m"))
 
 
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     texts = ["x", "long text", "four"]
     test = read_labelled(_split(tmp_path / "test.parquet", texts, ["short", "long", "long"]))
-    true = positions(test.labels, ["long", "short"], tmp_path, tmp_path)
+    true = label_indices(test.labels, ["long", "short"], tmp_path, tmp_path)
     scored = classify("model", LengthClassifier(), test, true)
     path = tmp_path / "predictions.parquet"
     write_predictions(path, test, ["long", "short"], scored, {})

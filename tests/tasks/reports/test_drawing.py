@@ -1,8 +1,30 @@
-"""Names are drawn as far as the font goes."""
+"""Names are drawn as far as the font goes; thumbnails fit, and keep pixels sharp."""
 
-from tasks.reports.drawing import plain_names
+import io
+
+from PIL import Image
+
+from tasks.reports.drawing import plain_names, thumbnail
 
 
 def test_names_are_shortened_and_undrawable_ones_numbered() -> None:
     names = plain_names(["earn", "体育", "a very long name of a class", " "])
     assert names == ["earn", "class 2", "a very long name of…", "class 4"]
+
+
+def _png(width: int, height: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("L", (width, height), 77).save(file, "PNG")
+    return file.getvalue()
+
+
+def _size(image: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(image)) as opened:
+        return opened.size
+
+
+def test_small_images_grow_by_whole_steps_and_large_ones_shrink() -> None:
+    assert _size(thumbnail(_png(8, 8))) == (96, 96)
+    assert _size(thumbnail(_png(20, 10))) == (80, 40)
+    assert _size(thumbnail(_png(96, 1))) == (96, 1)
+    assert _size(thumbnail(_png(400, 200))) == (96, 48)

@@ -1,6 +1,8 @@
-"""A comparison of real models, and what it refuses to compare."""
+"""A comparison of real models, part by part, and what it refuses to compare."""
 
+import base64
 import dataclasses
+import io
 import json
 from typing import Any
 
@@ -8,13 +10,24 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from scipy.stats import binomtest
 from sklearn.metrics import f1_score
 
 from tasks.errors import BadInput
 from tasks.metrics.predictions import Labelled, Predictions
 from tasks.metrics.scores import Scored
-from tasks.promotion.comparison.comparison import Side, aligned, compare
+from tasks.metrics.slices import Slice
+from tasks.promotion.comparison.comparison import (
+    Side,
+    aligned,
+    calibration_bins,
+    compare,
+    disagree,
+    excerpt,
+    flipped,
+    slice_changes,
+)
 from tasks.promotion.comparison.schema import Comparison
 from tasks.promotion.settings import PromotionSettings
 
@@ -156,3 +169,92 @@ def test_predictions_of_changed_labels_are_refused(
     assert changed.labels != digits.labels
     with pytest.raises(BadInput, match="labels of the test records have changed since version 2"):
         compare("digits", strong, weak, changed, SETTINGS)
+
+
+def test_small_slices_are_not_tested_and_do_not_weigh_on_the_others() -> None:
+    true = [0] * 40 + [1] * 10
+    candidate = _scored(true, true, 2)
+    champion = _scored(true, [1] * 8 + [0] * 32 + [0] * 10, 2)
+    masks = [np.array(true) == number for number in (0, 1)]
+    slices = [Slice("class", name, mask) for name, mask in zip("ab", masks, strict=True)]
+    large, small = slice_changes(candidate, champion, slices, 0.05, 30)
+    assert (large["records"], large["difference"], large["verdict"]) == (40, 0.2, "better")
+    # 8 of 8 disagreements: 2 / 2^8, and no correction, since it is the only one that is tested.
+    assert large["adjusted_p_value"] == large["p_value"] == pytest.approx(2 / 256)
+    assert (small["p_value"], small["adjusted_p_value"]) == (None, None)
+    assert (small["difference"], small["verdict"]) == (1.0, "too few records")
+    both = slice_changes(candidate, champion, slices, 0.05, 10)
+    assert [one["adjusted_p_value"] for one in both] == pytest.approx([2 / 256, 4 / 1024])
+
+
+def test_disagreements_are_counted_and_tested() -> None:
+    found = disagree(
+        _scored([0, 0, 0, 0, 1], [0, 0, 0, 1, 0], 2),
+        _scored([0, 0, 0, 0, 1], [0, 1, 1, 0, 0], 2),
+        0.05,
+    )
+    assert found["both_right"] == 1
+    assert found["only_candidate_right"] == 2
+    assert found["only_champion_right"] == 1
+    assert found["both_wrong"] == 1
+    assert found["p_value"] == 1.0
+
+
+def test_only_filled_bins_are_kept() -> None:
+    scores = np.array([[0.9, 0.1], [0.95, 0.05], [0.4, 0.6]])
+    found = calibration_bins(Scored(np.array([0, 1, 1]), np.array([0, 0, 1]), scores))
+    assert [(one["records"], one["accuracy"]) for one in found] == [(1, 1.0), (1, 1.0), (1, 0.0)]
+    assert [one["confidence"] for one in found] == pytest.approx([0.6, 0.9, 0.95])
+
+
+def _png(width: int, height: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("L", (width, height), 77).save(file, "PNG")
+    return file.getvalue()
+
+
+def _size(image: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(image)) as opened:
+        return opened.size
+
+
+def _of_two(predicted: list[int], confidence: list[float]) -> Scored:
+    scores = np.array(
+        [[c, 1 - c] if p == 0 else [1 - c, c] for p, c in zip(predicted, confidence, strict=True)]
+    )
+    return Scored(np.zeros(len(predicted), dtype=np.int64), np.array(predicted), scores)
+
+
+def test_flips_go_by_the_confidence_of_the_candidate() -> None:
+    candidate = _of_two([1, 1, 0, 0, 1], [0.7, 0.9, 0.8, 0.6, 0.99])
+    champion = _of_two([0, 0, 1, 1, 1], [0.6, 0.6, 0.6, 0.55, 0.9])
+    test = Labelled("text", list("vwxyz"), ["one", "two", "three", "four", "five"], ["a"] * 5, 0)
+    found = flipped(candidate, champion, ["a", "b"], test, 10)
+    assert [flip["id"] for flip in found["lost"]] == ["w", "v"]
+    assert [flip["id"] for flip in found["won"]] == ["x", "y"]
+    assert found["lost"][0] == {
+        "id": "w",
+        "label": "a",
+        "candidate": "b",
+        "champion": "a",
+        "candidate_confidence": 0.9,
+        "champion_confidence": 0.6,
+        "excerpt": "two",
+    }
+    one = flipped(candidate, champion, ["a", "b"], test, 1)
+    assert [flip["id"] for flip in one["won"]] == ["x"]
+    assert flipped(candidate, champion, ["a", "b"], test, 0) == {"won": [], "lost": []}
+
+
+def test_images_are_shown_as_thumbnails() -> None:
+    test = Labelled("image", ["v"], [_png(8, 8)], ["a"], 0)
+    found = flipped(_of_two([0], [0.9]), _of_two([1], [0.9]), ["a", "b"], test, 1)
+    assert _size(base64.b64decode(found["won"][0]["thumbnail"])) == (96, 96)
+
+
+def test_an_excerpt_is_one_line_cut_between_words() -> None:
+    assert excerpt("two\n  words") == "two words"
+    long = excerpt("word " * 100)
+    assert long.endswith("word …")
+    assert len(long) <= 282
+    assert excerpt("x" * 500) == "x" * 280 + " …"

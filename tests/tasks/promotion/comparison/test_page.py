@@ -1,15 +1,23 @@
 """The page shows what decides first, fetches nothing, and takes no text for markup."""
 
+import base64
 import copy
+import io
 import re
 from html.parser import HTMLParser
 
 import pytest
+from PIL import Image
 
 from tasks.metrics.predictions import Labelled, Predictions
 from tasks.metrics.scores import Scored
 from tasks.promotion.comparison.comparison import Side, compare
-from tasks.promotion.comparison.page import comparison_page, p_value, points, worst_slice
+from tasks.promotion.comparison.page import (
+    comparison_page,
+    reliability,
+    slice_plot,
+    worst_slice,
+)
 from tasks.promotion.comparison.schema import Comparison
 from tasks.promotion.policy import decide
 from tasks.promotion.settings import PromotionSettings
@@ -153,11 +161,21 @@ def test_the_worst_slice_is_a_significant_one_if_there_is_any(comparison: Compar
     assert "no slice has 30 records" in _page(few)
 
 
-def test_numbers_are_written_for_readers() -> None:
-    assert [points(value) for value in (0.0123, -0.0123, 0.0, -0.0001)] == [
-        "+1.2",
-        "\N{MINUS SIGN}1.2",
-        "0.0",
-        "0.0",
-    ]
-    assert [p_value(value) for value in (0.0, 0.00123, 0.0496)] == ["< 0.0001", "0.0012", "0.050"]
+def _size(address: str) -> tuple[int, int]:
+    png = base64.b64decode(address.removeprefix("data:image/png;base64,"))
+    with Image.open(io.BytesIO(png)) as image:
+        return image.size
+
+
+def test_both_plots_can_be_read(comparison: Comparison) -> None:
+    assert min(_size(reliability(comparison))) > 400
+    assert min(_size(slice_plot(comparison))) > 400
+    assert reliability(comparison) == reliability(comparison)
+
+
+def test_many_slices_are_cut_to_the_worst_and_none_leave_an_empty_plot(
+    comparison: Comparison,
+) -> None:
+    many: Comparison = {**comparison, "slices": comparison["slices"] * 30}
+    assert _size(slice_plot(many))[1] < 1600
+    assert _size(slice_plot({**comparison, "slices": []}))[1] > 100
