@@ -78,6 +78,7 @@ class Data:
         from tasks.inputs.traits import TextTraits
         from tasks.models import text
         from tasks.models.architectures import bert
+        from tasks.models.model import describe
         from tasks.training.determinism import make_deterministic
 
         make_deterministic(0)
@@ -86,10 +87,12 @@ class Data:
         traits = TextTraits(tokenizer.get_vocab_size(), id_in(tokenizer, PADDING))
         text.save(bert.build(bert.Settings(positions=TOKENS, **sizes), traits), backbone)
         save_tokenizer(tokenizer, backbone, TOKENS)
+        describe(backbone, architecture="bert", modality="text")
         self.backbone = backbone
+        self.known = known
         self.num_labels = len(known)
         self.labels = np.array([known.index(topic) for topic in topics])
-        self.inputs = text.inputs(texts, backbone)
+        self.inputs = text.TextBackbone(backbone).inputs(texts)
 
 
 @dataclass
@@ -127,7 +130,7 @@ def size_of(batch: Any) -> tuple[int, int]:
 
 def ours(data: Data) -> Figures:
     """Finetune one epoch with our loop, then score the same texts."""
-    from tasks.models import text
+    from tasks.models.text import TextBackbone
     from tasks.objectives.classification import Classification, Examples
     from tasks.training.loop import train
     from tasks.training.settings import TrainingSettings
@@ -153,9 +156,9 @@ def ours(data: Data) -> Figures:
             figures.batches.append((sum(s[0] for s in sizes), sum(s[1] for s in sizes)))
             return super().step(state, parts)
 
-    model = text.new_classifier(data.backbone, data.num_labels, pretrained=True, dropout=DROPOUT)
+    model = TextBackbone(data.backbone).model(data.known, dropout=DROPOUT)
     examples = Examples.of(data.inputs, data.labels)
-    task = Watched(text, model, examples, Examples.of(Inputs(), data.labels))
+    task = Watched(model, examples, Examples.of(Inputs(), data.labels))
     train(task, TrainingSettings(epochs=1, batch_size=BATCH_SIZE), 0, "downstream")
     figures.starts.append(time.perf_counter())
     started = time.perf_counter()

@@ -27,8 +27,8 @@ def save_text_classifier(
     from tasks.contracts import registry
     from tasks.inputs.tokenizer import PADDING, save_tokenizer, token_id, train_tokenizer
     from tasks.inputs.traits import TextTraits
-    from tasks.models import text as family
-    from tasks.models.folder import describe
+    from tasks.models.model import describe
+    from tasks.models.text import TextBackbone, save
 
     texts, labels = sample_texts()
     classes = sorted(set(labels))
@@ -37,23 +37,22 @@ def save_text_classifier(
     tokenizer = train_tokenizer(lambda: texts, 400)
     backbone = folder.with_name(f"{folder.name}-backbone")
     traits = TextTraits(tokenizer.get_vocab_size(), token_id(PADDING))
-    family.save(module.build(module.Settings(**sizes), traits), backbone)
+    save(module.build(module.Settings(**sizes), traits), backbone)
     save_tokenizer(tokenizer, backbone, 64)
-    model = family.new_classifier(backbone, len(classes), pretrained=True)
-    family.copy_inputs(backbone, folder, 64)
-    inputs = family.inputs(texts, folder)
+    describe(backbone, architecture=architecture, modality="text")
+    model = TextBackbone(backbone).model(classes)
+    inputs = model.inputs(texts)
     targets = torch.tensor([classes.index(label) for label in labels])
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(model.module.parameters(), lr=3e-3)
     for step in range(num_steps):
         chosen = (7 * torch.arange(32) + 5 * step) % len(texts)  # of all classes
         loss = torch.nn.functional.cross_entropy(
-            family.logits(model, inputs.batch(chosen.numpy())), targets[chosen]
+            model.logits(inputs.batch(chosen.numpy())), targets[chosen]
         )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    family.save_classifier(model, folder)
-    describe(folder, architecture=architecture, modality="text", labels=classes)
+    model.save(folder)
 
 
 def write_finetuned_on(folder: Path, train: Path) -> None:

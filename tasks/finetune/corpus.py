@@ -11,13 +11,15 @@ import pyarrow as pa
 
 from tasks.contracts import records
 from tasks.errors import BadInput
-from tasks.models.folder import architecture_of, description
+from tasks.models.model import load_backbone
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tasks.contracts.paths import Part
     from tasks.finetune.settings import Settings
+    from tasks.models.model import Backbone
+    from tasks.models.text import TextBackbone
     from tasks.objectives.classification import Examples
 
 
@@ -54,27 +56,29 @@ class Corpus:
         )
 
 
-def require_positions(backbone: Path, settings: Settings) -> None:
-    """Check that texts of the length that a row asks for fit into its backbone.
+def load_backbone_for(folder: Path, settings: Settings) -> Backbone:
+    """Load a backbone that cuts texts to the length that a row asks for.
 
     The default length is a bound: a backbone with fewer positions lowers it.
 
     Raises:
-        BadInput: they do not.
+        BadInput: the row asks for more tokens than there are positions.
     """
-    family = architecture_of(backbone).family
-    if family.MODALITY == "text" and "tokens" in settings.model_fields_set:
-        family.require_positions(backbone, settings.tokens)
+    backbone = load_backbone(folder)
+    if backbone.modality == "text":
+        texts: TextBackbone = backbone  # type: ignore[assignment]
+        if "tokens" in settings.model_fields_set:
+            texts.require_positions(settings.tokens)
+        texts.cut_to(settings.tokens)
+    return backbone
 
 
-def read_corpus(backbone: Path, splits: dict[Part, Path], folder: Path, tokens: int) -> Corpus:
+def read_corpus(backbone: Backbone, splits: dict[Part, Path]) -> Corpus:
     """Read both splits as the inputs of a classifier.
 
     Args:
         backbone: the pretrained model.
         splits: ``train`` and ``validation``.
-        folder: of the classifier; gets what turns contents into inputs.
-        tokens: texts are cut to so many.
 
     Raises:
         BadInput: the backbone takes no such records, a label is missing, or stands in the
@@ -82,19 +86,18 @@ def read_corpus(backbone: Path, splits: dict[Part, Path], folder: Path, tokens: 
     """
     from tasks.objectives.classification import Examples, known_labels, label_indexes
 
-    modality = description(backbone)["modality"]
+    modality = backbone.modality
     found = records.modality_of(records.read_schema(splits["train"]))
     if found != modality:
         raise BadInput(
-            f"{splits['train']} holds {found}s, but the backbone {backbone} takes {modality}s"
+            f"{splits['train']} holds {found}s, but the backbone {backbone.folder} takes "
+            f"{modality}s"
         )
     tables = {part: records.read_table(path, ["id", "label"]) for part, path in splits.items()}
     labels = {part: table["label"].to_pylist() for part, table in tables.items()}
     classes = known_labels(labels["train"], splits["train"])
     indices = [label_indexes(labels[part], classes, path) for part, path in splits.items()]
-    family = architecture_of(backbone).family
-    family.copy_inputs(backbone, folder, tokens)
-    inputs = family.read_inputs(list(splits.values()), folder)
+    inputs = backbone.read_inputs(list(splits.values()))
     return Corpus(
         ids=pa.concat_tables(tables.values())["id"].to_pylist(),
         labels=list(chain.from_iterable(labels.values())),

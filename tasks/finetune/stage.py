@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import files, records
-from tasks.models.folder import DESCRIPTION
+from tasks.models.model import DESCRIPTION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,14 +70,13 @@ def _finetune(
     journal: Path | None,
 ) -> dict[str, Any]:
     from tasks.finetune import few_labels, folds
-    from tasks.finetune.corpus import read_corpus, require_positions
+    from tasks.finetune.corpus import load_backbone_for, read_corpus
     from tasks.finetune.task import Recipe
     from tasks.training.ranks import rank
 
-    require_positions(backbone, settings)
-    corpus = read_corpus(backbone, splits, output / "model", settings.tokens)
-    num_labels = len(corpus.classes)
-    recipe = Recipe(model, backbone, num_labels, settings, seed, checkpoints, journal=journal)
+    loaded = load_backbone_for(backbone, settings)
+    corpus = read_corpus(loaded, splits)
+    recipe = Recipe(model, loaded, corpus.classes, settings, seed, checkpoints, journal=journal)
     fold_of = folds.assign(corpus.ids, corpus.labels, settings.folds, seed)
     labels = corpus.labels[: corpus.num_train]
     chosen = few_labels.choose(corpus.ids[: corpus.num_train], labels, settings.labels, seed)
@@ -102,7 +101,7 @@ def _train_and_save(
 ) -> dict[str, Any]:
     """Train the model or its twin, write it, and return how that went."""
     from tasks.finetune.early_stopping import EarlyStopping
-    from tasks.finetune.task import new_task, save_classifier, train_task
+    from tasks.finetune.task import new_task, train_task
     from tasks.training.ranks import rank
 
     train, validation = (corpus.examples.take(part) for part in (chosen, corpus.validation))
@@ -112,8 +111,7 @@ def _train_and_save(
     best_epoch = stopping.agreed_best_epoch()
     if rank() == 0:
         stopping.restore_best()
-        recipe.family.copy_inputs(recipe.backbone, output, recipe.settings.tokens)
-        save_classifier(recipe, task, output, corpus.classes)
+        task.save(output)
     return {"best_epoch": best_epoch, "training_loss": losses, "epochs": stopping.epochs}
 
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.errors import BadSettings
+from tasks.finetune.adapters import add_adapters, merge_adapters
 from tasks.finetune.layers import decayed_groups
-from tasks.models.folder import architecture_of
 from tasks.objectives.classification import Classification
 from tasks.training.determinism import derive_seed
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
     from tasks.finetune.settings import Settings
+    from tasks.models.model import Backbone
     from tasks.objectives.classification import Examples
     from tasks.training.loop import Watcher
 
@@ -29,8 +29,8 @@ class Recipe:
 
     Attributes:
         name: the row.
-        backbone: the folder of the pretrained model.
-        num_labels: how many classes there are.
+        backbone: the pretrained model.
+        labels: the names of the classes.
         settings: the row's settings.
         seed: the ``seed`` of ``params.yaml``.
         checkpoints: the folder of the trainings' checkpoints.
@@ -39,18 +39,13 @@ class Recipe:
     """
 
     name: str
-    backbone: Path
-    num_labels: int
+    backbone: Backbone
+    labels: list[str]
     settings: Settings
     seed: int
     checkpoints: Path
     pretrained: bool = True
     journal: Path | None = None
-
-    @property
-    def family(self) -> Any:
-        """The module that knows models like the backbone."""
-        return architecture_of(self.backbone).family
 
     @property
     def row_seed(self) -> int:
@@ -67,16 +62,23 @@ class Recipe:
 
 
 class Finetuning(Classification):
-    """Classification on a backbone whose layers may learn at rates of their own."""
+    """Classification on a backbone whose layers may learn at rates of their own, or adapters."""
 
     layer_decay = 1.0
+    has_adapters = False
 
     def optimized(self) -> dict[str, list[dict[str, Any]]]:
         """Return the groups of parameters, by depth where depth matters."""
         if self.layer_decay == 1:
             return super().optimized()
-        backbone = self._family.backbone(self.model)
-        return {"model": decayed_groups(self.model, backbone, self.layer_decay)}
+        encoder = self._classifier.encoder
+        return {"model": decayed_groups(self.model, encoder, self.layer_decay)}
+
+    def save(self, folder: Path) -> None:
+        """Write the classifier, its adapters merged into its weights."""
+        if self.has_adapters:
+            merge_adapters(self._classifier.encoder)
+        super().save(folder)
 
 
 def new_task(recipe: Recipe, train: Examples, validation: Examples, seed: int) -> Finetuning:
@@ -92,39 +94,27 @@ def new_task(recipe: Recipe, train: Examples, validation: Examples, seed: int) -
         BadInput: ``mode: lora`` finds nothing to adapt.
         BadSettings: the backbone has no such ``pooling``.
     """
-    from tasks.finetune.adapters import add_adapters
     from tasks.training.determinism import make_deterministic
 
-    family, settings = recipe.family, recipe.settings
+    settings = recipe.settings
     make_deterministic(seed, settings.devices)
-    classifier = family.new_classifier(
-        recipe.backbone,
-        recipe.num_labels,
+    classifier = recipe.backbone.model(
+        recipe.labels,
         pretrained=recipe.pretrained,
         dropout=settings.dropout,
-        **_pooling(family, settings),
+        pooling=settings.pooling,
     )
     if settings.mode == "frozen":
-        family.backbone(classifier).requires_grad_(False)
+        classifier.encoder.requires_grad_(False)
     elif settings.mode == "lora":
-        add_adapters(family.backbone(classifier), settings.lora)
+        add_adapters(classifier.encoder, settings.lora)
     weights = None
     if settings.class_weights == "balanced":
-        weights = balanced_weights(train.labels, recipe.num_labels)
-    task = Finetuning(family, classifier, train, validation, weights, settings.label_smoothing)
+        weights = balanced_weights(train.labels, len(recipe.labels))
+    task = Finetuning(classifier, train, validation, weights, settings.label_smoothing)
     task.layer_decay = settings.layer_decay
+    task.has_adapters = settings.mode == "lora"
     return task
-
-
-def _pooling(family: Any, settings: Settings) -> dict[str, str]:
-    if family.MODALITY == "text":
-        return {"pooling": settings.pooling}
-    if settings.pooling != "auto":
-        raise BadSettings(
-            f"finetune.pooling is {settings.pooling!r}, but the backbone takes {family.MODALITY}s, "
-            "whose encoders pool by themselves: drop it"
-        )
-    return {}
 
 
 def train_task(
@@ -154,18 +144,6 @@ def train_task(
         MetricLog(recipe.journal, f"{part}."),
     )
     return train(task, settings, seed, what, watcher, checkpoints, curve)
-
-
-def save_classifier(recipe: Recipe, task: Finetuning, output: Path, labels: list[str]) -> None:
-    """Write a trained classifier, its adapters merged into its weights."""
-    from tasks.finetune.adapters import merge_adapters
-    from tasks.models.folder import describe, description
-
-    if recipe.settings.mode == "lora":
-        merge_adapters(recipe.family.backbone(task.model))
-    recipe.family.save_classifier(task.model, output)
-    about = description(recipe.backbone)
-    describe(output, architecture=about["architecture"], modality=about["modality"], labels=labels)
 
 
 def balanced_weights(labels: Int[np.ndarray, " N"], num_labels: int) -> Float[np.ndarray, " K"]:

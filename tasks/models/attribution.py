@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tasks.models.classifier import Classifier
+    from tasks.models.text import TextModel
 
-# Not imported from tasks.inputs.tokenizer: a change there must not make image models stale.
-TOKENIZER = "tokenizer.json"
 INTEGRATION_STEPS = 16
 DIGITS = 2
 
@@ -46,34 +45,33 @@ def word_weights(classifier: Classifier, text: str, target: int) -> list[Piece]:
         Nothing where the text has no token, or the model no embedding of single tokens.
     """
     import torch
-    from tokenizers import Tokenizer
 
-    embedding = _embedding(classifier._model)
-    inputs = classifier._family.inputs([text], classifier._folder)
-    batch = {name: value.to(classifier._device) for name, value in inputs.batch([0]).items()}
-    tokenizer = Tokenizer.from_file(str(classifier._folder / TOKENIZER))
-    tokenizer.enable_truncation(int(inputs.lengths[0]))
-    encoding = tokenizer.encode(text)
+    model: TextModel = classifier.model  # type: ignore[assignment]
+    embedding = _embedding(model.encoder)
+    inputs = model.inputs([text])
+    batch = {k: value.to(classifier.device) for k, value in inputs.batch(np.array([0])).items()}
+    encoding = model.tokenizer.encode(text)
     if embedding is None or encoding.ids != batch["input_ids"][0].tolist():
         return []
-    is_special = torch.tensor(encoding.special_tokens_mask, device=classifier._device) > 0
+    is_special = torch.tensor(encoding.special_tokens_mask, device=classifier.device) > 0
     baseline = torch.where(is_special, batch["input_ids"], inputs.padding_token)
-    weights = _integrated_gradients(classifier, embedding, batch, baseline, target)
+    weights = _integrated_gradients(model, embedding, batch, baseline, target)
     return _pieces(text, encoding, weights)
 
 
-def _embedding(model: nn.ModuleDict) -> nn.Module | None:
+def _embedding(encoder: nn.Module) -> nn.Module | None:
     from torch import nn
 
-    layers = (layer for layer in model["encoder"].modules() if isinstance(layer, nn.Embedding))
+    layers = (layer for layer in encoder.modules() if isinstance(layer, nn.Embedding))
     try:
-        return model["encoder"].get_input_embeddings()  # type: ignore[operator]
+        embedding: nn.Module = encoder.get_input_embeddings()  # type: ignore[operator]
+        return embedding
     except AttributeError:
         return next(layers, None)
 
 
 def _integrated_gradients(
-    classifier: Classifier,
+    model: TextModel,
     embedding: nn.Module,
     batch: dict[str, Tensor],
     baseline: Tensor,
@@ -87,8 +85,7 @@ def _integrated_gradients(
 
     def logits(input_ids: Tensor, *rest: Tensor) -> Tensor:
         inputs = {"input_ids": input_ids, **dict(zip(others, rest, strict=True))}
-        result: Tensor = classifier._family.logits(classifier._model, inputs).float()
-        return result
+        return model.logits(inputs).float()
 
     # cuDNN has no backward pass for recurrent layers outside training.
     with torch.backends.cudnn.flags(enabled=False):
@@ -143,14 +140,12 @@ def pixel_weights(
     """
     from captum.attr import Saliency
 
-    inputs = classifier._family.inputs([image], classifier._folder)
-    batch = inputs.batch(np.array([0]))
+    batch = classifier.model.inputs([image]).batch(np.array([0]))
     # captum asks for leaves that want gradients, and warns where it has to make them so.
-    pixels = batch["images"].to(classifier._device).requires_grad_()
+    pixels = batch["images"].to(classifier.device).requires_grad_()
 
     def logits(images: Tensor) -> Tensor:
-        result: Tensor = classifier._family.logits(classifier._model, {"images": images}).float()
-        return result
+        return classifier.model.logits({"images": images}).float()
 
     gradient = Saliency(logits).attribute(pixels, target=target)
     weights = gradient.detach()[0].amax(dim=0).cpu().numpy().astype(np.float64)

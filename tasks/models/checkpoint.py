@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.contracts import files
 from tasks.errors import BadInput
 from tasks.inputs.tokenizer import TOKENIZER, load_tokenizer
-from tasks.models.attention import fastest_attention
-from tasks.models.transformer import quiet_transformers
+from tasks.models.transformer import fastest_attention, quiet_transformers
 from tasks.progress import say
 
 if TYPE_CHECKING:
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from tokenizers import Tokenizer
-    from torch import nn
 
     from tasks.inputs.traits import ImageTraits
+    from tasks.models.image_layers import ImageParts
 
 CONFIG, WEIGHTS, SHARDS = "config.json", "model.safetensors", "model.safetensors.index.json"
 GPT2, VIT = "gpt2", "vit_mae"
@@ -131,7 +130,7 @@ class Checkpoint:
 
         return self._load(AutoModel)
 
-    def image_model(self, architecture: ModuleType, traits: ImageTraits) -> nn.ModuleDict:
+    def image_model(self, architecture: ModuleType, traits: ImageTraits) -> ImageParts:
         """Return the parts of an image architecture, encoder and decoder, with these weights.
 
         Raises:

@@ -1,16 +1,24 @@
-"""A finished classifier, as evaluation and serving use it: contents in, scores out, in fp32."""
+"""A finished model, as evaluation and serving use it: contents in, scores out, in fp32.
+
+Dimensions: N records, K labels.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.models.folder import architecture_of, description
+from tasks.models.model import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from jaxtyping import Float
+
+    from tasks.contracts.records import Modality
+    from tasks.models.model import Inputs, Model
 
 BATCH_SIZE = 64
 # A batch ends before a record this many times as long as its first, unless it would be tiny.
@@ -19,37 +27,41 @@ FEWEST = 8
 
 
 class Classifier:
-    """A model folder, loaded.
+    """A model on the device that computes its scores.
 
     Attributes:
+        model: the model, for evaluation.
         labels: the class names, in the order of the columns of ``scores``.
         modality: ``"text"`` or ``"image"``.
+        device: torch's name of it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, model: Model) -> None:
         import torch
 
-        about = description(folder)
-        self.labels: list[str] = about["labels"]
-        self.modality: str = about["modality"]
-        self._folder = folder
-        self._family: Any = architecture_of(folder).family
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model = self._family.load_classifier(folder).to(self._device).eval()
+        self.model = model
+        self.labels: list[str] = model.labels
+        self.modality: Modality = model.modality
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        model.module.to(self.device).eval()
 
-    def scores(self, contents: Sequence[str] | Sequence[bytes]) -> np.ndarray:
-        """Return the probability of each label, num_records × num_labels, float32.
+    def scores(self, contents: Sequence[str] | Sequence[bytes]) -> Float[np.ndarray, "N K"]:
+        """Return the probability of each label, float32."""
+        return self.scores_of(self.model.inputs(contents))
+
+    def scores_of(self, inputs: Inputs) -> Float[np.ndarray, "N K"]:
+        """Return the probability of each label, float32, of contents that have become inputs.
 
         Records of like length share a batch, so that little is computed on padding.
         """
         import torch
 
-        inputs = self._family.inputs(contents, self._folder)
-        scores = np.zeros((len(contents), len(self.labels)), dtype=np.float32)
+        lengths = inputs.lengths
+        scores = np.zeros((len(lengths), len(self.labels)), dtype=np.float32)
         with torch.inference_mode():
-            for chosen in batches_of_like_length(inputs.lengths):
-                batch = {k: v.to(self._device) for k, v in inputs.batch(chosen).items()}
-                logits = self._family.logits(self._model, batch)
+            for chosen in batches_of_like_length(lengths):
+                batch = {k: v.to(self.device) for k, v in inputs.batch(chosen).items()}
+                logits = self.model.logits(batch)
                 scores[chosen] = torch.softmax(logits.float(), dim=-1).cpu().numpy()
         return scores
 
@@ -68,4 +80,4 @@ def batches_of_like_length(lengths: np.ndarray) -> Iterator[np.ndarray]:
 
 def load_classifier(folder: Path) -> Classifier:
     """Load the classifier in ``data/finetune/<model>/model`` or ``…/twin``."""
-    return Classifier(folder)
+    return Classifier(load_model(folder))

@@ -1,9 +1,13 @@
-"""The family of text models: token ids in; an encoder, a pooling and a head over it.
+"""Texts: token ids in; an encoder, a pooling and a head over it.
 
 An architecture's encoder takes ``input_ids`` and, where something is padded, ``attention_mask``,
 both N T, and gives ``last_hidden_state``, N T H. Those of transformers and our own are saved in
-the same way: ``config.json``, ``model.safetensors`` and the tokenizer; for a classifier also
-``head.json`` and ``head.safetensors``, so that loading it needs no settings.
+the same way: ``config.json``, ``model.safetensors`` and the tokenizer. A model's folder holds also
+``head.json`` (how many labels, which pooling), and the weights above the encoder:
+
+- as transformers has them, in ``model.safetensors`` too, where it has a class for encoder, pooling
+  and head together: its ``AutoModelForSequenceClassification`` then loads the folder;
+- in ``head.safetensors`` otherwise, and in every folder from before there were two ways.
 
 Dimensions: N sequences, T tokens (the longest of a batch), H features, K labels.
 """
@@ -18,27 +22,27 @@ from tasks.errors import BadInput, BadSettings, one_of
 from tasks.inputs.documents import TokenInputs
 from tasks.inputs.tokenising import read_token_inputs, tokenise
 from tasks.inputs.tokenizer import TOKENIZER, TOKENIZER_CONFIG, load_tokenizer
-from tasks.models.pooling import pool
+from tasks.models.model import ARCHITECTURES, AUTO, architecture_of, describe, description
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
     from types import ModuleType
 
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
     from tokenizers import Tokenizer
     from torch import Tensor, nn
 
+    from tasks.contracts.records import Modality
     from tasks.contracts.settings import Settings
     from tasks.inputs.traits import TextTraits
 
-MODALITY = "text"
-INPUTS = ("input_ids", "attention_mask")
-CONFIG, HEAD, HEAD_CONFIG = "config.json", "head.safetensors", "head.json"
-ARCHITECTURES = "tasks.models.architectures"
-# What the state of a token can know of the others; an objective asks for one of these.
-BOTH_SIDES, LEFT_SIDE, SINGLE_TOKENS = "tokens on both sides", "tokens to the left", "single tokens"
-AUTO = "auto"
+INPUT_NAMES = ("input_ids", "attention_mask")
+WEIGHTS, HEAD, HEAD_CONFIG = "model.safetensors", "head.safetensors", "head.json"
+TRANSFORMERS_HEAD = "classifier"
+"""What transformers calls a head that is one linear layer over what its encoder has pooled."""
+BIDIRECTIONAL, CAUSAL, SINGLE_TOKENS = "bidirectional", "causal", "single-token"
+"""What the state of a token can know of the others; an objective asks for one of these."""
 
 
 @dataclass(frozen=True)
@@ -53,18 +57,22 @@ class Parts:
     """Those that make sense for it, the architecture's own first."""
     reader: nn.Module | None = None
     """What reads the encoder's states before they are pooled; learnt with the head."""
+    transformers_pooling: str | None = None
+    """The pooling of transformers' own class with this encoder and ``TRANSFORMERS_HEAD``."""
 
 
 class Architecture(Protocol):
-    """What a text architecture's module adds to this family.
+    """What the module of a text architecture holds.
 
     Attributes:
+        BACKBONE: ``TextBackbone``.
         Settings: its sizes.
-        READS: ``BOTH_SIDES``, ``LEFT_SIDE`` or ``SINGLE_TOKENS``.
+        CONTEXT: ``BIDIRECTIONAL``, ``CAUSAL`` or ``SINGLE_TOKENS``.
     """
 
+    BACKBONE: type[TextBackbone]
     Settings: type[Settings]
-    READS: str
+    CONTEXT: str
 
     def build(self, settings: Any, traits: TextTraits) -> nn.Module:
         """Return the model to pretrain, with random weights and ``save_pretrained``."""
@@ -73,155 +81,250 @@ class Architecture(Protocol):
         """Return the encoder in a folder, or a random one like it."""
 
 
-def require_reading(architecture: ModuleType, reads: str, objective: str) -> None:
-    """Check that an architecture reads as an objective needs it.
-
-    Raises:
-        BadSettings: it does not; the message names those that do.
-    """
-    if getattr(architecture, "READS", None) != reads:
-        modules = [registry.load(ARCHITECTURES, n, "") for n in registry.entries(ARCHITECTURES)]
-        fitting = [_name(module) for module in modules if getattr(module, "READS", None) == reads]
-        raise BadSettings(
-            f"the objective {objective!r} needs an architecture that reads {reads}, which "
-            f"{_name(architecture)!r} does not: set architecture: {' or '.join(fitting)}"
-        )
-
-
-def _name(module: ModuleType) -> str:
-    return module.__name__.rpartition(".")[2]
-
-
-def inputs(contents: Sequence[str], folder: Path) -> TokenInputs:
-    """Tokenise texts for the model in ``folder``, cut to the length it was trained with."""
-    return tokenise(contents, _truncating_tokenizer(folder))
-
-
-def read_inputs(splits: Sequence[Path], folder: Path) -> TokenInputs:
-    """Return the same of whole splits, one after the other, from the token cache."""
-    return read_token_inputs(splits, _truncating_tokenizer(folder))
-
-
-def _truncating_tokenizer(folder: Path) -> Tokenizer:
-    tokenizer = load_tokenizer(folder)
-    tokenizer.enable_truncation(files.read_json(folder / TOKENIZER_CONFIG)["model_max_length"])
-    return tokenizer
-
-
-def new_classifier(
-    folder: Path, num_labels: int, *, pretrained: bool, dropout: float = 0.0, pooling: str = AUTO
-) -> nn.ModuleDict:
-    """Return a head on the backbone in ``folder``, or on a random one like it.
+def require_context(architecture: ModuleType, context: str, objective: str) -> None:
+    """Check that an architecture's states know what an objective needs them to.
 
     Args:
-        folder: the backbone's.
-        num_labels: K.
-        pretrained: whether to load the backbone's weights.
-        dropout: share of activations dropped, in the backbone and before the head.
-        pooling: what the head sees of a text; ``auto`` for the architecture's own.
+        architecture: the module.
+        context: ``BIDIRECTIONAL``, ``CAUSAL`` or ``SINGLE_TOKENS``.
+        objective: the key of the objective, for the error.
 
     Raises:
-        BadSettings: the architecture has no such pooling.
+        BadSettings: they do not; the message names the architectures whose states do.
     """
-    from torch import nn
-
-    config = files.read_json(folder / CONFIG)
-    name = config.get("architecture") or config["model_type"]
-    architecture: Any = registry.load(ARCHITECTURES, name, str(folder / CONFIG))
-    parts: Parts = architecture.load_parts(folder, pretrained=pretrained, dropout=dropout)
-    if pooling not in (AUTO, *parts.poolings):
+    if getattr(architecture, "CONTEXT", None) != context:
+        modules = {n: registry.load(ARCHITECTURES, n, "") for n in registry.entries(ARCHITECTURES)}
+        fitting = [n for n, one in modules.items() if getattr(one, "CONTEXT", None) == context]
         raise BadSettings(
-            f"finetune.pooling: {pooling!r} does not exist for the architecture {name!r}; "
-            f"{one_of(pooling, (AUTO, *parts.poolings))}"
+            f"the objective {objective!r} needs a {context} architecture, which "
+            f"{architecture.__name__.rpartition('.')[2]!r} is not: set architecture: "
+            f"{' or '.join(fitting)}"
         )
-    head = nn.Sequential(nn.Dropout(dropout), nn.Linear(parts.num_features, num_labels))
-    modules = {"encoder": parts.encoder, "head": head}
-    if parts.reader is not None:
-        modules["reader"] = parts.reader
-    classifier: Any = nn.ModuleDict(modules)
-    classifier.pooling = parts.poolings[0] if pooling == AUTO else pooling
-    return classifier
 
 
-def load_classifier(folder: Path) -> nn.ModuleDict:
-    """Return a finished classifier."""
-    from safetensors.torch import load_file
+class TextBackbone:
+    """A pretrained encoder of texts, with its tokenizer.
 
-    about = files.read_json(folder / HEAD_CONFIG)
-    classifier = new_classifier(
-        folder, about["num_labels"], pretrained=True, pooling=about["pooling"]
-    )
-    _above_encoder(classifier).load_state_dict(load_file(folder / HEAD))
-    return classifier
+    Attributes:
+        modality: ``text``.
+        architecture: the key of its architecture.
+        folder: where it lies.
+        tokenizer: cuts texts to the longest that the encoder takes.
+    """
+
+    modality: Modality = "text"
+
+    def __init__(self, folder: Path) -> None:
+        self.architecture: str = description(folder)["architecture"]
+        self.folder = folder
+        self.tokenizer: Tokenizer = load_tokenizer(folder)
+        self._tokenizer_config: dict[str, Any] = files.read_json(folder / TOKENIZER_CONFIG)
+        self.cut_to(self._tokenizer_config["model_max_length"])
+
+    @property
+    def num_tokens(self) -> int:
+        """The longest text, in tokens; longer ones are cut."""
+        length: int = self._tokenizer_config["model_max_length"]
+        return length
+
+    def cut_to(self, num_tokens: int) -> None:
+        """Cut texts to so many tokens, unless that is more than the encoder takes."""
+        self._tokenizer_config["model_max_length"] = min(num_tokens, self.num_tokens)
+        self.tokenizer.enable_truncation(self.num_tokens)
+
+    def require_positions(self, num_tokens: int) -> None:
+        """Check that there is a position for each token of a text.
+
+        Raises:
+            BadInput: there are fewer.
+        """
+        if num_tokens > self.num_tokens:
+            raise BadInput(
+                f"finetune.tokens is {num_tokens}, but the backbone {self.folder} has "
+                f"{self.num_tokens} positions: lower finetune.tokens, or take a backbone with more "
+                "positions"
+            )
+
+    def inputs(self, contents: Sequence[str]) -> TokenInputs:
+        """Tokenise texts."""
+        return tokenise(contents, self.tokenizer)
+
+    def read_inputs(self, splits: Sequence[Path]) -> TokenInputs:
+        """Tokenise the texts of whole splits, one after the other, unless that has been done."""
+        return read_token_inputs(splits, self.tokenizer)
+
+    def model(
+        self,
+        labels: list[str],
+        *,
+        pretrained: bool = True,
+        dropout: float = 0.0,
+        pooling: str = AUTO,
+    ) -> TextModel:
+        """Return a classifier with a new head; see ``tasks.models.model.Backbone``."""
+        architecture: Architecture = architecture_of(self.folder)
+        parts = architecture.load_parts(self.folder, pretrained=pretrained, dropout=dropout)
+        if pooling not in (AUTO, *parts.poolings):
+            raise BadSettings(
+                f"finetune.pooling: {pooling!r} does not exist for the architecture "
+                f"{self.architecture!r}; {one_of(pooling, (AUTO, *parts.poolings))}"
+            )
+        return TextModel(
+            self, labels, parts, parts.poolings[0] if pooling == AUTO else pooling, dropout
+        )
+
+    def finished_model(self, labels: list[str]) -> TextModel:
+        """Return the classifier that lies in the backbone's own folder."""
+        from safetensors import safe_open
+        from safetensors.torch import load_file
+
+        about = files.read_json(self.folder / HEAD_CONFIG)
+        model = self.model(labels, pooling=about["pooling"])
+        if (self.folder / HEAD).exists():
+            model.above_encoder.load_state_dict(load_file(self.folder / HEAD))
+        else:
+            with safe_open(self.folder / WEIGHTS, "pt") as weights:
+                head = {name: weights.get_tensor(f"{TRANSFORMERS_HEAD}.{name}") for name in _LINEAR}
+            model.module["head"][1].load_state_dict(head)  # type: ignore[index]
+        return model
+
+    def save_tokenizer(self, folder: Path) -> None:
+        """Copy the tokenizer to another folder, with the length that texts are cut to."""
+        files.write_text(folder / TOKENIZER, (self.folder / TOKENIZER).read_text(encoding="utf-8"))
+        files.write_json(folder / TOKENIZER_CONFIG, self._tokenizer_config)
 
 
-def logits(classifier: nn.ModuleDict, batch: dict[str, Tensor]) -> Float[Tensor, "N K"]:
-    """Return the logits of a batch made by ``TokenInputs``."""
-    output = classifier["encoder"](**batch)
-    if "reader" in classifier:
-        output = classifier["reader"](output.last_hidden_state)
-    pooling: Any = classifier.pooling
-    result: Tensor = classifier["head"](pool(pooling, output, batch.get("attention_mask")))
-    return result
+_LINEAR = ("weight", "bias")
 
 
-def backbone(classifier: nn.ModuleDict) -> nn.Module:
-    """Return the part that ``frozen`` finetuning leaves alone."""
-    return classifier["encoder"]
+class TextModel:
+    """A classifier of texts.
+
+    Attributes:
+        modality: ``text``.
+        labels: the class names, in the order of the logits.
+        module: ``encoder``, ``head`` and perhaps ``reader``.
+        pooling: what the head sees of a text.
+    """
+
+    modality: Modality = "text"
+
+    def __init__(
+        self, backbone: TextBackbone, labels: list[str], parts: Parts, pooling: str, dropout: float
+    ) -> None:
+        """Put a new head on a backbone.
+
+        Args:
+            backbone: what the texts are tokenised by.
+            labels: the class names.
+            parts: of the backbone.
+            pooling: one of ``parts.poolings``.
+            dropout: share of activations dropped before the head.
+        """
+        from torch import nn
+
+        self.labels = labels
+        self.pooling = pooling
+        head = nn.Sequential(nn.Dropout(dropout), nn.Linear(parts.num_features, len(labels)))
+        modules = {"encoder": parts.encoder, "head": head}
+        if parts.reader is not None:
+            modules["reader"] = parts.reader
+        self.module = nn.ModuleDict(modules)
+        self._backbone = backbone
+        self._as_transformers = pooling == parts.transformers_pooling
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The backbone, which ``frozen`` finetuning leaves alone."""
+        return self.module["encoder"]
+
+    @property
+    def above_encoder(self) -> nn.ModuleDict:
+        """Head and reader, as parts of the classifier itself."""
+        from torch import nn
+
+        return nn.ModuleDict({name: self.module[name] for name in self.module if name != "encoder"})
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Cuts texts to the longest that the model was trained with."""
+        return self._backbone.tokenizer
+
+    def inputs(self, contents: Sequence[str]) -> TokenInputs:
+        """Tokenise texts."""
+        return self._backbone.inputs(contents)
+
+    def logits(self, batch: dict[str, Tensor]) -> Float[Tensor, "N K"]:
+        """Return the logits of a batch made by ``TokenInputs``."""
+        inputs = {name: batch[name] for name in INPUT_NAMES if name in batch}
+        output = self.encoder(**inputs)
+        if "reader" in self.module:
+            output = self.module["reader"](output.last_hidden_state)
+        result: Tensor = self.module["head"](
+            pool(self.pooling, output, batch.get("attention_mask"))
+        )
+        return result
+
+    def save(self, folder: Path) -> None:
+        """Write encoder and head, the tokenizer, and what they are."""
+        from safetensors.torch import save_file
+
+        encoder: Any = self.encoder
+        if self._as_transformers:
+            from tasks.models.transformer import with_head
+
+            save(with_head(encoder, self.module["head"][1], self.labels), folder)  # type: ignore[index]
+        else:
+            save(encoder, folder)
+            weights = self.above_encoder.state_dict()
+            above = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+            save_file(above, folder / HEAD, metadata={"format": "pt"})
+        about = {"num_labels": len(self.labels), "pooling": self.pooling}
+        files.write_json(folder / HEAD_CONFIG, about)
+        self._backbone.save_tokenizer(folder)
+        describe(
+            folder,
+            architecture=self._backbone.architecture,
+            modality=self.modality,
+            labels=self.labels,
+        )
 
 
 def save(model: Any, folder: Path) -> None:
-    """Write ``config.json`` and ``model.safetensors``."""
+    """Write ``config.json`` and ``model.safetensors`` of a model with ``save_pretrained``."""
     from tasks.models.transformer import quiet_transformers
 
     quiet_transformers()
     model.save_pretrained(folder)
 
 
-def save_classifier(classifier: nn.ModuleDict, folder: Path) -> None:
-    """Write the encoder as any other model, and what lies above it beside it."""
-    from safetensors.torch import save_file
-
-    save(classifier["encoder"], folder)
-    weights = _above_encoder(classifier).state_dict()
-    above = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    save_file(above, folder / HEAD, metadata={"format": "pt"})
-    num_labels = len(classifier["head"][1].bias)  # type: ignore[index]
-    files.write_json(
-        folder / HEAD_CONFIG, {"num_labels": num_labels, "pooling": classifier.pooling}
-    )
-
-
-def _above_encoder(classifier: nn.ModuleDict) -> nn.ModuleDict:
-    """Return head and reader, as parts of the classifier itself."""
-    from torch import nn
-
-    return nn.ModuleDict({name: part for name, part in classifier.items() if name != "encoder"})
-
-
-def require_positions(folder: Path, tokens: int) -> None:
-    """Check that the model in ``folder`` has a position for each token of a text.
-
-    Raises:
-        BadInput: it has fewer.
-    """
-    positions = files.read_json(folder / TOKENIZER_CONFIG)["model_max_length"]
-    if tokens > positions:
-        raise BadInput(
-            f"finetune.tokens is {tokens}, but the backbone {folder} has {positions} positions: "
-            "lower finetune.tokens, or take a backbone with more positions"
-        )
-
-
-def copy_inputs(source: Path, folder: Path, tokens: int) -> None:
-    """Copy what turns texts into inputs, the tokenizer, from one model's folder to another.
+def pool(pooling: str, output: Any, mask: Int[Tensor, "N T"] | None) -> Float[Tensor, "N H"]:
+    """Make one vector of each sequence.
 
     Args:
-        source: the backbone's folder.
-        folder: the classifier's.
-        tokens: texts are cut to so many, or to the source's positions if those are fewer.
+        pooling: ``cls``, BERT's pooled ``[CLS]``, which next-sentence prediction has taught to sum
+            up a text, and which BERT's own finetuning uses (Devlin et al., 2019, section 4.1);
+            ``mean`` or ``max`` of the tokens' states; or ``last``, the state of the last token,
+            which has seen all others if the model is causal.
+        output: an encoder's, with ``last_hidden_state`` (N T H); for ``cls`` with
+            ``pooler_output`` (N H).
+        mask: 1 for tokens, 0 for padding, which stands behind; without it nothing is padded.
     """
-    files.write_text(folder / TOKENIZER, (source / TOKENIZER).read_text(encoding="utf-8"))
-    config = files.read_json(source / TOKENIZER_CONFIG)
-    longest = min(tokens, config["model_max_length"])
-    files.write_json(folder / TOKENIZER_CONFIG, {**config, "model_max_length": longest})
+    import torch
+
+    if pooling == "cls":
+        pooled: Tensor = output.pooler_output
+        return pooled
+    states: Tensor = output.last_hidden_state
+    if pooling == "mean":
+        if mask is None:
+            return states.sum(1) / states.shape[1]
+        return (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+    if pooling == "max":
+        if mask is not None:
+            states = states.masked_fill(mask[..., None] == 0, float("-inf"))
+        return states.amax(1)
+    if mask is None:
+        return states[:, -1]
+    rows = torch.arange(len(states), device=states.device)
+    return states[rows, mask.sum(1) - 1]

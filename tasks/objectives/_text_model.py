@@ -34,7 +34,7 @@ class TextModel(NamedTuple):
 
 def start(
     objective: str,
-    reads: str,
+    context: str,
     architecture: ModuleType,
     sizes: Any,
     settings: Any,
@@ -45,7 +45,7 @@ def start(
 
     Args:
         objective: its key in ``params.yaml``.
-        reads: what the architecture's states have to know, as ``tasks.models.text`` names it.
+        context: what the architecture's states have to know, as ``tasks.models.text`` names it.
         architecture: the architecture's module.
         sizes: its settings.
         settings: the objective's, with ``tokens`` and ``vocabulary_size``.
@@ -53,11 +53,11 @@ def start(
         initial: the checkpoint to start from.
 
     Raises:
-        BadSettings: the architecture does not read as the objective needs it.
+        BadSettings: the architecture's states know more or less than the objective needs.
         BadInput: the corpus holds images, or does not support the vocabulary that is asked for; or
             the model has fewer positions than an example.
     """
-    text.require_reading(architecture, reads, objective)
+    text.require_context(architecture, context, objective)
     if records.modality_of(records.read_schema(train)) != "text":
         raise BadInput(
             f"{train} holds images; the objective {objective!r} needs text: choose another"

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from tasks.models.checkpoint import Checkpoint
 
-READS = text.LEFT_SIDE
+CONTEXT = text.CAUSAL
 VALIDATION_BATCH_SIZE = 16
 NO_TARGET = -100
 """What torch's cross entropy passes over."""
@@ -191,11 +191,13 @@ def prepare(
     """Train the tokenizer, tokenise both splits and build the model; or take those of ``initial``.
 
     Raises:
-        BadSettings: the architecture does not read from left to right.
+        BadSettings: the architecture is not causal.
         BadInput: the corpus holds images, or does not support the vocabulary that is asked for; or
             the model has fewer positions than a window.
     """
-    started = start("causal", READS, architecture, architecture_settings, settings, train, initial)
+    started = start(
+        "causal", CONTEXT, architecture, architecture_settings, settings, train, initial
+    )
     tokenizer = started.tokenizer
     num_bytes = sum(len(one.encode()) for one in read_texts(validation))
     held_out = read_documents(validation, tokenizer), num_bytes

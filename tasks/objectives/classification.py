@@ -15,7 +15,7 @@ import numpy as np
 
 from tasks.contracts import settings as contract
 from tasks.errors import BadInput
-from tasks.models import image
+from tasks.models.image import ImageModel
 from tasks.objectives._pictures import read_pictures, require_part
 from tasks.training.task import Batch, ExampleRandom, Task
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from jaxtyping import Float, Int
     from torch import Tensor
+
+    from tasks.models.model import Inputs, Model
 
 VALIDATION_BATCH_SIZE = 64
 
@@ -39,17 +41,17 @@ class Examples:
     """Labelled inputs, or some of them.
 
     Attributes:
-        inputs: what the model's family makes of contents.
+        inputs: contents as a model takes them.
         places: which of the inputs these are.
         labels: the class of each, as its place among the known ones.
     """
 
-    inputs: Any
+    inputs: Inputs
     places: Int[np.ndarray, " N"]
     labels: Int[np.ndarray, " N"]
 
     @classmethod
-    def of(cls, inputs: Any, labels: Int[np.ndarray, " N"]) -> Self:
+    def of(cls, inputs: Inputs, labels: Int[np.ndarray, " N"]) -> Self:
         """Return all inputs with their labels."""
         return cls(inputs, np.arange(len(labels)), labels)
 
@@ -80,8 +82,7 @@ class Classification(Task):
 
     def __init__(
         self,
-        family: Any,
-        model: Any,
+        classifier: Model,
         train: Examples,
         validation: Examples,
         class_weights: Float[np.ndarray, " K"] | None = None,
@@ -90,17 +91,16 @@ class Classification(Task):
         """Take a classifier and its examples.
 
         Args:
-            family: the module that batches inputs, gives logits and saves.
-            model: the classifier.
+            classifier: what learns.
             train: what it is trained on.
             validation: what ``validate`` and ``logits`` are about.
             class_weights: how much an example of each class counts; all alike without it.
             label_smoothing: share of the target that is spread over all classes (Szegedy et al.,
                 2016, https://arxiv.org/abs/1512.00567).
         """
-        self.model = model
+        self.model = classifier.module
         self.lengths = train.lengths
-        self._family = family
+        self._classifier = classifier
         self._train = train
         self._validation = validation
         self._class_weights = class_weights
@@ -122,7 +122,7 @@ class Classification(Task):
         from torch.nn.functional import cross_entropy
 
         loss = cross_entropy(
-            self._logits(batch).float(),
+            self._classifier.logits(batch).float(),
             batch["labels"],
             weight=batch.get("class_weights"),
             label_smoothing=self._label_smoothing,
@@ -159,19 +159,14 @@ class Classification(Task):
             for start in range(0, len(order), VALIDATION_BATCH_SIZE):
                 batch = self._validation.batch(order[start : start + VALIDATION_BATCH_SIZE])
                 batch = {name: value.to(device) for name, value in batch.items()}
-                found.append(self._logits(batch).float())
+                found.append(self._classifier.logits(batch).float())
         self.model.train()
         logits: np.ndarray = torch.cat(found).cpu().numpy()
         return logits[np.argsort(order)]
 
     def save(self, folder: Path) -> None:
         """Write the classifier; its encoder is the backbone."""
-        self._family.save(self.model, folder)
-
-    def _logits(self, batch: Batch) -> Float[Tensor, "N K"]:
-        inputs = {name: value for name, value in batch.items() if name in self._family.INPUTS}
-        logits: Tensor = self._family.logits(self.model, inputs)
-        return logits
+        self._classifier.save(folder)
 
 
 def label_indexes(labels: Sequence[str | None], known: Sequence[str], where: Path) -> np.ndarray:
@@ -221,10 +216,8 @@ def prepare(
     require_part(architecture, "encoder", "classification")
     pictures, held_out = (read_pictures(path, "classification") for path in (train, validation))
     known = known_labels(pictures.labels, train)
-    model = image.add_head(architecture.build(architecture_settings, pictures.traits), len(known))
     return Classification(
-        image,
-        model,
+        ImageModel(architecture.build(architecture_settings, pictures.traits), known),
         Examples.of(pictures.inputs, label_indexes(pictures.labels, known, train)),
         Examples.of(held_out.inputs, label_indexes(held_out.labels, known, validation)),
     )

@@ -29,7 +29,7 @@ from tasks.inputs.tokenizer import (
     save_tokenizer,
 )
 from tasks.models import text
-from tasks.models.attention import give_whole_masks
+from tasks.models.transformer import give_whole_masks
 from tasks.objectives._text_model import start
 from tasks.training.task import Batch, ExampleRandom, Task
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from tasks.models.checkpoint import Checkpoint
 
-READS = text.BOTH_SIDES
+CONTEXT = text.BIDIRECTIONAL
 VALIDATION_BATCH_SIZE = 64
 _SUMS = ("loss", "unigram", "right", "most_frequent", "tokens", "next", "random", "pairs")
 
@@ -241,11 +241,13 @@ def prepare(
     """Train the tokenizer, tokenise both splits and build the model; or take those of ``initial``.
 
     Raises:
-        BadSettings: the architecture does not read both sides of a token.
+        BadSettings: the architecture is not bidirectional.
         BadInput: the corpus holds images, or does not support the vocabulary that is asked for; or
             the model has fewer positions than an example.
     """
-    started = start("masked", READS, architecture, architecture_settings, settings, train, initial)
+    started = start(
+        "masked", CONTEXT, architecture, architecture_settings, settings, train, initial
+    )
     tokenizer = started.tokenizer
     return Masked(
         started.model,

@@ -10,6 +10,7 @@ from tasks.contracts import records
 from tasks.contracts import settings as contract
 from tasks.errors import BadInput
 from tasks.inputs.tokenizer import save_tokenizer
+from tasks.models import image, text
 from tasks.objectives._pictures import read_pictures
 from tasks.training.task import Task
 
@@ -29,10 +30,10 @@ class Untrained(Task):
 
     trains = False
 
-    def __init__(self, model: Any, family: Any, initial: Checkpoint) -> None:
+    def __init__(self, model: Any, modality: records.Modality, initial: Checkpoint) -> None:
         self.model = model
         self.lengths = np.zeros(0, dtype=np.int64)
-        self._family = family
+        self._modality = modality
         self._initial = initial
 
     def validate(self) -> dict[str, float]:
@@ -41,8 +42,10 @@ class Untrained(Task):
 
     def save(self, folder: Path) -> None:
         """Write the model and its tokenizer."""
-        self._family.save(self.model, folder)
-        if self._family.MODALITY == "text":
+        if self._modality == "image":
+            image.save(self.model, folder)
+        else:
+            text.save(self.model, folder)
             save_tokenizer(self._initial.tokenizer(), folder, self._initial.positions)
 
 
@@ -59,13 +62,13 @@ def prepare(
     Raises:
         BadInput: it does not fit the corpus, or cannot be loaded.
     """
-    family = architecture.family
+    modality: records.Modality = architecture.BACKBONE.modality
     found = records.modality_of(records.read_schema(train))
-    if found != family.MODALITY:
+    if found != modality:
         raise BadInput(
-            f"{train} holds {found}s, but the checkpoint takes {family.MODALITY}s: choose another"
+            f"{train} holds {found}s, but the checkpoint takes {modality}s: choose another"
         )
     if found == "text":
-        return Untrained(initial.encoder(), family, initial)
+        return Untrained(initial.encoder(), modality, initial)
     traits = read_pictures(train, "none").traits
-    return Untrained(initial.image_model(architecture, traits), family, initial)
+    return Untrained(initial.image_model(architecture, traits), modality, initial)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from torch import Tensor
 
-READS = text.SINGLE_TOKENS
+CONTEXT = text.SINGLE_TOKENS
 VALIDATION_BATCH_SIZE = 64
 NOISE_POWER = 0.75
 
@@ -210,7 +210,7 @@ def prepare(
         BadInput: the corpus holds images, does not support the vocabulary that is asked for, or
             has no text of two tokens.
     """
-    started = start("skipgram", READS, architecture, architecture_settings, settings, train)
+    started = start("skipgram", CONTEXT, architecture, architecture_settings, settings, train)
     tokenizer = started.tokenizer
     splits = [read_documents(path, tokenizer) for path in (train, validation)]
     for path, documents in zip((train, validation), splits, strict=True):

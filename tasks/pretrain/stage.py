@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.contracts import files
-from tasks.models.folder import describe
+from tasks.models.model import describe
 from tasks.pretrain.settings import Settings
 
 
@@ -91,7 +91,7 @@ def _pretrain(
     describe(
         output / "model",
         architecture=settings.architecture,
-        modality=architecture.family.MODALITY,
+        modality=architecture.BACKBONE.modality,
         objective=settings.objective,
     )
     files.write_json(output / "metrics.json", files.rounded(metrics))

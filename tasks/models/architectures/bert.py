@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.models import text as family
 from tasks.models.architectures._transformer import TransformerSettings
-from tasks.models.attention import fastest_attention
-from tasks.models.transformer import load_encoder
+from tasks.models.text import BIDIRECTIONAL, Parts, TextBackbone
+from tasks.models.transformer import fastest_attention, load_encoder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
 
     from tasks.inputs.traits import TextTraits
 
-READS = family.BOTH_SIDES
+BACKBONE = TextBackbone
+CONTEXT = BIDIRECTIONAL
 
 
 class Settings(TransformerSettings):
@@ -46,7 +46,9 @@ def build(settings: Settings, traits: TextTraits) -> BertForPreTraining:
     return BertForPreTraining(config)
 
 
-def load_parts(folder: Path, *, pretrained: bool, dropout: float) -> family.Parts:
+def load_parts(folder: Path, *, pretrained: bool, dropout: float) -> Parts:
     """Return the encoder in a folder, or a random one like it."""
     encoder = load_encoder(folder, pretrained=pretrained, hidden_dropout_prob=dropout)
-    return family.Parts(encoder, encoder.config.hidden_size, ("cls", "mean", "max"))
+    return Parts(
+        encoder, encoder.config.hidden_size, ("cls", "mean", "max"), transformers_pooling="cls"
+    )

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from tasks.contracts import settings as contract
-from tasks.models import image as family
+from tasks.models.image import ImageBackbone
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from tasks.inputs.traits import ImageTraits
+    from tasks.models.image_layers import ImageParts
 
+BACKBONE = ImageBackbone
 PARTS = ("encoder",)
 
 
@@ -25,15 +25,17 @@ class Settings(contract.Settings):
     hidden_size: int = Field(128, ge=8, description="features handed to the head")
 
 
-def build(settings: Settings, traits: ImageTraits) -> nn.ModuleDict:
+def build(settings: Settings, traits: ImageTraits) -> ImageParts:
     """Return ``encoder``: images N C H W to features N F."""
     from torch import nn
 
-    layers, inner = family.two_convolutions(traits, settings.channels)
+    from tasks.models.image_layers import ImageParts, two_convolutions
+
+    layers, inner = two_convolutions(traits, settings.channels)
     encoder = nn.Sequential(
         *layers,
         nn.Flatten(),
         nn.Linear(prod(inner), settings.hidden_size),
         nn.ReLU(),
     )
-    return family.assemble(nn.ModuleDict({"encoder": encoder}), "convnet", settings, traits)
+    return ImageParts.of({"encoder": encoder}, "convnet", settings, traits)

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from tasks.contracts import settings as contract
-from tasks.models import image as family
+from tasks.models.image import ImageBackbone
 
 if TYPE_CHECKING:
     from torch import nn
 
     from tasks.inputs.traits import ImageTraits
+    from tasks.models.image_layers import ImageParts
 
+BACKBONE = ImageBackbone
 PARTS = ("encoder", "critic", "generator")
 SMALLEST_SIDE = 4
 KERNEL, STRIDE, PADDING = 5, 2, 2
@@ -34,12 +36,14 @@ class Settings(contract.Settings):
     latent_size: int = Field(32, ge=1, description="random numbers an image is made from")
 
 
-def build(settings: Settings, traits: ImageTraits) -> nn.ModuleDict:
+def build(settings: Settings, traits: ImageTraits) -> ImageParts:
     """Return ``encoder`` (N C H W to N F), ``critic`` (N F to N 1) and ``generator``.
 
     The generator takes N Z, Z being ``latent_size``, to N C H W.
     """
     from torch import nn
+
+    from tasks.models.image_layers import ImageParts, group_norm
 
     sides = _sides(traits)
     channels = [settings.channels * 2**level for level in range(len(sides) - 1)]
@@ -48,12 +52,12 @@ def build(settings: Settings, traits: ImageTraits) -> nn.ModuleDict:
     generator = nn.Sequential(
         nn.Linear(settings.latent_size, features),
         nn.Unflatten(1, (channels[-1], *sides[-1])),
-        family.group_norm(channels[-1]),
+        group_norm(channels[-1]),
         nn.ReLU(),
         *_upwards([*channels[::-1], traits.channels], sides[::-1]),
     )
     parts = {"encoder": encoder, "critic": nn.Linear(features, 1), "generator": generator}
-    return family.assemble(nn.ModuleDict(parts), "dcgan", settings, traits)
+    return ImageParts.of(parts, "dcgan", settings, traits)
 
 
 def _sides(traits: ImageTraits) -> list[tuple[int, int]]:
@@ -68,9 +72,11 @@ def _sides(traits: ImageTraits) -> list[tuple[int, int]]:
 def _discriminator(channels: list[int]) -> nn.Sequential:
     from torch import nn
 
+    from tasks.models.image_layers import group_norm
+
     layers: list[nn.Module] = []
     for number, (above, below) in enumerate(pairwise(channels)):
-        norm = [family.group_norm(below)] if number else []
+        norm = [group_norm(below)] if number else []
         layers += [nn.Conv2d(above, below, KERNEL, STRIDE, PADDING), *norm, nn.LeakyReLU(SLOPE)]
     return nn.Sequential(*layers, nn.Flatten())
 
@@ -79,10 +85,12 @@ def _upwards(channels: list[int], sides: list[tuple[int, int]]) -> list[nn.Modul
     """Return transposed convolutions that undo the halvings exactly, odd sides too."""
     from torch import nn
 
+    from tasks.models.image_layers import group_norm
+
     layers: list[nn.Module] = []
     for (below, above), (height, width) in zip(pairwise(channels), sides[1:], strict=True):
         missing = ((height + 1) % 2, (width + 1) % 2)
         convolution = nn.ConvTranspose2d(below, above, KERNEL, STRIDE, PADDING, missing)
-        layers += [convolution, family.group_norm(above), nn.ReLU()]
+        layers += [convolution, group_norm(above), nn.ReLU()]
     layers[-2:] = [nn.Sigmoid()]
     return layers

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from tasks.contracts import settings as contract
-from tasks.models import image as family
+from tasks.models.image import ImageBackbone
 
 if TYPE_CHECKING:
     from torch import nn
 
     from tasks.inputs.traits import ImageTraits
+    from tasks.models.image_layers import ImageParts
 
+BACKBONE = ImageBackbone
 PARTS = ("encoder", "decoder")
 
 
@@ -33,9 +35,11 @@ class Settings(contract.Settings):
     )
 
 
-def build(settings: Settings, traits: ImageTraits) -> nn.ModuleDict:
+def build(settings: Settings, traits: ImageTraits) -> ImageParts:
     """Return ``encoder`` (N C H W to N F) and ``decoder`` (N F to N C H W, in 0 to 1)."""
     from torch import nn
+
+    from tasks.models.image_layers import ImageParts
 
     sizes = [prod(traits.shape), *settings.hidden_sizes]
     encoder: list[nn.Module] = [nn.Flatten()]
@@ -45,10 +49,8 @@ def build(settings: Settings, traits: ImageTraits) -> nn.ModuleDict:
     for size, following in pairwise(sizes[::-1]):
         decoder += [nn.Linear(size, following), nn.ReLU()]
     decoder[-1] = nn.Sigmoid()
-    parts = nn.ModuleDict(
-        {
-            "encoder": nn.Sequential(*encoder),
-            "decoder": nn.Sequential(*decoder, nn.Unflatten(1, traits.shape)),
-        }
-    )
-    return family.assemble(parts, "dense_autoencoder", settings, traits)
+    parts: dict[str, nn.Module] = {
+        "encoder": nn.Sequential(*encoder),
+        "decoder": nn.Sequential(*decoder, nn.Unflatten(1, traits.shape)),
+    }
+    return ImageParts.of(parts, "dense_autoencoder", settings, traits)

@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.inputs.tokenizer import SEPARATOR, token_id
-from tasks.models import text as family
 from tasks.models.architectures._transformer import TransformerSettings
-from tasks.models.attention import fastest_attention
-from tasks.models.transformer import load_encoder
+from tasks.models.text import CAUSAL, Parts, TextBackbone
+from tasks.models.transformer import fastest_attention, load_encoder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
 
     from tasks.inputs.traits import TextTraits
 
-READS = family.LEFT_SIDE
+BACKBONE = TextBackbone
+CONTEXT = CAUSAL
 # The same function as transformers' gelu_new, in one kernel.
 ACTIVATION = "gelu_pytorch_tanh"
 
@@ -54,7 +54,7 @@ def build(settings: Settings, traits: TextTraits) -> GPT2LMHeadModel:
     return GPT2LMHeadModel(config)
 
 
-def load_parts(folder: Path, *, pretrained: bool, dropout: float) -> family.Parts:
+def load_parts(folder: Path, *, pretrained: bool, dropout: float) -> Parts:
     """Return the decoder in a folder, or a random one like it."""
     encoder = load_encoder(
         folder,
@@ -64,4 +64,4 @@ def load_parts(folder: Path, *, pretrained: bool, dropout: float) -> family.Part
         resid_pdrop=dropout,
         use_cache=False,
     )
-    return family.Parts(encoder, encoder.config.hidden_size, ("last", "mean", "max"))
+    return Parts(encoder, encoder.config.hidden_size, ("last", "mean", "max"))

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from tasks.contracts import settings as contract
-from tasks.models import text as family
+from tasks.models.text import CAUSAL, Parts, TextBackbone
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tasks.inputs.traits import TextTraits
-    from tasks.models.recurrent import LstmLanguageModel
+    from tasks.models.text_layers import LstmLanguageModel
 
-READS = family.LEFT_SIDE
+BACKBONE = TextBackbone
+CONTEXT = CAUSAL
 
 
 class Settings(contract.Settings):
@@ -31,18 +32,17 @@ class Settings(contract.Settings):
 
 def build(settings: Settings, traits: TextTraits) -> LstmLanguageModel:
     """Return a language model with random weights."""
-    from tasks.models.recurrent import LstmLanguageModel
+    from tasks.models.text_layers import LstmLanguageModel
 
     return LstmLanguageModel(settings, traits)
 
 
-def load_parts(folder: Path, *, pretrained: bool, dropout: float) -> family.Parts:
+def load_parts(folder: Path, *, pretrained: bool, dropout: float) -> Parts:
     """Return the encoder in a folder, or a random one like it."""
-    from tasks.models.plain_text import load_encoder_weights, read_config
-    from tasks.models.recurrent import LstmEncoder
+    from tasks.models.text_layers import LstmEncoder, load_encoder_weights, read_config
 
     settings, traits = read_config(folder, Settings)
     encoder = LstmEncoder(settings, traits, dropout)
     if pretrained:
         load_encoder_weights(encoder, folder)
-    return family.Parts(encoder, settings.hidden_size, ("mean", "last", "max"))
+    return Parts(encoder, settings.hidden_size, ("mean", "last", "max"))

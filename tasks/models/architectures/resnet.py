@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from tasks.contracts import settings as contract
-from tasks.models import image as family
+from tasks.models.image import ImageBackbone
 
 if TYPE_CHECKING:
     from torch import nn
 
     from tasks.inputs.traits import ImageTraits
+    from tasks.models.image_layers import ImageParts
 
+BACKBONE = ImageBackbone
 PARTS = ("encoder",)
 
 
@@ -30,16 +32,16 @@ class Settings(contract.Settings):
     blocks: int = Field(2, ge=1, description="basic blocks a stage, of two convolutions each")
 
 
-def build(settings: Settings, traits: ImageTraits) -> nn.ModuleDict:
+def build(settings: Settings, traits: ImageTraits) -> ImageParts:
     """Return ``encoder``: images N C H W to features N F."""
     from torch import nn
 
-    from tasks.models.architectures._residual import BasicBlock
+    from tasks.models.image_layers import BasicBlock, ImageParts, group_norm
 
     channels = settings.channels
     layers: list[nn.Module] = [
         nn.Conv2d(traits.channels, channels, 3, padding=1, bias=False),
-        family.group_norm(channels),
+        group_norm(channels),
         nn.ReLU(),
     ]
     before = channels
@@ -49,4 +51,4 @@ def build(settings: Settings, traits: ImageTraits) -> nn.ModuleDict:
             layers.append(BasicBlock(before, channels * 2**stage, stride))
             before = channels * 2**stage
     encoder = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return family.assemble(nn.ModuleDict({"encoder": encoder}), "resnet", settings, traits)
+    return ImageParts.of({"encoder": encoder}, "resnet", settings, traits)

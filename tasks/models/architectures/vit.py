@@ -12,15 +12,16 @@ from pydantic import Field, model_validator
 
 from tasks.contracts import settings as contract
 from tasks.errors import BadSettings
-from tasks.models import image as family
-from tasks.models.attention import fastest_attention
+from tasks.models.image import ImageBackbone
+from tasks.models.transformer import fastest_attention
 
 if TYPE_CHECKING:
-    from torch import nn
     from transformers import ViTMAEConfig, ViTMAEForPreTraining
 
     from tasks.inputs.traits import ImageTraits
+    from tasks.models.image_layers import ImageParts
 
+BACKBONE = ImageBackbone
 PARTS = ("encoder", "patch_decoder")
 # What the config of every model of transformers holds, and none of ours needs.
 NOT_PUBLISHED = ("transformers_version", "id2label", "label2id")
@@ -44,16 +45,16 @@ class Settings(contract.Settings):
         return self
 
 
-def build(settings: Settings, traits: ImageTraits) -> nn.ModuleDict:
+def build(settings: Settings, traits: ImageTraits) -> ImageParts:
     """Return ``encoder`` (N C H W to N F) and ``patch_decoder`` (transformers' own).
 
     Raises:
         BadSettings: the images are not square, or no whole number of patches wide.
     """
-    from torch import nn
     from transformers import ViTMAEForPreTraining
 
     from tasks.models.architectures._patches import PatchEncoder
+    from tasks.models.image_layers import ImageParts
 
     if traits.height != traits.width:
         raise BadSettings(
@@ -69,8 +70,8 @@ def build(settings: Settings, traits: ImageTraits) -> nn.ModuleDict:
     config = _config(settings, traits)
     model = ViTMAEForPreTraining(config)
     _draw_weights(model, traits.height // settings.patch_size)
-    parts = nn.ModuleDict({"encoder": PatchEncoder(model.vit), "patch_decoder": model.decoder})
-    return family.assemble(parts, "vit", settings, traits, _published(config))
+    parts = {"encoder": PatchEncoder(model.vit), "patch_decoder": model.decoder}
+    return ImageParts.of(parts, "vit", settings, traits, _published(config))
 
 
 def _config(settings: Settings, traits: ImageTraits) -> ViTMAEConfig:

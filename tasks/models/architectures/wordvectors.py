@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from tasks.contracts import settings as contract
-from tasks.models import text as family
+from tasks.models.text import SINGLE_TOKENS, Parts, TextBackbone
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tasks.inputs.traits import TextTraits
-    from tasks.models.vectors import SkipGram
+    from tasks.models.text_layers import SkipGram
 
-READS = family.SINGLE_TOKENS
+BACKBONE = TextBackbone
+CONTEXT = SINGLE_TOKENS
 
 
 class Settings(contract.Settings):
@@ -31,22 +32,25 @@ class Settings(contract.Settings):
 
 def build(settings: Settings, traits: TextTraits) -> SkipGram:
     """Return vectors and context vectors to train."""
-    from tasks.models.vectors import SkipGram
+    from tasks.models.text_layers import SkipGram
 
     return SkipGram(settings, traits)
 
 
-def load_parts(folder: Path, *, pretrained: bool, dropout: float) -> family.Parts:  # noqa: ARG001 - the head drops
+def load_parts(folder: Path, *, pretrained: bool, dropout: float) -> Parts:  # noqa: ARG001 - the head drops
     """Return the vectors in a folder, or random ones, and a new reader."""
-    from tasks.models.plain_text import load_encoder_weights, read_config
-    from tasks.models.recurrent import LstmReader
-    from tasks.models.vectors import VectorTable
+    from tasks.models.text_layers import (
+        LstmReader,
+        VectorTable,
+        load_encoder_weights,
+        read_config,
+    )
 
     settings, traits = read_config(folder, Settings)
     encoder = VectorTable(settings, traits)
     if pretrained:
         load_encoder_weights(encoder, folder)
     if settings.reader == "mean":
-        return family.Parts(encoder, settings.hidden_size, ("mean", "max"))
+        return Parts(encoder, settings.hidden_size, ("mean", "max"))
     reader = LstmReader(settings.hidden_size, settings.reader_size)
-    return family.Parts(encoder, settings.reader_size, ("last", "mean", "max"), reader)
+    return Parts(encoder, settings.reader_size, ("last", "mean", "max"), reader)

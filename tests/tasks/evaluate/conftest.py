@@ -58,22 +58,19 @@ def save_convnet(
     import torch
 
     from tasks.inputs.pixels import decode, traits_of
-    from tasks.models import image as family
     from tasks.models.architectures import convnet
-    from tasks.models.folder import describe
+    from tasks.models.image import ImageModel
 
     torch.manual_seed(0)
     traits = traits_of(images)
-    model = family.add_head(
-        convnet.build(convnet.Settings(channels=8, hidden_size=32), traits), len(classes)
-    )
+    settings = convnet.Settings(channels=8, hidden_size=32)
+    model = ImageModel(convnet.build(settings, traits), classes)
     inputs = torch.from_numpy(decode(images, traits)).float() / 255
     targets = torch.tensor([classes.index(label) for label in labels])
-    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    optimizer = torch.optim.Adam(model.module.parameters(), lr=5e-3)
     for _ in range(num_steps):
         optimizer.zero_grad()
-        loss = torch.nn.functional.cross_entropy(model["head"](model["encoder"](inputs)), targets)
+        loss = torch.nn.functional.cross_entropy(model.logits({"images": inputs}), targets)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    family.save(model, folder)
-    describe(folder, architecture="convnet", modality="image", labels=classes)
+    model.save(folder)

@@ -10,6 +10,7 @@ from tasks.contracts import records
 from tasks.contracts.paths import Part
 from tasks.errors import BadInput
 from tasks.finetune.corpus import read_corpus
+from tasks.models.model import load_backbone
 
 
 def relabelled(path: Path, target: Path, label: str | None) -> Path:
@@ -23,9 +24,9 @@ def relabelled(path: Path, target: Path, label: str | None) -> Path:
 
 
 def test_records_of_train_come_first_and_keep_their_labels(
-    convnet: Path, few_images: dict[Part, Path], tmp_path: Path
+    convnet: Path, few_images: dict[Part, Path]
 ) -> None:
-    corpus = read_corpus(convnet, few_images, tmp_path, 64)
+    corpus = read_corpus(load_backbone(convnet), few_images)
     train, validation = (pq.read_table(few_images[part]) for part in ("train", "validation"))
     assert corpus.ids == train["id"].to_pylist() + validation["id"].to_pylist()
     assert corpus.labels == train["label"].to_pylist() + validation["label"].to_pylist()
@@ -44,7 +45,7 @@ def test_a_record_without_a_label_is_refused(
 ) -> None:
     path = relabelled(few_images[part], tmp_path / f"{part}.parquet", None)
     with pytest.raises(BadInput, match=rf"{part}\.parquet: the label None does not stand in"):
-        read_corpus(convnet, {**few_images, part: path}, tmp_path / "model", 64)
+        read_corpus(load_backbone(convnet), {**few_images, part: path})
 
 
 def test_a_label_of_the_validation_split_alone_is_refused(
@@ -52,4 +53,4 @@ def test_a_label_of_the_validation_split_alone_is_refused(
 ) -> None:
     path = relabelled(few_images["validation"], tmp_path / "validation.parquet", "ten")
     with pytest.raises(BadInput, match="the label 'ten' does not stand in the training split"):
-        read_corpus(convnet, {**few_images, "validation": path}, tmp_path / "model", 64)
+        read_corpus(load_backbone(convnet), {**few_images, "validation": path})

@@ -6,7 +6,9 @@ import torch
 from torch import nn
 
 from tasks.finetune.early_stopping import EarlyStopping
-from tasks.models import image
+from tasks.inputs.pixels import PixelInputs
+from tasks.models.image import ImageModel
+from tasks.models.image_layers import ImageParts
 from tasks.objectives.classification import Classification, Examples
 
 # Two images, one black and one white; the head's weight decides which is told right.
@@ -16,21 +18,30 @@ WEIGHTS_OF_EPOCHS = [0.0, 2.0, 1.0, 0.0]
 
 @pytest.fixture
 def task() -> Classification:
-    examples = Examples.of(image.PixelInputs(PIXELS), np.array([0, 1]))
-    head = nn.Linear(1, 2)
+    examples = Examples.of(PixelInputs(PIXELS), np.array([0, 1]))
+    linear = nn.Linear(1, 1)
+    nn.init.ones_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    encoder = nn.Sequential(nn.Flatten(), linear).requires_grad_(False)
+    traits = {"channels": 1, "height": 1, "width": 1}
+    classifier = ImageModel(
+        ImageParts({"encoder": encoder}, {"traits": traits}), ["black", "white"]
+    )
+    found = Classification(classifier, examples, examples)
     with torch.no_grad():
-        head.weight.zero_()
-        head.bias.copy_(torch.tensor([0.5, 0.0]))
-    model = nn.ModuleDict({"encoder": nn.Sequential(nn.Flatten(), nn.Linear(1, 1)), "head": head})
-    nn.init.ones_(model["encoder"][1].weight)
-    nn.init.zeros_(model["encoder"][1].bias)
-    model["encoder"].requires_grad_(False)
-    return Classification(image, model, examples, examples)
+        head_of(found).weight.zero_()
+        head_of(found).bias.copy_(torch.tensor([0.5, 0.0]))
+    return found
+
+
+def head_of(task: Classification) -> nn.Linear:
+    head: nn.Linear = task.model["head"][1]
+    return head
 
 
 def after(task: Classification, stopping: EarlyStopping, epoch: int) -> bool:
     with torch.no_grad():
-        task.model["head"].weight[1] = WEIGHTS_OF_EPOCHS[epoch - 1]
+        head_of(task).weight[1] = WEIGHTS_OF_EPOCHS[epoch - 1]
     return stopping.after_epoch(epoch)
 
 
@@ -43,7 +54,7 @@ def test_the_best_epoch_is_that_of_the_highest_accuracy_and_then_the_lowest_loss
     assert stopping.epochs[1]["loss"] < stopping.epochs[2]["loss"]
     assert stopping.best_epoch == stopping.agreed_best_epoch() == 2
     stopping.restore_best()
-    assert task.model["head"].weight[1].item() == 2.0
+    assert head_of(task).weight[1].item() == 2.0
 
 
 def test_only_what_is_trained_is_kept_and_a_checkpoint_brings_it_back(
@@ -52,7 +63,7 @@ def test_only_what_is_trained_is_kept_and_a_checkpoint_brings_it_back(
     stopping = EarlyStopping(task, patience=2)
     after(task, stopping, 1)
     state = stopping.state_dict()
-    assert set(state["best_weights"]) == {"head.weight", "head.bias"}
+    assert set(state["best_weights"]) == {"head.1.weight", "head.1.bias"}
     other = EarlyStopping(task, patience=2)
     other.load_state_dict(state)
     assert (other.best_epoch, other.epochs) == (1, stopping.epochs)

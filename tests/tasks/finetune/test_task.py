@@ -12,22 +12,21 @@ from tasks.contracts.paths import Part
 from tasks.finetune.corpus import Corpus, read_corpus
 from tasks.finetune.settings import Settings
 from tasks.finetune.task import Finetuning, Recipe, balanced_weights, new_task
-from tasks.models import attention
+from tasks.models import transformer
+from tasks.models.model import load_backbone
 from tasks.training.loop import _Training
 from tasks.training.task import ExampleRandom
 from tests.tasks.training.waits import waits_of_a_step
 
 
 @pytest.fixture(scope="module")
-def corpus(
-    bert: Path, few_texts: dict[Part, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Corpus:
-    return read_corpus(bert, few_texts, tmp_path_factory.mktemp("classifier"), 48)
+def corpus(bert: Path, few_texts: dict[Part, Path]) -> Corpus:
+    return read_corpus(load_backbone(bert), few_texts)
 
 
 def recipe(bert: Path, corpus: Corpus, **options: Any) -> Recipe:
     settings = Settings.parse(options, "finetune")
-    return Recipe("small", bert, len(corpus.classes), settings, 0, Path("unused"))
+    return Recipe("small", load_backbone(bert), corpus.classes, settings, 0, Path("unused"))
 
 
 def task(recipe: Recipe, corpus: Corpus) -> Finetuning:
@@ -98,7 +97,7 @@ def test_the_twin_learns_all_of_its_weights_at_the_full_rate(
 def test_a_step_waits_for_nothing(
     bert: Path, corpus: Corpus, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attention, "on_gpu", lambda: True)
+    monkeypatch.setattr(transformer, "on_gpu", lambda: True)
     found = recipe(bert, corpus, mode=mode, class_weights="balanced", batch_size=8)
     learning = task(found, corpus)
     training = _Training(learning, found.settings, 0, "waiting", None, None, None)

@@ -31,14 +31,15 @@ def classifier(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 def test_the_weights_of_the_tokens_add_up_to_the_change_of_the_logit(
     classifier: Classifier,
 ) -> None:
-    batch = classifier._family.inputs(sample_texts()[0][:1], classifier._folder).batch([0])
+    model: Any = classifier.model
+    batch = model.inputs(sample_texts()[0][:1]).batch(np.array([0]))
     baseline = torch.zeros_like(batch["input_ids"])
-    embedding = _embedding(classifier._model)
+    embedding = _embedding(model.encoder)
     assert embedding is not None
-    weights = _integrated_gradients(classifier, embedding, batch, baseline, 1)
+    weights = _integrated_gradients(model, embedding, batch, baseline, 1)
     with torch.no_grad():
         logits = [
-            classifier._family.logits(classifier._model, {**batch, "input_ids": ids})[0, 1]
+            model.logits({**batch, "input_ids": ids})[0, 1]
             for ids in (batch["input_ids"], baseline)
         ]
     assert weights.shape == batch["input_ids"].shape[1:]
@@ -59,16 +60,14 @@ def test_a_text_without_a_word_is_not_explained(classifier: Classifier) -> None:
 
 
 def test_pixels_that_do_not_reach_the_logit_have_no_weight(tmp_path: Path) -> None:
+
     from tasks.inputs.traits import ImageTraits
-    from tasks.models import image as family
     from tasks.models.architectures import convnet
-    from tasks.models.folder import describe
+    from tasks.models.image import ImageModel
 
     torch.manual_seed(0)
     settings = convnet.Settings(channels=8, hidden_size=8)
-    model = family.add_head(convnet.build(settings, ImageTraits(1, 6, 8)), 2)
-    family.save(model, tmp_path)
-    describe(tmp_path, architecture="convnet", modality="image", labels=["a", "b"])
+    ImageModel(convnet.build(settings, ImageTraits(1, 6, 8)), ["a", "b"]).save(tmp_path)
     file = io.BytesIO()
     drawn = np.arange(48, dtype=np.uint8).reshape(6, 8)
     Image.fromarray(drawn).save(file, "PNG")
@@ -78,5 +77,5 @@ def test_pixels_that_do_not_reach_the_logit_have_no_weight(tmp_path: Path) -> No
     assert weights.shape == (6, 8)
     assert (weights.min() >= 0, weights.max()) == (True, 1.0)
     with torch.no_grad():
-        classifier._model["head"][1].weight.zero_()
+        classifier.model.module["head"][1].weight.zero_()
     assert not pixel_weights(classifier, file.getvalue(), 1)[1].any()

@@ -13,10 +13,13 @@ from tasks.errors import BadInput
 from tasks.inputs.traits import ImageTraits
 from tasks.models import image
 from tasks.models.architectures import convnet, vit
-from tasks.models.folder import architecture_of, describe
+from tasks.models.image import ImageBackbone, ImageModel
+from tasks.models.image_layers import group_norm, two_convolutions
+from tasks.models.model import architecture_of, describe, load_model
 
 GRAY = ImageTraits(1, 8, 8)
 SHAPES = [(1, 8, 8), (3, 7, 5), (1, 28, 28)]
+LABELS = list("abcde")
 SMALL: dict[str, dict[str, Any]] = {
     "autoencoder": {"channels": 8},
     "convnet": {"channels": 8},
@@ -30,7 +33,7 @@ def image_architectures() -> list[str]:
     package = "tasks.models.architectures"
     names = registry.entries(package)
     modules = {name: importlib.import_module(f"{package}.{name}") for name in names}
-    return [name for name, module in modules.items() if module.family is image]
+    return [name for name, module in modules.items() if module.BACKBONE is ImageBackbone]
 
 
 # A ViT takes square images alone (test_vit.py has the refusal).
@@ -53,12 +56,13 @@ def test_a_classifier_takes_any_shape_and_comes_back_as_saved(
 ) -> None:
     module, model = built(name, shape)
     assert tuple(model) == module.PARTS
-    classifier = image.add_head(model, 5)
-    image.save_classifier(classifier, tmp_path)
+    classifier = ImageModel(model, LABELS)
+    classifier.save(tmp_path)
     images = {"images": torch.rand(2, *shape)}
-    loaded = image.load_classifier(tmp_path)
-    assert image.logits(loaded, images).equal(image.logits(classifier, images))
-    assert image.logits(loaded, images).shape == (2, 5)
+    loaded = load_model(tmp_path)
+    assert loaded.labels == LABELS
+    assert loaded.logits(images).equal(classifier.logits(images))
+    assert loaded.logits(images).shape == (2, 5)
 
 
 @pytest.mark.parametrize(("name", "shape"), CASES)
@@ -85,12 +89,12 @@ def test_an_autoencoder_gives_back_the_shape_it_is_given(
 
 @pytest.mark.parametrize(("channels", "groups"), [(8, 8), (64, 8), (12, 4), (7, 1)])
 def test_the_groups_of_a_norm_divide_the_channels(channels: int, groups: int) -> None:
-    norm = image.group_norm(channels)
+    norm = group_norm(channels)
     assert (norm.num_groups, norm.num_channels) == (groups, channels)
 
 
 def test_the_first_convolutions_halve_sides_rounding_up() -> None:
-    layers, shape = image.two_convolutions(ImageTraits(3, 7, 5), 8)
+    layers, shape = two_convolutions(ImageTraits(3, 7, 5), 8)
     assert torch.nn.Sequential(*layers)(torch.rand(2, 3, 7, 5)).shape == (2, *shape)
     assert shape == (16, 4, 3)
 
@@ -99,10 +103,13 @@ def test_the_first_convolutions_halve_sides_rounding_up() -> None:
 def test_the_twin_has_the_shape_but_not_the_weights(name: str, tmp_path: Path) -> None:
     _, model = built(name, GRAY.shape)
     image.save(model, tmp_path)
-    pretrained = image.new_classifier(tmp_path, 3, pretrained=True)
-    twin = image.new_classifier(tmp_path, 3, pretrained=False)
+    describe(tmp_path, architecture=name)
+    backbone = ImageBackbone(tmp_path)
     saved = dict(model["encoder"].named_parameters())
-    first, other = (dict(image.backbone(each).named_parameters()) for each in (pretrained, twin))
+    first, other = (
+        dict(backbone.model(LABELS, pretrained=each).encoder.named_parameters())
+        for each in (True, False)
+    )
     assert set(saved) == set(first) == set(other)
     assert all(value.equal(first[key]) for key, value in saved.items())
     assert any(not value.equal(other[key]) for key, value in saved.items())
@@ -128,7 +135,7 @@ def test_transformers_reads_the_encoder_of_a_classifier_too(tmp_path: Path) -> N
     from transformers import AutoModel
 
     _, model = built("vit", GRAY.shape)
-    image.save_classifier(image.add_head(model, 5), tmp_path)
+    ImageModel(model, LABELS).save(tmp_path)
     encoder = AutoModel.from_pretrained(tmp_path)
     saved = dict(model["encoder"].vit.named_parameters())
     assert all(value.equal(saved[name]) for name, value in encoder.named_parameters())

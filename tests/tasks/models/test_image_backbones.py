@@ -12,8 +12,8 @@ from tasks.contracts.paths import Part
 from tasks.finetune import stage as finetune
 from tasks.finetune.settings import Settings as FinetuneSettings
 from tasks.inputs.pixels import PixelInputs, decode
-from tasks.models import image
 from tasks.models.classifier import load_classifier
+from tasks.models.model import load_backbone, load_model
 from tasks.pretrain import stage as pretrain
 from tasks.pretrain.settings import Settings as PretrainSettings
 from tasks.training.task import ExampleRandom
@@ -72,23 +72,19 @@ def test_a_backbone_is_finetuned_beside_a_twin_and_scores_after_loading_as_befor
 
 
 def unchanged(backbone: Path, classifier: Path) -> bool:
-    before = image.new_classifier(backbone, 10, pretrained=True)
-    after = image.load_classifier(classifier)
-    pairs = zip(
-        image.backbone(before).parameters(), image.backbone(after).parameters(), strict=True
-    )
+    before, after = load_backbone(backbone).model(["a"]), load_model(classifier)
+    pairs = zip(before.encoder.parameters(), after.encoder.parameters(), strict=True)
     return all(first.equal(second) for first, second in pairs)
 
 
 def test_a_classifier_that_is_saved_and_loaded_gives_exactly_equal_logits(
     backbone: Path, images: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    classifier = image.new_classifier(backbone, 10, pretrained=True).eval()
-    image.save_classifier(classifier, tmp_path)
+    classifier = load_backbone(backbone).model([str(number) for number in range(10)])
+    classifier.save(tmp_path)
     pixels = decode(records.read_table(images[1])["image"].to_pylist())
     batch = PixelInputs(pixels).batch(np.arange(20))
-    loaded = image.load_classifier(tmp_path).eval()
-    assert image.logits(loaded, batch).equal(image.logits(classifier, batch))
+    assert load_model(tmp_path).logits(batch).equal(classifier.logits(batch))
 
 
 @pytest.mark.parametrize("name", ["vit", "dcgan", "rbm"])

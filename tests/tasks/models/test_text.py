@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,12 @@ from tasks.finetune.settings import Settings
 from tasks.models import text
 from tasks.models.architectures import bert, convnet, gpt2, lstm
 from tasks.models.classifier import load_classifier
+from tasks.models.model import load_model
+from tasks.models.text import TextBackbone, pool
 from tasks.pretrain import stage as pretrain
 from tasks.pretrain.settings import Settings as PretrainSettings
 
+LABELS = list("abcde")
 SMALL = {"layers": 1, "hidden_size": 32, "heads": 2, "positions": 64}
 ROWS: dict[str, dict[str, Any]] = {
     "bert": {"objective": "masked", "bert": SMALL, "masked": {"tokens": 48}},
@@ -30,6 +34,10 @@ ROWS: dict[str, dict[str, Any]] = {
         "wordvectors": {"hidden_size": 32, "reader": "lstm", "reader_size": 24},
     },
 }
+STATES = torch.tensor(
+    [[[1.0, -4.0], [3.0, -2.0], [90.0, 90.0]], [[1.0, 2.0], [3.0, 4.0], [8.0, 0.0]]]
+)
+MASK = torch.tensor([[1, 1, 0], [1, 1, 1]])
 OWN = {"bert": "cls", "gpt2": "last", "lstm": "mean", "wordvectors": "mean"} | {
     "wordvectors-lstm": "last"
 }
@@ -63,19 +71,23 @@ def test_a_classifier_comes_back_as_saved_without_settings(
     backbone: tuple[str, Path], texts: tuple[Path, Path], tmp_path: Path, pooling: str
 ) -> None:
     name, folder = backbone
-    classifier = text.new_classifier(folder, 5, pretrained=True, pooling=pooling).eval()
-    text.copy_inputs(folder, tmp_path, 32)
-    text.save_classifier(classifier, tmp_path)
-    loaded = text.load_classifier(tmp_path).eval()
+    backbone_cut = TextBackbone(folder)
+    backbone_cut.cut_to(32)
+    classifier = backbone_cut.model(LABELS, pooling=pooling)
+    classifier.module.eval()
+    classifier.save(tmp_path)
+    loaded: Any = load_model(tmp_path)
+    loaded.module.eval()
+    assert loaded.labels == LABELS
     assert loaded.pooling == (OWN[name] if pooling == "auto" else pooling)
-    inputs = text.inputs(contents(texts), tmp_path)
+    inputs = loaded.inputs(contents(texts))
     assert inputs.lengths.max() <= 32
     with torch.inference_mode():
         for chosen in (np.arange(12), np.array([3])):
             batch = inputs.batch(chosen)
-            logits = text.logits(loaded, batch)
+            logits = loaded.logits(batch)
             assert logits.shape == (len(chosen), 5)
-            assert logits.equal(text.logits(classifier, batch))
+            assert logits.equal(classifier.logits(batch))
 
 
 @pytest.mark.parametrize("pooling", ["auto", "mean", "max"])
@@ -83,11 +95,12 @@ def test_the_logits_of_a_text_do_not_depend_on_its_batch(
     backbone: tuple[str, Path], texts: tuple[Path, Path], pooling: str
 ) -> None:
     _, folder = backbone
-    classifier = text.new_classifier(folder, 5, pretrained=True, pooling=pooling).eval()
-    inputs = text.inputs(contents(texts), folder)
+    classifier = TextBackbone(folder).model(LABELS, pooling=pooling)
+    classifier.module.eval()
+    inputs = classifier.inputs(contents(texts))
     with torch.inference_mode():
-        together = text.logits(classifier, inputs.batch(np.arange(12)))
-        alone = [text.logits(classifier, inputs.batch(np.array([i]))) for i in range(12)]
+        together = classifier.logits(inputs.batch(np.arange(12)))
+        alone = [classifier.logits(inputs.batch(np.array([i]))) for i in range(12)]
     assert torch.allclose(together, torch.cat(alone), atol=1e-5)
 
 
@@ -95,19 +108,20 @@ def test_a_mask_that_hides_nothing_changes_nothing(
     backbone: tuple[str, Path], texts: tuple[Path, Path]
 ) -> None:
     _, folder = backbone
-    classifier = text.new_classifier(folder, 5, pretrained=True).eval()
-    batch = text.inputs([contents(texts)[0]] * 3, folder).batch(np.arange(3))
+    classifier = TextBackbone(folder).model(LABELS)
+    classifier.module.eval()
+    batch = classifier.inputs([contents(texts)[0]] * 3).batch(np.arange(3))
     assert set(batch) == {"input_ids"}
     with torch.inference_mode():
-        without = text.logits(classifier, batch)
+        without = classifier.logits(batch)
         mask = torch.ones_like(batch["input_ids"])
-        assert text.logits(classifier, {**batch, "attention_mask": mask}).equal(without)
+        assert classifier.logits({**batch, "attention_mask": mask}).equal(without)
 
 
 def test_the_twin_has_the_shape_but_not_the_weights(backbone: tuple[str, Path]) -> None:
     _, folder = backbone
     first, again, twin = (
-        list(text.backbone(text.new_classifier(folder, 3, pretrained=p)).parameters())
+        list(TextBackbone(folder).model(LABELS, pretrained=p).encoder.parameters())
         for p in (True, True, False)
     )
     assert [value.shape for value in first] == [value.shape for value in twin]
@@ -135,9 +149,9 @@ def test_finetuning_and_its_twin_run_and_are_evaluated(
 
 def test_an_empty_text_has_scores_too(backbone: tuple[str, Path]) -> None:
     _, folder = backbone
-    classifier = text.new_classifier(folder, 3, pretrained=True).eval()
+    classifier = TextBackbone(folder).model(LABELS)
     with torch.inference_mode():
-        logits = text.logits(classifier, text.inputs(["", "oil"], folder).batch(np.arange(2)))
+        logits = classifier.logits(classifier.inputs(["", "oil"]).batch(np.arange(2)))
     assert bool(logits.isfinite().all())
 
 
@@ -146,14 +160,14 @@ def test_a_pooling_that_does_not_exist_is_refused(backbone: tuple[str, Path]) ->
     pooling = "last" if name in ("bert", "wordvectors") else "cls"
     message = rf"finetune\.pooling: '{pooling}' does not exist for .*; allowed: auto, .*mean"
     with pytest.raises(BadSettings, match=message):
-        text.new_classifier(folder, 3, pretrained=True, pooling=pooling)
+        TextBackbone(folder).model(LABELS, pooling=pooling)
 
 
 @pytest.mark.parametrize("architecture", [gpt2, lstm, convnet])
 def test_objectives_for_bert_refuse_others(architecture: Any) -> None:
-    with pytest.raises(BadSettings, match=r"reads tokens on both sides, .*set architecture: bert"):
-        text.require_reading(architecture, text.BOTH_SIDES, "masked")
-    text.require_reading(bert, text.BOTH_SIDES, "masked")
+    with pytest.raises(BadSettings, match=r"needs a bidirectional architecture, .*: bert"):
+        text.require_context(architecture, text.BIDIRECTIONAL, "masked")
+    text.require_context(bert, text.BIDIRECTIONAL, "masked")
 
 
 def test_settings_are_checked_without_torch() -> None:
@@ -170,3 +184,23 @@ def test_settings_are_checked_without_torch() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("pooling", "expected"),
+    [
+        ("mean", [[2.0, -3.0], [4.0, 2.0]]),
+        ("max", [[3.0, -2.0], [8.0, 4.0]]),
+        ("last", [[3.0, -2.0], [8.0, 0.0]]),
+    ],
+)
+def test_padding_is_left_out(pooling: str, expected: list[list[float]]) -> None:
+    output = SimpleNamespace(last_hidden_state=STATES)
+    assert pool(pooling, output, MASK).tolist() == expected
+    alone = SimpleNamespace(last_hidden_state=STATES[:1, :2])
+    assert pool(pooling, alone, None).tolist() == expected[:1]
+
+
+def test_cls_is_what_the_encoder_has_pooled() -> None:
+    output = SimpleNamespace(last_hidden_state=STATES, pooler_output=torch.ones(2, 2))
+    assert pool("cls", output, MASK) is output.pooler_output

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from tasks.inputs.traits import TextTraits
+from tasks.models import transformer
 from tasks.models.architectures import bert, gpt2
 
 SIZES = {"layers": 1, "hidden_size": 16, "heads": 2, "positions": 16}
@@ -20,3 +23,19 @@ def test_finetunings_dropout_reaches_the_encoder(tmp_path: Path) -> None:
         for pretrained in (True, False):
             parts = architecture.load_parts(folder, pretrained=pretrained, dropout=0.25)
             assert [getattr(parts.encoder.config, name) for name in names] == [0.25] * len(names)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "causal", "expected"),
+    [
+        (False, False, "eager"),
+        (False, True, "eager"),
+        (True, False, "sdpa"),
+        (True, True, transformer.CAUSAL),
+    ],
+)
+def test_attention_is_what_the_machine_computes_fastest(
+    gpu: bool, causal: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transformer, "on_gpu", lambda: gpu)
+    assert transformer.fastest_attention(causal=causal) == expected

@@ -149,8 +149,8 @@ def test_transformers_loads_a_gpt2_with_its_head(texts: tuple[Path, Path], tmp_p
 
 def test_an_architecture_that_sees_what_comes_is_refused(texts: tuple[Path, Path]) -> None:
     message = (
-        r"the objective 'causal' needs an architecture that reads tokens to the left, which "
-        r"'bert' does not: set architecture: gpt2 or lstm"
+        r"the objective 'causal' needs a causal architecture, which "
+        r"'bert' is not: set architecture: gpt2 or lstm"
     )
     with pytest.raises(BadSettings, match=message):
         prepared(bert, texts)

@@ -8,7 +8,9 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from tasks.models import image
+from tasks.inputs.pixels import PixelInputs
+from tasks.models.image import ImageModel
+from tasks.models.image_layers import ImageParts
 from tasks.objectives.classification import Classification, Examples
 from tasks.training.task import ExampleRandom
 
@@ -19,17 +21,18 @@ WEIGHTS = np.array([0.5, 2.0, 3.5])
 def examples(count: int = 10) -> Examples:
     generator = np.random.default_rng(0)
     pixels = generator.integers(0, 256, (count, 1, 4, 4), dtype=np.uint8)
-    return Examples.of(image.PixelInputs(pixels), np.arange(count) % NUM_CLASSES)
+    return Examples.of(PixelInputs(pixels), np.arange(count) % NUM_CLASSES)
 
 
-def classifier() -> nn.ModuleDict:
+def classifier() -> ImageModel:
     torch.manual_seed(0)
-    head = nn.Linear(16, NUM_CLASSES)
-    return nn.ModuleDict({"encoder": nn.Flatten(), "head": head})
+    traits = {"channels": 1, "height": 4, "width": 4}
+    parts = ImageParts({"encoder": nn.Flatten()}, {"traits": traits})
+    return ImageModel(parts, [str(number) for number in range(NUM_CLASSES)])
 
 
 def task(**options: Any) -> Classification:
-    return Classification(image, classifier(), examples(), examples(), **options)
+    return Classification(classifier(), examples(), examples(), **options)
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
@@ -41,7 +44,7 @@ def test_the_loss_is_the_mean_that_torch_takes(
     indices = np.array([0, 3, 4, 8, 9])
     batch = found.batch(indices, ExampleRandom(0, 0, range(len(indices))))
     expected = cross_entropy(
-        image.logits(found.model, {"images": batch["images"]}),
+        classifier().logits(batch),
         torch.from_numpy(indices % NUM_CLASSES),
         weight=None if weights is None else torch.from_numpy(weights).float(),
         label_smoothing=smoothing,
@@ -77,7 +80,7 @@ def test_validation_is_plain_whatever_the_loss_is() -> None:
 def test_logits_stand_in_the_order_of_the_examples() -> None:
     found = task()
     everything = examples().batch(np.arange(10))
-    expected = image.logits(found.model, {"images": everything["images"]})
+    expected = classifier().logits(everything)
     assert np.allclose(found.logits(), expected.detach().numpy(), atol=1e-6)
 
 

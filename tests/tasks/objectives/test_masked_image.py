@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tasks.errors import BadInput, BadSettings
+from tasks.inputs.traits import ImageTraits
 from tasks.models.architectures import bert, vit
 from tasks.objectives import masked_image
 from tasks.training.determinism import make_deterministic
@@ -36,7 +37,7 @@ def test_hidden_patches_are_drawn_better_than_by_the_mean_image(
 
 def test_patches_are_cut_as_transformers_does() -> None:
     images = torch.rand(2, 3, 8, 8)
-    model = vit.build(SMALL, vit.family.ImageTraits(3, 8, 8))
+    model = vit.build(SMALL, ImageTraits(3, 8, 8))
     from transformers import ViTMAEConfig, ViTMAEForPreTraining
 
     sizes = {name: model.config[name] for name in ("hidden_size", "num_hidden_layers")}

@@ -155,7 +155,7 @@ def test_what_is_saved_is_the_vectors_and_a_tokenizer_without_special_tokens(
 
 
 def test_an_architecture_that_reads_on_is_refused(texts: tuple[Path, Path]) -> None:
-    message = r"'skipgram' needs an architecture that reads single tokens, which 'lstm' does not"
+    message = r"'skipgram' needs a single-token architecture, which 'lstm' is not"
     with pytest.raises(BadSettings, match=message):
         prepared(texts, lstm)
 

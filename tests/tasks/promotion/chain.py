@@ -36,14 +36,12 @@ def _save_model(folder: Path) -> None:
     import torch
 
     from tasks.inputs.traits import ImageTraits
-    from tasks.models import image as family
     from tasks.models.architectures import convnet
-    from tasks.models.folder import describe
+    from tasks.models.image import ImageModel
 
     torch.manual_seed(0)
     settings = convnet.Settings(channels=8, hidden_size=8)
-    family.save(family.add_head(convnet.build(settings, ImageTraits(1, 8, 8)), 2), folder)
-    describe(folder, architecture="convnet", modality="image", labels=["a", "b"])
+    ImageModel(convnet.build(settings, ImageTraits(1, 8, 8)), ["a", "b"]).save(folder)
 
 
 def write_lock() -> None:

@@ -19,18 +19,15 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     import torch
 
     from tasks.inputs.traits import ImageTraits
-    from tasks.models import image as family
     from tasks.models.architectures import convnet
-    from tasks.models.folder import describe
+    from tasks.models.image import ImageModel
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     folder = paths.finetuned("digits")
     torch.manual_seed(0)
     settings = convnet.Settings(channels=8, hidden_size=8)
-    built = family.add_head(convnet.build(settings, ImageTraits(1, 8, 8)), 2)
-    family.save(built, folder)
-    describe(folder, architecture="convnet", modality="image", labels=["a", "b"])
+    ImageModel(convnet.build(settings, ImageTraits(1, 8, 8)), ["a", "b"]).save(folder)
     files.write_json(paths.metrics("digits"), {"accuracy": 0.9, "gain": None})
     files.write_text(paths.metrics("digits").with_name("README.md"), "# digits\n")
     files.write_json(paths.gate("numbers"), {"passed": True})

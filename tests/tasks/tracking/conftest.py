@@ -36,8 +36,8 @@ def text_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import BertConfig, BertForPreTraining
 
     from tasks.inputs.tokenizer import save_tokenizer, train_tokenizer
-    from tasks.models import text
-    from tasks.models.folder import describe
+    from tasks.models.model import describe
+    from tasks.models.text import TextBackbone
 
     folder = tmp_path_factory.mktemp("text") / "model"
     tokenizer = train_tokenizer(lambda: TEXTS * 2, 100)
@@ -53,8 +53,8 @@ def text_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pad_token_id=0,
     )
     BertForPreTraining(config).save_pretrained(folder)
-    text.save_classifier(text.new_classifier(folder, len(LABELS), pretrained=True), folder)
-    describe(folder, architecture="bert", modality="text", labels=LABELS)
+    describe(folder, architecture="bert", modality="text")
+    TextBackbone(folder).model(LABELS).save(folder)
     return folder
 
 
@@ -64,16 +64,13 @@ def image_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from tasks.inputs.traits import ImageTraits
-    from tasks.models import image as family
     from tasks.models.architectures import convnet
-    from tasks.models.folder import describe
+    from tasks.models.image import ImageModel
 
     folder = tmp_path_factory.mktemp("image") / "model"
     torch.manual_seed(0)
     settings = convnet.Settings(channels=8, hidden_size=8)
-    model = family.add_head(convnet.build(settings, ImageTraits(1, 8, 8)), 2)
-    family.save(model, folder)
-    describe(folder, architecture="convnet", modality="image", labels=LABELS)
+    ImageModel(convnet.build(settings, ImageTraits(1, 8, 8)), LABELS).save(folder)
     return folder
 
 

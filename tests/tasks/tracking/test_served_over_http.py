@@ -45,15 +45,13 @@ def _image_model(folder: Path) -> Labelled:
     import torch
 
     from tasks.inputs.traits import ImageTraits
-    from tasks.models import image as family
     from tasks.models.architectures import convnet
-    from tasks.models.folder import describe
+    from tasks.models.image import ImageModel
 
     torch.manual_seed(0)
     settings = convnet.Settings(channels=8, hidden_size=8)
-    family.save(family.add_head(convnet.build(settings, ImageTraits(1, 8, 8)), 10), folder)
     classes = [str(number) for number in range(10)]
-    describe(folder, architecture="convnet", modality="image", labels=classes)
+    ImageModel(convnet.build(settings, ImageTraits(1, 8, 8)), classes).save(folder)
     digits = load_digits()
     contents = []
     for pixels in digits.images[:NUM_REQUESTS]:

@@ -16,7 +16,7 @@ from tasks.finetune.corpus import read_corpus
 from tasks.finetune.settings import Settings as FinetuneSettings
 from tasks.finetune.task import Recipe, new_task
 from tasks.inputs import token_cache as _token_cache
-from tasks.models.folder import describe
+from tasks.models.model import describe, load_backbone
 from tasks.pretrain.settings import ARCHITECTURES, OBJECTIVES
 from tasks.training.determinism import make_deterministic
 from tasks.training.loop import train
@@ -116,11 +116,11 @@ def pretraining(about: Pretraining, folder: Path) -> Task:
 
 def finetuning(options: dict[str, Any], folder: Path) -> Task:
     """Return the task of a classifier of texts, not trained yet."""
-    backbone = folder / "bert"
+    backbone = load_backbone(folder / "bert")
     splits = {part: folder / "text" / f"{part}.parquet" for part in ("train", "validation")}
-    corpus = read_corpus(backbone, splits, folder / "classifier", TRANSFORMER["positions"])
+    corpus = read_corpus(backbone, splits)
     settings = FinetuneSettings.parse({**options, "dropout": 0.0, "devices": NUM_PROCESSES}, "x")
-    recipe = Recipe("x", backbone, len(corpus.classes), settings, 0, folder)
+    recipe = Recipe("x", backbone, corpus.classes, settings, 0, folder)
     train_part = corpus.examples.take(np.arange(corpus.num_train))
     return new_task(recipe, train_part, corpus.examples.take(corpus.validation), 0)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tasks.contracts import registry
-from tasks.models import attention
+from tasks.models import transformer
 from tasks.pretrain.settings import ARCHITECTURES, OBJECTIVES
 from tasks.training.determinism import make_deterministic
 from tasks.training.loop import _Training
@@ -29,7 +29,7 @@ IMAGES = [
 @pytest.fixture(autouse=True)
 def _as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compute with the attention that a GPU would use."""
-    monkeypatch.setattr(attention, "on_gpu", lambda: True)
+    monkeypatch.setattr(transformer, "on_gpu", lambda: True)
 
 
 def waits_in_a_step(objective: str, architecture: str, splits: tuple[Path, Path]) -> Waits:

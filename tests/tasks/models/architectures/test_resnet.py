@@ -20,7 +20,7 @@ def test_stages_double_the_channels_and_norms_look_at_one_image_alone(
 
 
 def test_a_block_that_changes_nothing_keeps_a_plain_shortcut() -> None:
-    from tasks.models.architectures._residual import BasicBlock
+    from tasks.models.image_layers import BasicBlock
 
     assert isinstance(BasicBlock(8, 8, 1).shortcut, torch.nn.Identity)
     assert BasicBlock(8, 16, 2)(torch.rand(1, 8, 7, 5)).shape == (1, 16, 4, 3)

@@ -1,0 +1,165 @@
+"""Text models of our own: LSTMs, word vectors, and how they are saved, like transformers'.
+
+Dimensions: N sequences, T tokens, P pairs, K tokens beside each centre, V tokens of the vocabulary,
+H features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from torch import einsum, nn, zeros
+from torch.nn.functional import dropout as drop
+from torch.nn.functional import linear
+from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput
+
+from tasks.contracts import files
+from tasks.inputs.traits import TextTraits
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+    from torch import Tensor
+
+    from tasks.contracts.settings import Settings
+
+CONFIG, WEIGHTS, ENCODER = "config.json", "model.safetensors", "encoder."
+INITIAL_RANGE = 0.1  # of the embeddings (Zaremba et al., 2014)
+SomeSettings = TypeVar("SomeSettings", bound="Settings")
+
+
+class PlainTextModel(nn.Module):
+    """A module that can be saved.
+
+    Attributes:
+        config: what it takes to build it again.
+    """
+
+    def __init__(self, architecture: str, settings: Settings, traits: TextTraits) -> None:
+        super().__init__()
+        self.config = {
+            "architecture": architecture,
+            "settings": settings.model_dump(mode="json"),
+            "traits": asdict(traits),
+        }
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write ``config.json`` and ``model.safetensors``."""
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        files.write_json(folder / CONFIG, self.config)
+        weights = {
+            name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()
+        }
+        save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+
+
+def read_config(folder: Path, schema: type[SomeSettings]) -> tuple[SomeSettings, TextTraits]:
+    """Return the settings and the traits that the model in a folder was built with."""
+    config: dict[str, Any] = files.read_json(folder / CONFIG)
+    return schema.parse(config["settings"], str(folder)), TextTraits(**config["traits"])
+
+
+def load_encoder_weights(encoder: nn.Module, folder: Path) -> None:
+    """Load an encoder's weights, which lie in the folder alone or as part of a larger model."""
+    from safetensors.torch import load_file
+
+    names = encoder.state_dict().keys()
+    weights = load_file(folder / WEIGHTS)
+    found = {name.removeprefix(ENCODER): value for name, value in weights.items()}
+    encoder.load_state_dict({name: value for name, value in found.items() if name in names})
+
+
+def new_lstm(num_inputs: int, hidden_size: int, layers: int, dropout: float) -> nn.LSTM:
+    """Return an LSTM that remembers at first: forget gates open (Jozefowicz et al., 2015)."""
+    lstm = nn.LSTM(
+        num_inputs, hidden_size, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0
+    )
+    for name, value in lstm.named_parameters():
+        if name.startswith("bias_hh"):
+            nn.init.constant_(value[hidden_size : 2 * hidden_size], 1.0)
+    return lstm
+
+
+class LstmEncoder(PlainTextModel):
+    """Token ids to states, from left to right; padding stands behind, so it reaches no token."""
+
+    def __init__(self, settings: Any, traits: TextTraits, dropout: float) -> None:
+        super().__init__("lstm", settings, traits)
+        self.embedding = nn.Embedding(traits.vocabulary_size, settings.hidden_size)
+        nn.init.uniform_(self.embedding.weight, -INITIAL_RANGE, INITIAL_RANGE)
+        self.lstm = new_lstm(settings.hidden_size, settings.hidden_size, settings.layers, dropout)
+        self._dropout = dropout
+
+    def forward(
+        self,
+        input_ids: Int[Tensor, "N T"],
+        attention_mask: Int[Tensor, "N T"] | None = None,  # noqa: ARG002 - see above
+    ) -> BaseModelOutput:
+        """Return ``last_hidden_state``, N T H."""
+        embedded = drop(self.embedding(input_ids), self._dropout, self.training)
+        states = self.lstm(embedded)[0]
+        return BaseModelOutput(last_hidden_state=drop(states, self._dropout, self.training))
+
+
+class LstmLanguageModel(PlainTextModel):
+    """An encoder and the next token's logits; embeddings in and out are the same weights."""
+
+    def __init__(self, settings: Any, traits: TextTraits) -> None:
+        super().__init__("lstm", settings, traits)
+        self.encoder = LstmEncoder(settings, traits, settings.dropout)
+        self.bias = nn.Parameter(zeros(traits.vocabulary_size))
+
+    def forward(self, input_ids: Int[Tensor, "N T"]) -> CausalLMOutput:
+        """Return ``logits``, N T V."""
+        states = self.encoder(input_ids).last_hidden_state
+        return CausalLMOutput(logits=linear(states, self.encoder.embedding.weight, self.bias))
+
+
+class LstmReader(nn.Module):
+    """An LSTM over states that know nothing of each other, such as word vectors."""
+
+    def __init__(self, num_inputs: int, hidden_size: int) -> None:
+        super().__init__()
+        self.lstm = new_lstm(num_inputs, hidden_size, 1, 0.0)
+
+    def forward(self, states: Float[Tensor, "N T _"]) -> BaseModelOutput:
+        """Return ``last_hidden_state``, N T H."""
+        return BaseModelOutput(last_hidden_state=self.lstm(states)[0])
+
+
+class VectorTable(PlainTextModel):
+    """Token ids to their vectors."""
+
+    def __init__(self, settings: Any, traits: TextTraits) -> None:
+        super().__init__("wordvectors", settings, traits)
+        self.embedding = nn.Embedding(traits.vocabulary_size, settings.hidden_size)
+        bound = 0.5 / settings.hidden_size
+        nn.init.uniform_(self.embedding.weight, -bound, bound)
+
+    def forward(
+        self,
+        input_ids: Int[Tensor, "N T"],
+        attention_mask: Int[Tensor, "N T"] | None = None,  # noqa: ARG002 - tokens stand alone
+    ) -> BaseModelOutput:
+        """Return ``last_hidden_state``, N T H."""
+        return BaseModelOutput(last_hidden_state=self.embedding(input_ids))
+
+
+class SkipGram(PlainTextModel):
+    """Vectors of tokens as centres and, apart from them, as contexts; the latter begin at 0."""
+
+    def __init__(self, settings: Any, traits: TextTraits) -> None:
+        super().__init__("wordvectors", settings, traits)
+        self.encoder = VectorTable(settings, traits)
+        self.contexts = nn.Embedding(traits.vocabulary_size, settings.hidden_size)
+        nn.init.zeros_(self.contexts.weight)
+
+    def forward(
+        self, centres: Int[Tensor, " P"], contexts: Int[Tensor, "P K"]
+    ) -> Float[Tensor, "P K"]:
+        """Return the scores of contexts beside centres: the products of their vectors."""
+        centre = self.encoder.embedding(centres)
+        return einsum("ph,pkh->pk", centre, self.contexts(contexts))
