@@ -17,6 +17,7 @@ import numpy as np
 from tasks.contracts import settings as contract
 from tasks.errors import BadInput
 from tasks.objectives._pictures import PictureTask, read_pictures, require_part
+from tasks.training.evaluation import evaluate
 from tasks.training.task import Batch, ExampleRandom
 
 if TYPE_CHECKING:
@@ -115,20 +116,19 @@ class Adversarial(PictureTask):
         ``energy_distance`` is that between drawn and validation images; beside it, that of images
         whose pixels are drawn from the training images one by one.
         """
-        import torch
-
-        device = next(self.model.parameters()).device
         count = min(len(self._validation.pixels), MOST_COMPARED)
         real = self._validation.batch(np.arange(count))["images"]
         latent = self._latent(count, ExampleRandom(0, 0, range(count)))
-        self.model.eval()
-        with torch.inference_mode():
-            drawn = self.model["generator"](latent.to(device))
-            right = (self._judged(real.to(device)) > 0).sum() + (self._judged(drawn) <= 0).sum()
-        self.model.train()
+
+        def judge(batch: Batch) -> tuple[Tensor, int]:
+            drawn = self.model["generator"](batch["latent"])
+            correct = (self._judged(batch["images"]) > 0).sum() + (self._judged(drawn) <= 0).sum()
+            return drawn.cpu(), int(correct)
+
+        [(drawn, correct)] = evaluate(self.model, [{"images": real, "latent": latent}], judge)
         return {
-            "real_or_drawn_accuracy": int(right) / (2 * count),
-            "energy_distance": energy_distance(drawn.cpu(), real),
+            "real_or_drawn_accuracy": correct / (2 * count),
+            "energy_distance": energy_distance(drawn, real),
             "independent_pixels_energy_distance": energy_distance(self._shuffled(count), real),
         }
 

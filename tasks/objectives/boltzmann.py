@@ -19,6 +19,7 @@ from pydantic import Field
 
 from tasks.contracts import settings as contract
 from tasks.objectives._pictures import PictureTask, read_pictures, require_part
+from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ RAREST = 0.01
 
 
 class Settings(contract.Settings):
-    """How long the machine dreams before it is told apart from the data."""
+    """How far the samples are drawn from the data that the machine is told apart from."""
 
     steps: int = Field(1, ge=1, description="steps of Gibbs sampling, the k of CD-k")
 
@@ -83,7 +84,7 @@ class Boltzmann(PictureTask):
         return -(visible * bias).sum(dim=1) - softplus(inputs).sum(dim=1)
 
     def validate(self) -> dict[str, float]:
-        """Return figures on the validation images.
+        """Return metrics on the validation images.
 
         ``reconstruction_error`` is the squared error a pixel after one step up and down, without
         chance, beside that of always answering the mean training image.
@@ -91,30 +92,23 @@ class Boltzmann(PictureTask):
         pixels are on from one half; beside it, how likely it is by its frequency in the training
         images.
         """
-        import torch
-
         num_images = len(self._validation.pixels)
-        sums: dict[str, float] = {}
-        self.model.eval()
-        with torch.inference_mode():
-            for start in range(0, num_images, VALIDATION_BATCH_SIZE):
-                chosen = np.arange(start, min(start + VALIDATION_BATCH_SIZE, num_images))
-                images = self._validation.batch(chosen)["images"].flatten(1)
-                for name, values in self._figures(images).items():
-                    sums[name] = sums.get(name, 0.0) + float(values.sum())
-        self.model.train()
-        return {name: value / num_images for name, value in sums.items()}
+        indices = slices(np.arange(num_images), VALIDATION_BATCH_SIZE)
+        totals = evaluate_sums(self.model, map(self._validation.batch, indices), self._sums)
+        return {name: total / num_images for name, total in totals.items()}
 
-    def _figures(self, images: Float[Tensor, "N V"]) -> dict[str, Float[Tensor, " N"]]:
-        device = self._weights.weight.device
-        restored = self._down(self._up(images.to(device))).cpu()
+    def _sums(self, batch: Batch) -> dict[str, float]:
+        images = batch["images"].flatten(1).cpu()
         is_on = (images >= 0.5).float()
-        return {
+        on_device = is_on.to(self._weights.weight.device)
+        restored = self._down(self._up(batch["images"].flatten(1))).cpu()
+        values = {
             "reconstruction_error": ((restored - images) ** 2).mean(dim=1),
             "mean_image_error": ((images - self._mean) ** 2).mean(dim=1),
-            "pseudo_log_likelihood": self._pseudo_log_likelihood(is_on.to(device)),
+            "pseudo_log_likelihood": self._pseudo_log_likelihood(on_device),
             "frequency_log_likelihood": self._by_frequency(is_on),
         }
+        return {name: float(value.sum()) for name, value in values.items()}
 
     @property
     def _weights(self) -> nn.Linear:

@@ -24,6 +24,7 @@ from tasks.inputs.tokenising import read_documents, read_texts
 from tasks.inputs.tokenizer import SEPARATOR, id_in, save_tokenizer
 from tasks.models import text
 from tasks.objectives._text_model import start
+from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom, Task
 
 if TYPE_CHECKING:
@@ -101,25 +102,20 @@ class Causal(Task):
         UTF-8, so that models with other tokenizers compare. ``unigram_…`` is the figure of always
         guessing by the training texts' token frequencies.
         """
-        import torch
-
-        device = next(self.model.parameters()).device
         unigram = self._train.unigram_log_probabilities(self._tokenizer.get_vocab_size())
-        nats, unigram_nats = 0.0, 0.0
-        windows = np.arange(self._num_windows(self._validation))
-        self.model.eval()
-        with torch.inference_mode():
-            for start in range(0, len(windows), VALIDATION_BATCH_SIZE):
-                chosen = windows[start : start + VALIDATION_BATCH_SIZE]
-                batch = self._windows(self._validation, chosen)
-                targets = batch["targets"].numpy()
-                unigram_nats -= float(unigram[targets[targets != NO_TARGET]].sum())
-                batch = {name: value.to(device) for name, value in batch.items()}
-                nats += float(self._cross_entropy(batch))
-        self.model.train()
-        return self._figures(nats, unigram_nats)
 
-    def _figures(self, nats: float, unigram_nats: float) -> dict[str, float]:
+        def sums(batch: Batch) -> dict[str, float]:
+            targets = batch["targets"].cpu().numpy()
+            unigram_nats = -float(unigram[targets[targets != NO_TARGET]].sum())
+            return {"nats": float(self._cross_entropy(batch)), "unigram_nats": unigram_nats}
+
+        windows = np.arange(self._num_windows(self._validation))
+        batches = (
+            self._windows(self._validation, chosen)
+            for chosen in slices(windows, VALIDATION_BATCH_SIZE)
+        )
+        totals = evaluate_sums(self.model, batches, sums)
+        nats, unigram_nats = totals["nats"], totals["unigram_nats"]
         tokens, num_bytes = max(len(self._validation) - 1, 1), max(self._validation_bytes, 1)
         return {
             "loss": nats / tokens,

@@ -17,6 +17,7 @@ from tasks.contracts import settings as contract
 from tasks.errors import BadInput
 from tasks.models.image import ImageModel
 from tasks.objectives._pictures import read_pictures, require_part
+from tasks.training.evaluation import evaluate, slices
 from tasks.training.task import Batch, ExampleRandom, Task
 
 if TYPE_CHECKING:
@@ -151,17 +152,10 @@ class Classification(Task):
         """Return the logits of the validation examples, in fp32 and in their order."""
         import torch
 
-        device = next(self.model.parameters()).device
         order = np.argsort(self._validation.lengths, kind="stable")
-        found = []
-        self.model.eval()
-        with torch.inference_mode():
-            for start in range(0, len(order), VALIDATION_BATCH_SIZE):
-                batch = self._validation.batch(order[start : start + VALIDATION_BATCH_SIZE])
-                batch = {name: value.to(device) for name, value in batch.items()}
-                found.append(self._classifier.logits(batch).float())
-        self.model.train()
-        logits: np.ndarray = torch.cat(found).cpu().numpy()
+        batches = map(self._validation.batch, slices(order, VALIDATION_BATCH_SIZE))
+        parts = evaluate(self.model, batches, lambda batch: self._classifier.logits(batch).float())
+        logits: np.ndarray = torch.cat(parts).cpu().numpy()
         return logits[np.argsort(order)]
 
     def save(self, folder: Path) -> None:

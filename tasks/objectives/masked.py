@@ -10,7 +10,7 @@ Dimensions: N examples, T tokens, M chosen tokens of a batch, V tokens of the vo
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,9 +31,11 @@ from tasks.inputs.tokenizer import (
 from tasks.models import text
 from tasks.models.transformer import give_whole_masks
 from tasks.objectives._text_model import start
+from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom, Task
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from types import ModuleType
 
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
 
 CONTEXT = text.BIDIRECTIONAL
 VALIDATION_BATCH_SIZE = 64
-_SUMS = ("loss", "unigram", "right", "most_frequent", "tokens", "next", "random", "pairs")
 
 
 class Settings(contract.Settings):
@@ -109,50 +110,50 @@ class Masked(Task):
         ``majority_…`` of always guessing what is more frequent among these pairs.
         """
         import torch
-        from torch.nn.functional import cross_entropy
 
-        device = next(self.model.parameters()).device
-        order = np.argsort(self._validation.lengths, kind="stable")
         unigram = torch.from_numpy(
             self.train_documents.unigram_log_probabilities(self._tokenizer.get_vocab_size())
         )
-        most_frequent = int(unigram.argmax())
-        sums = dict.fromkeys(_SUMS, 0.0)
-        self.model.eval()
-        with torch.inference_mode():
-            for start in range(0, len(order), VALIDATION_BATCH_SIZE):
-                chosen = order[start : start + VALIDATION_BATCH_SIZE]
-                batch = self._examples(self._validation, chosen, ExampleRandom(0, 0, chosen))
-                batch = {name: value.to(device) for name, value in batch.items()}
-                masked, next_sentence = self._forward(batch)
-                targets = batch["targets"]
-                sums["loss"] += float(cross_entropy(masked.float(), targets, reduction="sum"))
-                sums["unigram"] -= float(unigram[targets.cpu()].sum())
-                sums["right"] += int((masked.argmax(-1) == targets).sum())
-                sums["most_frequent"] += int((targets == most_frequent).sum())
-                sums["tokens"] += len(targets)
-                sums["pairs"] += len(batch["is_random"])
-                sums["random"] += int(batch["is_random"].sum())
-                if next_sentence is not None:
-                    right = next_sentence.argmax(-1) == batch["is_random"]
-                    sums["next"] += int(right.sum())
-        self.model.train()
-        return self._figures(sums)
+        order = np.argsort(self._validation.lengths, kind="stable")
+        batches = (
+            self._examples(self._validation, chosen, ExampleRandom(0, 0, chosen))
+            for chosen in slices(order, VALIDATION_BATCH_SIZE)
+        )
+        return self._metrics(evaluate_sums(self.model, batches, partial(self._sums, unigram)))
 
-    def _figures(self, sums: dict[str, float]) -> dict[str, float]:
+    def _sums(self, unigram: Float[Tensor, " V"], batch: Batch) -> dict[str, float]:
+        from torch.nn.functional import cross_entropy
+
+        masked, next_sentence = self._forward(batch)
+        targets, is_random = batch["targets"], batch["is_random"]
+        sums = {
+            "loss": float(cross_entropy(masked.float(), targets, reduction="sum")),
+            "unigram_loss": -float(unigram[targets.cpu()].sum()),
+            "correct": int((masked.argmax(-1) == targets).sum()),
+            "most_frequent": int((targets == int(unigram.argmax())).sum()),
+            "tokens": len(targets),
+            "pairs": len(is_random),
+            "random_pairs": int(is_random.sum()),
+        }
+        if next_sentence is not None:
+            sums["correct_pairs"] = int((next_sentence.argmax(-1) == is_random).sum())
+        return sums
+
+    def _metrics(self, sums: Mapping[str, float]) -> dict[str, float]:
         tokens = max(sums["tokens"], 1)
-        figures = {
+        metrics = {
             "loss": sums["loss"] / tokens,
             "perplexity": float(np.exp(sums["loss"] / tokens)),
-            "unigram_perplexity": float(np.exp(sums["unigram"] / tokens)),
-            "masked_accuracy": sums["right"] / tokens,
+            "unigram_perplexity": float(np.exp(sums["unigram_loss"] / tokens)),
+            "masked_accuracy": sums["correct"] / tokens,
             "unigram_masked_accuracy": sums["most_frequent"] / tokens,
         }
         if self._settings.next_sentence:
-            random = sums["random"] / max(sums["pairs"], 1)
-            figures["next_sentence_accuracy"] = sums["next"] / max(sums["pairs"], 1)
-            figures["majority_next_sentence_accuracy"] = max(random, 1 - random)
-        return figures
+            pairs = max(sums["pairs"], 1)
+            random = sums["random_pairs"] / pairs
+            metrics["next_sentence_accuracy"] = sums["correct_pairs"] / pairs
+            metrics["majority_next_sentence_accuracy"] = max(random, 1 - random)
+        return metrics
 
     def save(self, folder: Path) -> None:
         """Write the model and its tokenizer."""

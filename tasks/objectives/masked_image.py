@@ -16,10 +16,10 @@ from pydantic import Field
 from tasks.contracts import settings as contract
 from tasks.errors import BadSettings
 from tasks.objectives._pictures import PictureTask, read_pictures, require_part
+from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
     from types import ModuleType
 
@@ -69,22 +69,25 @@ class MaskedImage(PictureTask):
         They are hidden once and for all. ``mean_image_error`` is that of always drawing the mean
         of what stands there in the training images.
         """
-        import torch
+        mean = self._mean_patches()
 
-        device = next(self.model.parameters()).device
-        mean = self._mean_patches().to(device)
-        error, reference, count = 0.0, 0.0, 0.0
-        self.model.eval()
-        with torch.inference_mode():
-            for chosen in _stretches(self._validation):
-                batch = self._examples(self._validation, chosen, ExampleRandom(0, 0, chosen))
-                batch = {name: value.to(device) for name, value in batch.items()}
-                ours, trivial = self._errors(batch, mean)
-                error += float(ours)
-                reference += float(trivial)
-                count += float(batch["counts"][0])
-        self.model.train()
-        return {"loss": error / count, "mean_image_error": reference / count}
+        def sums(batch: Batch) -> dict[str, float]:
+            ours, trivial = self._errors(batch, mean.to(batch["images"].device))
+            return {
+                "error": float(ours),
+                "mean_image_error": float(trivial),
+                "count": float(batch["counts"][0]),
+            }
+
+        batches = (
+            self._examples(self._validation, chosen, ExampleRandom(0, 0, chosen))
+            for chosen in slices(np.arange(len(self._validation.pixels)), VALIDATION_BATCH_SIZE)
+        )
+        totals = evaluate_sums(self.model, batches, sums)
+        return {
+            "loss": totals["error"] / totals["count"],
+            "mean_image_error": totals["mean_image_error"] / totals["count"],
+        }
 
     def _examples(self, inputs: PixelInputs, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
         import torch
@@ -113,7 +116,7 @@ class MaskedImage(PictureTask):
 
     def _mean_patches(self) -> Float[Tensor, "P V"]:
         total: Any = 0.0
-        for chosen in _stretches(self._train):
+        for chosen in slices(np.arange(len(self._train.pixels)), VALIDATION_BATCH_SIZE):
             images = self._train.batch(chosen)["images"]
             total = total + self._targets(images).double().sum(dim=0)
         mean: Tensor = (total / len(self._train.pixels)).float()
@@ -127,12 +130,6 @@ def patches(images: Float[Tensor, "N C H W"], size: int) -> Float[Tensor, "N P V
     """
     rows_and_columns = images.unfold(2, size, size).unfold(3, size, size)
     return rows_and_columns.permute(0, 2, 3, 4, 5, 1).flatten(3).flatten(1, 2)
-
-
-def _stretches(inputs: PixelInputs) -> Iterator[np.ndarray]:
-    everything = np.arange(len(inputs.pixels))
-    for start in range(0, len(everything), VALIDATION_BATCH_SIZE):
-        yield everything[start : start + VALIDATION_BATCH_SIZE]
 
 
 def _num_patches(model: Any, mask_ratio: float) -> tuple[int, int]:

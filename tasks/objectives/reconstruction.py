@@ -15,6 +15,7 @@ from pydantic import Field
 
 from tasks.contracts import settings as contract
 from tasks.objectives._pictures import PictureTask, read_pictures, require_part
+from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom
 
 if TYPE_CHECKING:
@@ -71,21 +72,23 @@ class Reconstruction(PictureTask):
         """
         import torch
 
-        device = next(self.model.parameters()).device
         mean = torch.from_numpy(self._train.mean_image())
-        everything = np.arange(len(self._validation.pixels))
-        error, reference, num_pixels = 0.0, 0.0, 0
-        self.model.eval()
-        with torch.inference_mode():
-            for start in range(0, len(everything), VALIDATION_BATCH_SIZE):
-                chosen = everything[start : start + VALIDATION_BATCH_SIZE]
-                images = self._validation.batch(chosen)["images"]
-                restored = self.model["decoder"](self.model["encoder"](images.to(device))).cpu()
-                error += float(((restored - images) ** 2).sum())
-                reference += float(((images - mean) ** 2).sum())
-                num_pixels += images.numel()
-        self.model.train()
-        return {"loss": error / num_pixels, "mean_image_error": reference / num_pixels}
+
+        def sums(batch: Batch) -> dict[str, float]:
+            restored = self.model["decoder"](self.model["encoder"](batch["images"])).cpu()
+            images = batch["images"].cpu()
+            return {
+                "error": float(((restored - images) ** 2).sum()),
+                "mean_image_error": float(((images - mean) ** 2).sum()),
+                "pixels": images.numel(),
+            }
+
+        indices = slices(np.arange(len(self._validation.pixels)), VALIDATION_BATCH_SIZE)
+        totals = evaluate_sums(self.model, map(self._validation.batch, indices), sums)
+        return {
+            "loss": totals["error"] / totals["pixels"],
+            "mean_image_error": totals["mean_image_error"] / totals["pixels"],
+        }
 
     def _spoil(self, pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         noise = generator.standard_normal(pixels.shape, dtype=np.float32)

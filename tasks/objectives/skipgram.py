@@ -23,6 +23,7 @@ from tasks.inputs.tokenising import read_documents
 from tasks.inputs.tokenizer import save_tokenizer
 from tasks.models import text
 from tasks.objectives._text_model import UNLIMITED, start
+from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom, Task
 
 if TYPE_CHECKING:
@@ -107,24 +108,24 @@ class SkipGramTask(Task):
         """
         import torch
 
-        device = next(self.model.parameters()).device
         odds = torch.log(torch.from_numpy(self._noise.odds / self._settings.negatives))
-        cost, unigram_cost, num_pairs = 0.0, 0.0, 0
-        self.model.eval()
-        with torch.inference_mode():
-            for start in range(0, len(self._validation[1]), VALIDATION_BATCH_SIZE):
-                end = min(start + VALIDATION_BATCH_SIZE, len(self._validation[1]))
-                chosen = np.arange(start, end)
-                batch = self._pairs(self._validation, chosen, ExampleRandom(0, 0, chosen))
-                unigram_cost += float(_cost(odds[batch["contexts"]]))
-                num_pairs += len(batch["centres"])
-                batch = {name: value.to(device) for name, value in batch.items()}
-                cost += float(_cost(self.model(batch["centres"], batch["contexts"])))
-        self.model.train()
+
+        def sums(batch: Batch) -> dict[str, float]:
+            return {
+                "unigram_loss": float(_cost(odds[batch["contexts"].cpu()])),
+                "loss": float(_cost(self.model(batch["centres"], batch["contexts"]))),
+                "pairs": len(batch["centres"]),
+            }
+
+        batches = (
+            self._pairs(self._validation, chosen, ExampleRandom(0, 0, chosen))
+            for chosen in slices(np.arange(len(self._validation[1])), VALIDATION_BATCH_SIZE)
+        )
+        totals = evaluate_sums(self.model, batches, sums)
         return {
-            "loss": cost / num_pairs,
+            "loss": totals["loss"] / totals["pairs"],
             "zero_loss": float((1 + self._settings.negatives) * np.log(2)),
-            "unigram_loss": unigram_cost / num_pairs,
+            "unigram_loss": totals["unigram_loss"] / totals["pairs"],
         }
 
     def save(self, folder: Path) -> None:
