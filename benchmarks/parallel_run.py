@@ -142,8 +142,7 @@ def make_chains(root: Path, num_chains: int, steps: tuple[str, ...], rounds: int
     for package in ("flows", "tasks"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / package, root / package, ignore=ignored)
-    fingerprints = root / "flows" / "plan" / "fingerprints.py"
-    fingerprints.write_text("def current_codes():\n    return {}\n")
+    (root / "rows.py").write_text("def fingerprints(params):\n    return {}\n")
     (root / "work.py").write_text(WORK)
     (root / ".gitignore").write_text("/data/\n")
     (root / ".dvcignore").write_text("__pycache__\n")
@@ -175,7 +174,7 @@ def timed(root: Path, command: list[str], api: str) -> float:
 def output_of(root: Path, command: list[str], api: str) -> str:
     """Run a command in a project; return what it prints."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    kept |= {"PREFECT_API_URL": api} if api else {}
+    kept |= {"DOWNSTREAM_ROWS": "rows", **({"PREFECT_API_URL": api} if api else {})}
     done = subprocess.run(command, cwd=root, env=kept, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")

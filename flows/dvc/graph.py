@@ -88,8 +88,8 @@ class Makers:
 
     def of(self, path: str) -> set[str]:
         """Return the stages that make a path, a folder around it or a part of it."""
-        around = (self._exact.get(place) for place in (path, *_parents(path)))
-        return {name for name in around if name} | self._inside.get(path, set())
+        around = {self._exact[outer] for outer in (path, *_parents(path)) if outer in self._exact}
+        return around | self._inside.get(path, set())
 
 
 def _parents(path: str) -> list[str]:
@@ -230,12 +230,12 @@ def _stage(name: str, entry: dict[str, Any], recorded: dict[str, Any] | None) ->
 
 
 def _tracked(items: Iterable[Any]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    keys_by_file: dict[str, list[str]] = {}
     for item in items:
         by_file = item if isinstance(item, dict) else {paths.PARAMS.as_posix(): [item]}
         for file, keys in by_file.items():
-            found.setdefault(file, []).extend(keys or ())
-    return found
+            keys_by_file.setdefault(file, []).extend(keys or ())
+    return keys_by_file
 
 
 def _outputs(items: Iterable[Any]) -> Iterable[Output]:

@@ -29,7 +29,7 @@ from flows.run.results import finish
 from flows.run.run_lock import active_run
 from flows.run.schedule import Schedule
 from flows.run.session import Options, Outcome, Session
-from flows.run.stage_command import MayPassError, RunStoppedError
+from flows.run.stage_command import RunStoppedError, TransientError
 from tasks.errors import DownstreamError
 from tasks.stage_process.devices import device_indexes
 
@@ -108,7 +108,7 @@ class _Run:
         )
         self._futures: Futures = {}
         self._ended: queue.Queue[str] = queue.Queue()
-        self._may_pass: set[str] = set()
+        self._transient: set[str] = set()
         self.errors: list[str] = []
 
     def drive(self) -> None:
@@ -155,7 +155,7 @@ class _Run:
             retries=RETRIES,
             retry_delay_seconds=exponential_backoff(RETRY_SECONDS),
             retry_jitter_factor=RETRY_JITTER,
-            retry_condition_fn=lambda *_: name in self._may_pass,
+            retry_condition_fn=lambda *_: name in self._transient,
             # No tags: Prefect would ask its server for their limits before each task run, and a
             # server over SQLite often answers 503, after which the client waits for two seconds.
             cache_policy=NO_CACHE,
@@ -169,13 +169,13 @@ class _Run:
 
     def _body(self, name: str) -> Callable[[], State[Any]]:
         def stage() -> State[Any]:
-            self._may_pass.discard(name)
+            self._transient.discard(name)
             try:
                 outcome = self._perform(name)
             except RunStoppedError:
                 return Cancelled(message=f"{name} was interrupted")
-            except MayPassError as failure:
-                self._may_pass.add(name)
+            except TransientError as failure:
+                self._transient.add(name)
                 self._tell_retry(name, failure)
                 return Failed(message=str(failure))
             except DownstreamError as failure:
@@ -197,7 +197,7 @@ class _Run:
         pages.finish(outcome == "ran", self._session.recorder.recorded.get(name))
         return outcome
 
-    def _tell_retry(self, name: str, failure: MayPassError) -> None:
+    def _tell_retry(self, name: str, failure: TransientError) -> None:
         context = TaskRunContext.get()
         left = RETRIES + 1 - context.task_run.run_count if context else 0
         if left > 0:

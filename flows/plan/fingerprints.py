@@ -1,9 +1,10 @@
 """``params.yaml`` as it is now: checked, with the code fingerprints of its rows."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from tasks.contracts.params import read_params
-from tasks.fingerprint.rows import fingerprints
+from tasks.fingerprint.rows import fingerprints, stage_settings
 from tasks.params import check_params
 
 
@@ -16,3 +17,9 @@ def current_codes() -> dict[str, str]:
     params = read_params()
     check_params(params)
     return fingerprints(params, Path.cwd())
+
+
+def num_devices(names: Iterable[str]) -> dict[str, int]:
+    """Return on how many devices each ``stage@row`` trains, by the row's resolved settings."""
+    params = read_params()
+    return {name: stage_settings(params, *name.split("@", 1)).num_devices() for name in names}

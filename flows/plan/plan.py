@@ -172,12 +172,12 @@ def _changed_libraries(
 ) -> dict[str, dict[str, Change]]:
     if not libraries.has_versions():
         return {}
-    found = {}
+    changes = {}
     for name in wanted & lock.keys():
         then = libraries.versions_then(name, entry_hash(dict(lock[name])))
         now = versions_now()
         if then is not None and then != now:
             names = sorted({*then, *now})
             pairs = {library: Change(then.get(library), now.get(library)) for library in names}
-            found[name] = {name: pair for name, pair in pairs.items() if pair.old != pair.new}
-    return dict(sorted(found.items()))
+            changes[name] = {name: pair for name, pair in pairs.items() if pair.old != pair.new}
+    return dict(sorted(changes.items()))

@@ -1,18 +1,18 @@
 """What the stages of one run share: the recorder, their processes, and where their lines go."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from flows.dvc.graph import CODE, load_graph
 from flows.dvc.recorder import Job, Recorder
+from flows.plan.fingerprints import num_devices
 from flows.plan.plan import Plan, make_plan
 from flows.run.stage_command import Processes
 from flows.terminal import duration
 from tasks.progress import say
 from tasks.stage_process import kept_results as finished
-from tasks.stage_process.devices import num_devices
 
 Outcome = Literal["ran", "restored", "fresh", "left"]
 """``left``: a GPU stage that would have to run, under ``--skip-gpu``."""
@@ -35,12 +35,18 @@ class Options:
 class Session:
     """One run: from the plan to the last record."""
 
-    def __init__(self, options: Options, codes: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        options: Options,
+        codes: Mapping[str, str],
+        devices_of: Callable[[Iterable[str]], dict[str, int]] = num_devices,
+    ) -> None:
         """Bring up to date what no plan lists, then plan.
 
         Args:
             options: how to run.
             codes: the code fingerprint of every ``stage@row``, as it is now.
+            devices_of: tells on how many devices each of some GPU stages trains.
 
         Raises:
             DownstreamError: a target names no stage, or the workspace cannot be read.
@@ -64,8 +70,7 @@ class Session:
         self.forced = forced_stages(options, selected)
         wanted = {stage.name for stage in self.plan.unfresh} | self.forced
         self.stages = [stage for stage in self.plan.stages if stage.name in wanted]
-        on_gpu = [stage.name for stage in self.stages if stage.gpu]
-        self.gpu = {name: num_devices(codes.get(name, "")) for name in on_gpu}
+        self.gpu = devices_of([stage.name for stage in self.stages if stage.gpu])
         if self.gpu:
             self._niced = wanted - self.gpu.keys()
 

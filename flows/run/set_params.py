@@ -73,15 +73,15 @@ def set_values(values: Mapping[str, Any]) -> None:
 def _check(text: str, expected: dict[str, Any]) -> None:
     files.write_text(UNCHECKED, text)
     try:
-        found = read_params(UNCHECKED)
+        edited = read_params(UNCHECKED)
     finally:
         UNCHECKED.unlink()
-    if found != expected:
+    if edited != expected:
         raise BadSettings(
             f"--set: {paths.PARAMS} is laid out in a way that cannot be edited here without "
             "changing more than was asked for: edit it by hand"
         )
-    check_params(found)
+    check_params(edited)
 
 
 def _put(params: dict[str, Any], keys: list[str], value: Any) -> None:
@@ -94,18 +94,18 @@ def _with_value(text: str, keys: list[str], value: Any) -> str:
     """Return the text with one value replaced, or added to the innermost mapping there is."""
     # Pure Python's marks count characters.
     node: Any = yaml.compose(text, Loader=yaml.SafeLoader)
-    for place, key in enumerate(keys):
+    for depth, key in enumerate(keys):
         if not isinstance(node, yaml.MappingNode):
             raise BadSettings(
-                f"--set {'.'.join(keys)}: {'.'.join(keys[:place])} holds a value, not keys; "
+                f"--set {'.'.join(keys)}: {'.'.join(keys[:depth])} holds a value, not keys; "
                 "set that one"
             )
-        found = [item for name, item in node.value if name.value == key]
-        if not found:
-            for missing in reversed(keys[place + 1 :]):
+        values = [item for name, item in node.value if name.value == key]
+        if not values:
+            for missing in reversed(keys[depth + 1 :]):
                 value = {missing: value}
             return _added(text, node, key, value)
-        node = found[0]
+        node = values[0]
     start, end = node.start_mark.index, _end(node, text)
     space = " " if text[start - 1] == ":" else ""
     return text[:start] + space + flow_text(value) + text[end:]

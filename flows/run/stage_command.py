@@ -22,7 +22,7 @@ class RunStoppedError(Exception):
     """A stage was ended because the whole run was."""
 
 
-class MayPassError(StageFailed):
+class TransientError(StageFailed):
     """A failure that may go away by itself, so that the same stage is worth another try."""
 
 
@@ -53,7 +53,7 @@ class Processes:
 
         Raises:
             StageFailed: it ended with an error; the message ends with its last line.
-            MayPassError: the error may go away by itself (a network, a machine taken back).
+            TransientError: the error may go away by itself (a network, a machine taken back).
             RunStoppedError: ``stop`` was called.
         """
         forget_failure(name)
@@ -96,7 +96,7 @@ class Processes:
         if self.stopping:
             raise RunStoppedError
         if code in TERMINATED or (code != 0 and may_pass(name)):
-            raise MayPassError(f"{name} failed: {_reason(code, list(last))}")
+            raise TransientError(f"{name} failed: {_reason(code, list(last))}")
         if code != 0:
             raise StageFailed(f"{name} failed: {_reason(code, list(last))}")
 
@@ -119,7 +119,7 @@ def _path() -> str:
 def _reason(code: int, last: list[str]) -> str:
     """Return a stage's own error: its ``error:`` line and what follows, else its last line."""
     ended = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    starts = [place for place, line in enumerate(last) if line.startswith("error: ")]
+    starts = [index for index, line in enumerate(last) if line.startswith("error: ")]
     if starts:
         return "\n".join(last[starts[-1] :]).removeprefix("error: ")
     said = [line for line in last if line.strip()]

@@ -66,12 +66,12 @@ def registered(models: Iterable[str]) -> list[str]:
 def evaluations(models: Iterable[str]) -> dict[str, str]:
     """Return the stage hash of the ``evaluate`` that the metrics in the workspace are of."""
     lock = read_lock()
-    found = {}
+    hashes = {}
     for model in models:
         entry = lock.get(f"evaluate@{model}")
         if entry and _lies_there(entry, paths.metrics(model)):
-            found[model] = entry_hash(dict(entry))
-    return found
+            hashes[model] = entry_hash(dict(entry))
+    return hashes
 
 
 def _lies_there(entry: dict[str, Any], path: Path) -> bool:

@@ -46,10 +46,10 @@ def find_lock_entries(graph: Graph) -> list[str]:
 
 def find_removals(graph: Graph) -> list[Removal]:
     """Return the files and folders that can go, each once."""
-    found: dict[Path, Removal] = {}
+    removals: dict[Path, Removal] = {}
     for path, why, stage in [*_of_gone_rows(graph), *_not_needed(graph)]:
-        found.setdefault(path, Removal(path, why, size_of(path), stage))
-    return list(found.values())
+        removals.setdefault(path, Removal(path, why, size_of(path), stage))
+    return list(removals.values())
 
 
 def remove(graph: Graph, removals: Iterable[Removal]) -> list[Removal]:

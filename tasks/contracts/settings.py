@@ -40,6 +40,10 @@ class Settings(BaseModel):
         )
         return importable.parse, (self.model_dump(exclude_unset=True), "settings")
 
+    def num_devices(self) -> int:
+        """Return on how many devices the row's stage runs, if it needs one at all."""
+        return 1
+
     def modules(self) -> list[str]:
         """Return the registry entries that these settings name, as module names."""
         return []

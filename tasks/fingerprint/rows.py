@@ -12,6 +12,7 @@ import ast
 import hashlib
 import importlib
 import json
+import os
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -37,6 +38,12 @@ NOT_HASHED = {
 }
 
 
+ROWS = "DOWNSTREAM_ROWS"
+"""Names a module with ``fingerprints(params)`` and ``stage_settings(params, stage, row)``.
+
+It is asked in place of this one in a workspace whose stages are not those of ``tasks`` (a test's or
+a benchmark's), in every process; its ``params.yaml`` has no schema of ours.
+"""
 SETTINGS_LINE = "settings"
 """What the line with the resolved settings starts with; no module has that name."""
 
@@ -48,6 +55,8 @@ def fingerprints(params: dict[str, Any], root: Path) -> dict[str, str]:
         params: the checked content of ``params.yaml``.
         root: the repository's root.
     """
+    if ROWS in os.environ:
+        return other_rows().fingerprints(params)
     graph = _Code(root)
     found = {
         f"{stage}@{row}": _fingerprint(graph, params, stage, row)
@@ -59,7 +68,16 @@ def fingerprints(params: dict[str, Any], root: Path) -> dict[str, str]:
 
 
 def fingerprint(params: dict[str, Any], stage: str, row: str, root: Path) -> str:
-    """Return the fingerprint of one ``stage@row``."""
+    """Return the fingerprint of one ``stage@row``.
+
+    Args:
+        params: the content of ``params.yaml``.
+        stage: one of ``STAGES``.
+        row: a row of its table.
+        root: the repository's root.
+    """
+    if ROWS in os.environ:
+        return other_rows().fingerprints(params)[f"{stage}@{row}"]
     return _fingerprint(_Code(root), params, stage, row)
 
 
@@ -80,7 +98,18 @@ def _one_word(path: Path) -> str:
 
 
 def stage_settings(params: dict[str, Any], stage: str, row: str) -> Any:
-    """Return the checked settings of one ``stage@row``, defaults filled in."""
+    """Return the checked settings of one ``stage@row``, defaults filled in.
+
+    Args:
+        params: the content of ``params.yaml``.
+        stage: one of ``STAGES``.
+        row: a row of its table.
+
+    Raises:
+        BadSettings: its section is not what the stage's schema allows.
+    """
+    if ROWS in os.environ:
+        return other_rows().stage_settings(params, stage, row)
     table = TABLES[stage]
     raw = row_of(params, table, row).get(stage)
     # One row's settings are asked for several times, and checking them is most of what it costs.
@@ -89,6 +118,11 @@ def stage_settings(params: dict[str, Any], stage: str, row: str) -> Any:
         schema: type[Settings] = importlib.import_module(f"tasks.{stage}.settings").Settings
         _CHECKED[key] = schema.parse(raw, f"{table}.{row}.{stage}")
     return _CHECKED[key]
+
+
+def other_rows() -> Any:
+    """Return the module that ``DOWNSTREAM_ROWS`` names."""
+    return importlib.import_module(os.environ[ROWS])
 
 
 _CHECKED: dict[tuple[str, str], Any] = {}

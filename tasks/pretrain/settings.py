@@ -111,6 +111,10 @@ class Settings(contract.Settings):
     )
     training: TrainingSettings = TrainingSettings()
 
+    def num_devices(self) -> int:
+        """Return on how many devices is trained."""
+        return self.training.num_devices()
+
     @classmethod
     def parse(cls, raw: Any, where: str) -> Self:
         """Check the section, and within it those of the objective and the architecture it names.

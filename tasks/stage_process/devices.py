@@ -5,7 +5,6 @@ the flow and a bare ``dvc repro`` obey the same ones. Without a GPU there is one
 however many processes train in it.
 """
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -18,23 +17,10 @@ from filelock import FileLock, Timeout
 from tasks.contracts import paths
 from tasks.contracts.gpus import query_gpus
 from tasks.errors import BadInput
-from tasks.fingerprint.rows import SETTINGS_LINE
 from tasks.progress import say
 
 POLL_SECONDS = 0.5
 NO_GPU = ["cpu"]
-
-
-def num_devices(code: str) -> int:
-    """Return how many devices the resolved settings of a row ask for: one where they do not say.
-
-    Args:
-        code: the row's code fingerprint, which holds them.
-    """
-    kind, _, resolved = code.partition("\n")[0].partition(" ")
-    settings = json.loads(resolved) if kind == SETTINGS_LINE else {}
-    number: int = settings.get("training", settings).get("devices", 1)
-    return number
 
 
 def device_indexes() -> list[str]:

@@ -28,7 +28,7 @@ from tasks.fingerprint.rows import fingerprint
 from tasks.parent import die_with_parent
 from tasks.progress import say
 from tasks.stage_process import kept_results as finished
-from tasks.stage_process.devices import device_lease, num_devices
+from tasks.stage_process.devices import device_lease
 from tasks.stage_process.failure import tell_failure
 from tasks.stage_process.stage_hash import Inputs, read_inputs
 
@@ -86,7 +86,7 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
         if _taken_over(run, inputs):
             sys.exit(0)
         if inputs.needs_device:
-            held.enter_context(device_lease(name, num_devices(code)))
+            held.enter_context(device_lease(name, run.settings.num_devices()))
         started = time.monotonic()
         try:
             yield run

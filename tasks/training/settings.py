@@ -24,6 +24,10 @@ class TrainingSettings(contract.Settings):
     )
     compile: bool = Field(False, description="torch.compile the loss; for GPUs")
 
+    def num_devices(self) -> int:
+        """Return on how many devices is trained."""
+        return self.devices
+
     @model_validator(mode="after")
     def _a_batch_reaches_every_device(self) -> Self:
         if self.batch_size < self.devices:

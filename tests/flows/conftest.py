@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.flows.pipeline import Pipeline
+from tests.flows.pipeline import OWN_ROWS, Pipeline
 from tests.flows.stage_pipeline import StagePipeline
 from tests.prefect_home import lay_prefect_home
 
@@ -46,9 +46,16 @@ def new_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     return Pipeline(tmp_path)
 
 
+def set_own_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the processes that a test starts know that the workspace has rows of its own kind."""
+    for name, module in OWN_ROWS.items():
+        monkeypatch.setenv(name, module)
+
+
 @pytest.fixture
-def installed(pipeline: Pipeline) -> Pipeline:
+def installed(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     """A workspace in which everything is fresh, with our own code in it."""
+    set_own_rows(monkeypatch)
     pipeline.install_flows()
     return pipeline
 
@@ -68,6 +75,7 @@ def staged(
 ) -> StagePipeline:
     """A workspace with real stage processes in which everything is fresh."""
     monkeypatch.chdir(tmp_path)
+    set_own_rows(monkeypatch)
     copy = reproduced_stages.copy_to(tmp_path)
     assert isinstance(copy, StagePipeline)
     return copy

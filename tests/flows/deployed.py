@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 
-from tests.flows.pipeline import ROOT, Pipeline
+from tests.flows.pipeline import OWN_ROWS, ROOT, Pipeline
 
 IGNORED = """
 /.downstream/
@@ -25,8 +25,6 @@ __pycache__/
 mlflow.db
 mlartifacts/
 """
-# The scratch pipeline's parameters are not those that our own schema knows.
-UNCHECKED = "def check_params(params):\n    pass\n"
 LOCAL_SOURCE = {"sources": [{"kind": "files", "path": "records.csv"}]}
 BUSY = 503
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
@@ -36,7 +34,6 @@ def deployable(pipeline: Pipeline) -> Pipeline:
     """Give a workspace our own code, ``prefect.yaml`` and a first commit on ``main``."""
     pipeline.install_flows()
     shutil.copy(ROOT / "prefect.yaml", pipeline.root / "prefect.yaml")
-    pipeline.write("tasks/params.py", UNCHECKED)
     ignored = (pipeline.root / ".gitignore").read_text()
     pipeline.write(".gitignore", ignored + IGNORED)
     for corpus in ("a", "b"):
@@ -71,7 +68,7 @@ class Prefect:
         # They ask for work every ten seconds otherwise.
         often = {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
         named = {"PREFECT_HOME": str(home), "PREFECT_API_URL": api}
-        self.environment = {**os.environ, **often, **named}
+        self.environment = {**os.environ, **OWN_ROWS, **often, **named}
 
     def ask(self, path: str, body: dict[str, Any]) -> Any:
         """Post a question to the API, again while its database is busy, as its clients do."""

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +20,8 @@ from flows.plan.plan import Plan, make_plan
 from tests.prefect_home import lay_prefect_home
 
 ROOT = Path(__file__).resolve().parents[2]
+OWN_ROWS = {"DOWNSTREAM_ROWS": "modules.rows"}
+"""Tells a process of this workspace that it has rows of its own kind."""
 
 DVC_YAML = """
 stages:
@@ -68,14 +71,22 @@ PARAMS: dict[str, Any] = {
     },
 }
 
-CODES = """
+ROWS = """
 import hashlib, json
 from pathlib import Path
+from types import SimpleNamespace
 
 TABLES = {"clean": "corpora", "split": "corpora", "finetune": "models", "evaluate": "models"}
 DEFAULTS = json.loads(Path("modules/defaults.json").read_text())
 
-def codes(params):
+def stage_settings(params, stage, row):
+    if stage == "collect":  # what ``downstream refresh`` reads
+        from tasks.collect.settings import Settings
+        return Settings.parse(params["corpora"][row][stage], f"corpora.{row}.{stage}")
+    devices = params[TABLES[stage]][row][stage].get("devices", 1)
+    return SimpleNamespace(num_devices=lambda: devices)
+
+def fingerprints(params):
     found = {}
     for stage, table in TABLES.items():
         for row, values in params[table].items():
@@ -91,10 +102,10 @@ def codes(params):
 MAKE_CODE = """
 from pathlib import Path
 import shutil, yaml
-from modules.codes import codes
+from modules.rows import fingerprints
 
 shutil.rmtree("data/code", ignore_errors=True)
-for name, text in codes(yaml.safe_load(open("params.yaml"))).items():
+for name, text in fingerprints(yaml.safe_load(open("params.yaml"))).items():
     stage, row = name.split("@")
     path = Path(f"data/code/{stage}/{row}.txt")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -151,7 +162,7 @@ class Pipeline:
             "make_code.py": MAKE_CODE,
             "stage.py": STAGE,
             "modules/__init__.py": "",
-            "modules/codes.py": CODES,
+            "modules/rows.py": ROWS,
             "modules/defaults.json": json.dumps({"finetune": {"epochs": 3}}),
             "data/sources/a/records.csv": "a,1\n",
             "data/sources/b/records.csv": "b,1\n",
@@ -197,9 +208,18 @@ class Pipeline:
 
     def codes(self) -> dict[str, str]:
         """Return the code fingerprints as they are now, as the stage ``code`` would."""
+        return self._rows()["fingerprints"](self.params())
+
+    def devices_of(self, names: Iterable[str]) -> dict[str, int]:
+        """Return on how many devices each stage trains."""
+        settings = self._rows()["stage_settings"]
+        params = self.params()
+        return {name: settings(params, *name.split("@")).num_devices() for name in names}
+
+    def _rows(self) -> dict[str, Any]:
         scope: dict[str, Any] = {}
-        exec((self.root / "modules/codes.py").read_text(), scope)  # noqa: S102
-        return scope["codes"](self.params())
+        exec((self.root / "modules/rows.py").read_text(), scope)  # noqa: S102
+        return scope
 
     def plan(self, *targets: str) -> Plan:
         """Return the plan for the workspace as it is now."""
@@ -215,6 +235,7 @@ class Pipeline:
         environment = {
             "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
             "HOME": str(self.root),
+            **OWN_ROWS,
         }
         done = subprocess.run(
             [_tool("dvc"), *arguments],
@@ -253,13 +274,6 @@ class Pipeline:
         """Put our own code into the workspace, so that ``python -m flows`` runs there."""
         for package in ("flows", "tasks"):
             shutil.copytree(ROOT / package, self.root / package, dirs_exist_ok=True)
-        self.write(
-            "flows/plan/fingerprints.py",
-            "from modules.codes import codes\n"
-            "from tasks.contracts.params import read_params\n\n\n"
-            "def current_codes():\n"
-            "    return codes(read_params())\n",
-        )
 
     def downstream(
         self, *arguments: str, api: str | None = None
@@ -277,7 +291,7 @@ class Pipeline:
 
     def start_downstream(self, *arguments: str, api: str | None = None) -> "subprocess.Popen[str]":
         """Start our own command line in the workspace."""
-        environment = {**os.environ, "PREFECT_HOME": str(self.root / ".prefect")}
+        environment = {**os.environ, **OWN_ROWS, "PREFECT_HOME": str(self.root / ".prefect")}
         # A command that starts a server all the same fails at once.
         environment["PREFECT_API_URL"] = "http://127.0.0.1:9/api" if api is None else api
         if api == "":

@@ -33,7 +33,7 @@ def test_what_there_is_not_is_a_dash(pipeline: Pipeline) -> None:
 def test_the_end_says_what_was_done_and_how_to_look_further(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    session = Session(Options(), pipeline.codes())
+    session = Session(Options(), pipeline.codes(), pipeline.devices_of)
     assert [row["model"] for row in finish(session, 3.0)] == ["m", "n"]
     out = capsys.readouterr().out.splitlines()
     assert out[0].split()[:2] == ["model", "accuracy"]
@@ -48,7 +48,7 @@ def test_the_end_says_what_was_done_and_how_to_look_further(
 def test_servers_that_are_named_are_what_the_end_points_to(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = Session(Options(), pipeline.codes())
+    session = Session(Options(), pipeline.codes(), pipeline.devices_of)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ann:secret@127.0.0.1:9")
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
     finish(session, 3.0)
@@ -61,7 +61,7 @@ def test_servers_that_are_named_are_what_the_end_points_to(
 def test_without_a_model_there_is_no_table(
     new_pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    session = Session(Options(("clean",)), new_pipeline.codes())
+    session = Session(Options(("clean",)), new_pipeline.codes(), new_pipeline.devices_of)
     capsys.readouterr()
     session.outcomes.update({"clean@a": "ran", "clean@b": "restored"})
     assert finish(session, 3.0) == []

@@ -8,7 +8,7 @@ from tests.flows.pipeline import Pipeline
 
 
 def session(pipeline: Pipeline, *targets: str, force: bool = False) -> Session:
-    return Session(Options(targets, force=force), pipeline.codes())
+    return Session(Options(targets, force=force), pipeline.codes(), pipeline.devices_of)
 
 
 def names(running: Session) -> list[str]:

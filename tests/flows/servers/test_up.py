@@ -15,7 +15,7 @@ import requests
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.flows.deployed import Prefect, deployable, wait_for
-from tests.flows.pipeline import Pipeline
+from tests.flows.pipeline import OWN_ROWS, Pipeline
 from tests.flows.servers.test_serve import running_in
 from tests.prefect_home import lay_prefect_home
 
@@ -76,7 +76,7 @@ def start(pipeline: Pipeline, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "flows", "up", *arguments],
         cwd=pipeline.root,
-        env={**kept, **home},
+        env={**kept, **OWN_ROWS, **home},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

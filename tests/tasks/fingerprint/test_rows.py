@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.contracts.params import read_params
+from tasks.fingerprint import rows
 from tasks.fingerprint.rows import (
     NOT_HASHED,
     fingerprints,
     hash_of_source,
     not_hashed,
 )
+from tasks.params import check_params
 
 ROOT = Path(__file__).parents[3]
 
@@ -220,3 +222,18 @@ def test_the_checkpoint_that_a_row_starts_from_is_a_part_of_its_fingerprint(
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
     assert changed_rows(pinned, fingerprints_of(checkout)) == {"pretrain@from-folder"}
+
+
+def test_a_workspace_with_rows_of_its_own_kind_is_asked_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_rows.py").write_text(
+        "def fingerprints(params):\n    return {'clean@a': str(params)}\n\n\n"
+        "def stage_settings(params, stage, row):\n    return (stage, row)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("DOWNSTREAM_ROWS", "own_rows")
+    assert rows.fingerprints({}, tmp_path) == {"clean@a": "{}"}
+    assert rows.fingerprint({}, "clean", "a", tmp_path) == "{}"
+    assert rows.stage_settings({}, "clean", "a") == ("clean", "a")
+    check_params({"no": "schema"})

@@ -12,8 +12,8 @@ from filelock import FileLock
 
 from tasks.contracts.params import read_params
 from tasks.errors import BadInput
-from tasks.fingerprint.rows import fingerprint
-from tasks.stage_process.devices import device_indexes, device_lease, num_devices
+from tasks.fingerprint.rows import stage_settings
+from tasks.stage_process.devices import device_indexes, device_lease
 
 ROOT = Path(__file__).parents[3]
 
@@ -69,14 +69,13 @@ def test_the_number_of_devices_is_that_of_the_resolved_settings() -> None:
     backbone, model = params["backbones"]["reuters-bert"], params["models"]["reuters-topics"]
 
     def wanted(stage: str, row: str) -> int:
-        return num_devices(fingerprint(params, stage, row, ROOT))
+        return stage_settings(params, stage, row).num_devices()
 
     assert (wanted("pretrain", "reuters-bert"), wanted("finetune", "reuters-topics")) == (1, 1)
     backbone["pretrain"].setdefault("training", {})["devices"] = 3
     model["finetune"]["devices"] = 2
     assert (wanted("pretrain", "reuters-bert"), wanted("finetune", "reuters-topics")) == (3, 2)
     assert wanted("evaluate", "reuters-topics") == 1
-    assert num_devices("") == 1
 
 
 def test_a_lease_takes_what_it_asks_for_and_shows_nothing_else(
