@@ -108,9 +108,13 @@ def _versions(models: list[Verdict]) -> dict[str, int | None]:
     away: tuple[type[Exception], ...] = (Unreachable, *errors())
     try:
         with opened() as client:
-            return {
+            found = {
                 verdict.row: find_version(client, verdict.row, verdict.content["content_hash"])
                 for verdict in models
+            }
+            return {
+                model: version.number if version is not None else None
+                for model, version in found.items()
             }
     except away as error:
         say(f"warning: {error}. The events name no version")

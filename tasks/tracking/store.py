@@ -45,7 +45,8 @@ DEFAULTS = {
     TIMEOUT: "60",
 }
 
-# Where MLflow's tables hold the absolute place of an artifact.
+# Where MLflow's tables hold the absolute path of an artifact: not documented, and what no function
+# of MLflow changes (test_store.py fails if it is another column, or one more).
 ARTIFACT_COLUMNS = [
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -183,9 +184,10 @@ def without_password(uri: str) -> str:
 
 
 def _follow_the_workspace() -> None:
-    """Correct the places of artifacts after the workspace was moved or copied.
+    """Correct the paths of artifacts after the workspace was moved or copied.
 
-    MLflow keeps them as absolute paths.
+    MLflow makes each path absolute before it keeps it, a relative one too, and has no function to
+    change it; so this alone writes into its tables.
     """
     now = artifact_folder()
     database = Path(tracking_uri().removeprefix(SQLITE))

@@ -24,7 +24,7 @@ from tasks.tracking.audit.aliases import CHAMPION, settle
 from tasks.tracking.audit.log import AuditLog, read_log
 from tasks.tracking.audit.writer import claim
 from tasks.tracking.registry.version import WEIGHTS_HASH
-from tasks.tracking.runs.run_writer import experiment, fill, metrics_of
+from tasks.tracking.runs.run_writer import experiment, log_metrics, metrics_of
 
 if TYPE_CHECKING:
     from tasks.tracking.store import MlflowClient
@@ -80,7 +80,7 @@ def _record(
     run = client.create_run(experiment_id, tags=tags, run_name=f"review@{subject.model}")
     run_id = run.info.run_id
     client.log_artifacts(run_id, str(report), REPORT)
-    fill(client, run_id, {}, metrics_of(_figures(report, summary)))
+    log_metrics(client, run_id, metrics_of(_figures(report, summary)))
     client.set_terminated(run_id)
     intent = {
         "subject": asdict(subject),

@@ -24,7 +24,12 @@ from tasks.tracking.registry.version import (
     VALIDATION,
     versions_of,
 )
-from tasks.tracking.registry.version_writer import carries, find_version, set_candidate
+from tasks.tracking.registry.version_writer import (
+    VersionRecord,
+    carries,
+    find_version,
+    set_candidate,
+)
 from tasks.tracking.runs import outbox
 from tasks.tracking.runs.run_writer import has_run, metrics_of
 from tasks.tracking.runs.runs import (
@@ -70,7 +75,7 @@ def publish(
     else:
         verdict = files.read_json(evidence_files[GATE_FILE])
         validation = "passed" if verdict.get("passed") is True else "failed"
-    record = {
+    record: VersionRecord = {
         "model": model_name,
         "content_hash": version["content_hash"],
         "passed": version["gates"]["passed"],
@@ -190,13 +195,13 @@ def _follow(client: MlflowClient, model: str) -> bool:
     evidence_files = _evidence_files(paths.stage_output("evaluate", model), gate_of(model))
     try:
         settle(client, model)
-        number = find_version(client, model, version["content_hash"])
-        if number is None or not carries(
-            client, model, number, _sums_of(evidence_files), version["gates"]
+        registered = find_version(client, model, version["content_hash"])
+        if registered is None or not carries(
+            registered, _sums_of(evidence_files), **version["gates"]
         ):
             return False
         if version["gates"]["passed"]:
-            set_candidate(client, model, number)
+            set_candidate(client, registered)
     except errors() as error:
         raise Unreachable(f"MLflow: {model}: {first_line(error)}") from error
     return True

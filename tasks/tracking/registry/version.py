@@ -49,12 +49,14 @@ class RegisteredVersion:
         model: the registered model.
         number: the version's number.
         tags: what it is bound to.
+        description: the beginning of its card.
         evidence_run: the run that keeps the evidence that holds now.
     """
 
     model: str
     number: int
     tags: Mapping[str, str]
+    description: str
     evidence_run: str
 
     @property
@@ -94,6 +96,7 @@ def versions_of(client: MlflowClient, model: str) -> list[RegisteredVersion]:
             model=model,
             number=int(version.version),
             tags=dict(version.tags),
+            description=version.description or "",
             evidence_run=version.tags.get(EVIDENCE_RUN, version.run_id),
         )
         for version in client.search_model_versions(f"name = '{model}'")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import unquote, urlsplit
 
 from tasks.contracts import files
@@ -31,10 +32,16 @@ from tasks.tracking.registry.version import (
     UNCOMMITTED,
     WEIGHTS,
     WEIGHTS_HASH,
+    RegisteredVersion,
     read_version,
     versions_of,
 )
-from tasks.tracking.runs.run_writer import fill, find_or_create_run
+from tasks.tracking.runs.run_writer import (
+    Metrics,
+    RunDescription,
+    find_or_create_run,
+    log_metrics,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -44,98 +51,114 @@ RECORDED = (CONTENT_HASH, WEIGHTS_HASH, PREDICTIONS_HASH, METRICS_HASH, TEST_SPL
 LONGEST_DESCRIPTION = 4900
 
 
-def write_version(client: MlflowClient, record: Mapping[str, Any], attached: Path) -> int:
+class VersionRecord(TypedDict):
+    """What a version is written from, as JSON can keep it."""
+
+    model: str
+    content_hash: str
+    passed: bool
+    missed: list[str]
+    """The gates, a sentence each."""
+    metrics: Metrics
+    tags: Mapping[str, str]
+    """What made it."""
+    model_files: Mapping[str, str]
+    """The sha256 of each file, by name; so of the evidence."""
+    evidence_files: Mapping[str, str]
+    bindings: Mapping[str, str]
+    """Tags that hold for as long as the evidence does."""
+
+
+def write_version(client: MlflowClient, record: VersionRecord, attached: Path) -> int:
     """Write a version, unless there is one of that content, and move the alias ``candidate``.
 
     A version that misses a gate is written, tagged so, and does not become the candidate.
 
     Args:
         client: the open store.
-        record: ``model``, ``content_hash``, ``passed``, ``missed``, ``metrics``, ``tags`` (what
-            made it), ``model_files`` and ``evidence_files`` (sha256 by name), and ``bindings``
-            (tags that hold for as long as the evidence does).
+        record: what is written.
         attached: a folder with ``model/``, the evidence, and what was not committed.
 
     Returns:
         The version's number.
     """
-    name = record["model"]
-    number = find_version(client, name, record["content_hash"])
-    run_id = _write_evidence(client, record, attached, is_new=number is None)
-    if number is None:
-        number = _create(client, record, attached, run_id)
+    version = find_version(client, record["model"], record["content_hash"])
+    run_id = _write_evidence(client, record, attached, is_new=version is None)
+    if version is None:
+        version = _create(client, record, attached, run_id)
     client.set_terminated(run_id)
-    _renew(client, name, number, {**_bound(record), EVIDENCE_RUN: run_id}, attached / CARD)
+    tags = {**_bound(record), EVIDENCE_RUN: run_id}
+    version = _renew(client, version, tags, _description(attached / CARD))
     if record["passed"]:
-        set_candidate(client, name, number)
-    return number
+        set_candidate(client, version)
+    return version.number
 
 
-def set_candidate(client: MlflowClient, model: str, number: int) -> None:
-    """Put the alias ``candidate`` on a version, if it is not there already; it is on record.
+def set_candidate(client: MlflowClient, version: RegisteredVersion) -> None:
+    """Put the alias ``candidate`` on a version, if it is not there already; it is on record."""
+    evidence = {
+        tag.removeprefix("downstream."): version.tags[tag]
+        for tag in RECORDED
+        if tag in version.tags
+    }
+    reason = "the model in the workspace, which passes its gates"
+    change = Change("register", CANDIDATE, None, version.number, reason, evidence)
+    move(client, version.model, change)
+
+
+def find_version(client: MlflowClient, model: str, content_hash: str) -> RegisteredVersion | None:
+    """Return the newest version of a content whose files are still there.
 
     Args:
         client: the open store.
         model: the registered model.
-        number: the version's number.
+        content_hash: the sha256 of the model's folder.
     """
-    tags = read_version(client, model, number).tags
-    evidence = {tag.removeprefix("downstream."): tags[tag] for tag in RECORDED if tag in tags}
-    reason = "the model in the workspace, which passes its gates"
-    change = Change("register", CANDIDATE, version_to=number, reason=reason, evidence=evidence)
-    move(client, model, change)
-
-
-def find_version(client: MlflowClient, model: str, content_hash: str) -> int | None:
-    """Return the newest version of a content whose files are still there."""
     for version in reversed(versions_of(client, model)):
         if version.content_hash == content_hash:
             uri = urlsplit(client.get_model_version_download_uri(model, str(version.number)))
             if uri.scheme not in ("", "file") or Path(unquote(uri.path)).exists():
-                return version.number
+                return version
     return None
 
 
 def carries(
-    client: MlflowClient,
-    model: str,
-    number: int,
-    evidence_files: Mapping[str, str],
-    gates: Mapping[str, Any],
+    version: RegisteredVersion, evidence_files: Mapping[str, str], passed: bool, missed: list[str]
 ) -> bool:
     """Tell whether a version has this evidence and verdict, and what ``dvc.lock`` binds it to.
 
     Args:
-        client: the open store.
-        model: the registered model.
-        number: the version's number.
+        version: as the registry has it.
         evidence_files: the sha256 of each file of the evidence.
-        gates: ``passed`` and ``missed``, as ``version.json`` has them.
+        passed: whether the model passes its gates.
+        missed: the gates that it misses, a sentence each.
     """
-    now = read_version(client, model, number).tags
-    wanted = _bound({"evidence_files": evidence_files, "bindings": bindings(model), **gates})
-    return all(now.get(key) == value for key, value in wanted.items())
+    verdict = {"passed": passed, "missed": missed}
+    wanted = _bound(
+        {"evidence_files": evidence_files, "bindings": bindings(version.model), **verdict}
+    )
+    return all(version.tags.get(key) == value for key, value in wanted.items())
 
 
 def _write_evidence(
-    client: MlflowClient, record: Mapping[str, Any], attached: Path, *, is_new: bool
+    client: MlflowClient, record: VersionRecord, attached: Path, *, is_new: bool
 ) -> str:
     """Return the run that holds the evidence, written unless it was."""
     name = record["model"]
-    identity = {
-        "downstream.stage": "register",
-        CONTENT_HASH: record["content_hash"],
-        EVIDENCE_HASH: files.sha256_of_text(_json(record["evidence_files"])),
-    }
-    run = {
+    run: RunDescription = {
         "experiment": name,
         "name": f"register@{name}",
-        "identity": identity,
+        "identity": {
+            "downstream.stage": "register",
+            CONTENT_HASH: record["content_hash"],
+            EVIDENCE_HASH: files.sha256_of_text(_json(record["evidence_files"])),
+        },
         "tags": {"downstream.row": name, **record["tags"]},
+        "params": {},
     }
     run_id, is_finished = find_or_create_run(client, run)
     if not is_finished:
-        fill(client, run_id, {}, record["metrics"])
+        log_metrics(client, run_id, record["metrics"])
     if is_new or not is_finished:
         for path in sorted(attached.iterdir()):
             if path.name == UNCOMMITTED:
@@ -145,7 +168,9 @@ def _write_evidence(
     return run_id
 
 
-def _create(client: MlflowClient, record: Mapping[str, Any], attached: Path, run_id: str) -> int:
+def _create(
+    client: MlflowClient, record: VersionRecord, attached: Path, run_id: str
+) -> RegisteredVersion:
     from mlflow.exceptions import MlflowException
 
     name = record["model"]
@@ -155,36 +180,31 @@ def _create(client: MlflowClient, record: Mapping[str, Any], attached: Path, run
     except MlflowException:
         if not client.search_registered_models(f"name = '{name}'"):
             raise
+    model_files = record["model_files"]
+    never_change = {CONTENT_HASH: record["content_hash"], MODEL_FILES: _json(model_files)}
+    if WEIGHTS in model_files:
+        never_change[WEIGHTS_HASH] = model_files[WEIGHTS]
     created = client.create_model_version(
         name,
         source=f"models:/{model_id}",
         run_id=run_id,
         model_id=model_id,
-        tags={**record["tags"], **_of_content(record), **_bound(record), EVIDENCE_RUN: run_id},
+        tags={**record["tags"], **never_change, **_bound(record), EVIDENCE_RUN: run_id},
         description=_description(attached / CARD),
     )
-    return int(created.version)
+    return read_version(client, name, int(created.version))
 
 
 def _renew(
-    client: MlflowClient, model: str, number: int, tags: Mapping[str, str], card: Path
-) -> None:
-    now = client.get_model_version(model, str(number))
+    client: MlflowClient, version: RegisteredVersion, tags: Mapping[str, str], description: str
+) -> RegisteredVersion:
+    """Set what the evidence of a version has changed; return the version as it is then."""
     for key, value in tags.items():
-        if now.tags.get(key) != value:
-            client.set_model_version_tag(model, str(number), key, value)
-    description = _description(card)
-    if (now.description or "") != description:
-        client.update_model_version(model, str(number), description)
-
-
-def _of_content(record: Mapping[str, Any]) -> dict[str, str]:
-    """Return the tags of a version that never change."""
-    model_files = record["model_files"]
-    tags = {CONTENT_HASH: record["content_hash"], MODEL_FILES: _json(model_files)}
-    if WEIGHTS in model_files:
-        tags[WEIGHTS_HASH] = model_files[WEIGHTS]
-    return tags
+        if version.tags.get(key) != value:
+            client.set_model_version_tag(version.model, str(version.number), key, value)
+    if version.description != description:
+        client.update_model_version(version.model, str(version.number), description)
+    return replace(version, tags={**version.tags, **tags}, description=description)
 
 
 def _bound(record: Mapping[str, Any]) -> dict[str, str]:

@@ -29,7 +29,12 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from tasks.contracts import files
-from tasks.tracking.runs.run_writer import describe, find_or_create_run, log_points
+from tasks.tracking.runs.run_writer import (
+    RunDescription,
+    describe,
+    find_or_create_run,
+    log_points,
+)
 from tasks.tracking.store import STATE
 
 if TYPE_CHECKING:
@@ -43,7 +48,7 @@ LINES_AT_ONCE = 200
 RUNNING, ENDED, FAILED, KILLED = "RUNNING", "ENDED", "FAILED", "KILLED"
 
 
-def begin(about: Mapping[str, Any]) -> Path:
+def begin(about: RunDescription) -> Path:
     """Make the journal of a run, or go on with the one there is; return its folder."""
     folder = folder_of(about)
     if not (folder / "run.json").exists():
@@ -61,7 +66,7 @@ def mark(folder: Path, status: str) -> None:
         append(folder, {"status": status})
 
 
-def folder_of(about: Mapping[str, Any]) -> Path:
+def folder_of(about: RunDescription) -> Path:
     """Return where the journal of a run is, if it has one."""
     identity = about["identity"]
     return LIVE / about["name"] / identity["downstream.stage_hash"]

@@ -7,13 +7,13 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from tasks.tracking.store import artifact_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric
+    from mlflow.entities import Metric, Run
 
 # MLflow's limits on one call.
 METRICS_AT_ONCE = 1000
@@ -22,14 +22,49 @@ LONGEST_TEXT = 5000
 """Characters of a parameter; what is longer is cut."""
 
 
-def write_run(client: MlflowClient, record: Mapping[str, Any], attached: Path) -> str:
+Metrics = Sequence[tuple[str, float, int]]
+"""Name, value and step of each."""
+
+
+class Data(TypedDict):
+    """A file of records that a run has read."""
+
+    path: str
+    md5: str
+    """DVC's hash of it."""
+    context: str
+    """For example ``train``."""
+    rows: NotRequired[int]
+
+
+class RunDescription(TypedDict):
+    """What is known of a run from its beginning, as JSON can keep it."""
+
+    experiment: str
+    name: str
+    identity: Mapping[str, str]
+    """Tags that no other run shares."""
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    data: NotRequired[Sequence[Data]]
+    started: NotRequired[int]
+    """When, in milliseconds since 1970; so of the end."""
+
+
+class RunRecord(RunDescription):
+    """What is known of a run at its end."""
+
+    metrics: Metrics
+    ended: NotRequired[int]
+    """It keeps metrics that are written twice from being there twice."""
+
+
+def write_run(client: MlflowClient, record: RunRecord, attached: Path) -> str:
     """Write a run, or finish one that was begun; a finished run is left as it is.
 
     Args:
         client: the open store.
-        record: ``experiment``, ``name``, ``identity`` (tags that no other run shares), ``tags``,
-            ``params`` and ``metrics``, both flat; perhaps ``data``, and ``ended``, the time in
-            milliseconds, which keeps metrics that are written twice from being there twice.
+        record: what is written.
         attached: the folder of its artifacts.
 
     Returns:
@@ -39,19 +74,19 @@ def write_run(client: MlflowClient, record: Mapping[str, Any], attached: Path) -
     if not is_finished:
         ended = record.get("ended")
         describe(client, run_id, record)
-        fill(client, run_id, {}, record["metrics"], ended)
+        log_metrics(client, run_id, record["metrics"], ended)
         for path in sorted(attached.iterdir()) if attached.is_dir() else []:
             client.log_artifact(run_id, str(path))
         client.set_terminated(run_id, end_time=ended)
     return run_id
 
 
-def find_or_create_run(client: MlflowClient, record: Mapping[str, Any]) -> tuple[str, bool]:
+def find_or_create_run(client: MlflowClient, record: RunDescription) -> tuple[str, bool]:
     """Return the id of the run with the record's identity, and whether it is finished."""
     experiment_id = experiment(client, record["experiment"])
-    found = _find(client, experiment_id, record["identity"])
-    if found is not None:
-        return found.info.run_id, found.info.status == "FINISHED"
+    run = _find(client, experiment_id, record["identity"])
+    if run is not None:
+        return run.info.run_id, run.info.status == "FINISHED"
     tags = {**record["tags"], **record["identity"]}
     run = client.create_run(
         experiment_id, record.get("started"), tags=tags, run_name=record["name"]
@@ -60,61 +95,78 @@ def find_or_create_run(client: MlflowClient, record: Mapping[str, Any]) -> tuple
 
 
 def has_run(client: MlflowClient, experiment_name: str, identity: Mapping[str, str]) -> bool:
-    """Tell whether a run with an identity is there, finished or not."""
+    """Tell whether a run is there, finished or not.
+
+    Args:
+        client: the open store.
+        experiment_name: where it would be.
+        identity: tags that no other run shares.
+    """
     found = client.get_experiment_by_name(experiment_name)
     return found is not None and _find(client, found.experiment_id, identity) is not None
 
 
-def _find(client: MlflowClient, experiment_id: str, identity: Mapping[str, str]) -> Any:
+def _find(client: MlflowClient, experiment_id: str, identity: Mapping[str, str]) -> Run | None:
     same = " and ".join(f"tags.`{key}` = '{value}'" for key, value in identity.items())
     # Where two machines have made one each, all take the same.
     order = ["attributes.start_time ASC", "attributes.run_id ASC"]
-    found = client.search_runs([experiment_id], same, max_results=1, order_by=order)
-    return found[0] if found else None
+    runs = client.search_runs([experiment_id], same, max_results=1, order_by=order)
+    return runs[0] if runs else None
 
 
-def describe(client: MlflowClient, run_id: str, record: Mapping[str, Any]) -> None:
-    """Log what is known of a run from its beginning: its parameters and its data."""
-    fill(client, run_id, record["params"], [])
-    if record.get("data"):
-        client.log_inputs(run_id, datasets=[_dataset(entry) for entry in record["data"]])
+def describe(client: MlflowClient, run_id: str, description: RunDescription) -> None:
+    """Log what is known of a run from its beginning: its parameters and its data.
+
+    Args:
+        client: the open store.
+        run_id: the run.
+        description: what is known; its data are shown with DVC's hash, and where they lie.
+    """
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Param
+
+    params = [Param(name, value) for name, value in description["params"].items()]
+    for start in range(0, len(params), PARAMS_AT_ONCE):
+        client.log_batch(run_id, params=params[start : start + PARAMS_AT_ONCE])
+    datasets = []
+    for entry in description.get("data", []):
+        dataset = Dataset(
+            name=entry["path"],
+            digest=entry["md5"],
+            source_type="local",
+            source=json.dumps({"uri": entry["path"]}),
+            profile=json.dumps({"num_rows": entry["rows"]}) if "rows" in entry else None,
+        )
+        tags = {"mlflow.data.context": entry["context"], "downstream.dvc_md5": entry["md5"]}
+        datasets.append(DatasetInput(dataset, [InputTag(*tag) for tag in tags.items()]))
+    if datasets:
+        client.log_inputs(run_id, datasets=datasets)
 
 
-def _dataset(entry: Mapping[str, Any]) -> Any:
-    """Return a file as MLflow's pages show data: with DVC's hash, and where it lies."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    dataset = Dataset(
-        name=entry["path"],
-        digest=entry["md5"],
-        source_type="local",
-        source=json.dumps({"uri": entry["path"]}),
-        profile=json.dumps({"num_rows": entry["rows"]}) if "rows" in entry else None,
-    )
-    context = {"mlflow.data.context": entry["context"], "downstream.dvc_md5": entry["md5"]}
-    return DatasetInput(dataset, tags=[InputTag(key, value) for key, value in context.items()])
-
-
-def fill(
-    client: MlflowClient,
-    run_id: str,
-    params: Mapping[str, str],
-    metrics: Sequence[tuple[str, float, int]],
-    timestamp: int | None = None,
+def log_metrics(
+    client: MlflowClient, run_id: str, metrics: Metrics, timestamp_ms: int | None = None
 ) -> None:
-    """Log parameters, and metrics as (name, value, step), at a time in milliseconds."""
-    from mlflow.entities import Metric, Param
+    """Log metrics as of one time.
 
-    at = timestamp or int(time.time() * 1000)
-    points = [Metric(name, value, at, step) for name, value, step in metrics]
-    texts = [Param(name, value) for name, value in params.items()]
-    log_points(client, run_id, points)
-    for start in range(0, len(texts), PARAMS_AT_ONCE):
-        client.log_batch(run_id, params=texts[start : start + PARAMS_AT_ONCE])
+    Args:
+        client: the open store.
+        run_id: the run.
+        metrics: name, value and step of each.
+        timestamp_ms: the time, in milliseconds since 1970; None for now.
+    """
+    from mlflow.entities import Metric
+
+    at = timestamp_ms or int(time.time() * 1000)
+    log_points(client, run_id, [Metric(name, value, at, step) for name, value, step in metrics])
 
 
 def log_points(client: MlflowClient, run_id: str, points: Sequence[Metric]) -> None:
-    """Log metrics, as many at once as MLflow takes."""
+    """Log metrics, as many at once as MLflow takes.
+
+    Args:
+        client: the open store.
+        run_id: the run.
+        points: metrics with their times and steps.
+    """
     for start in range(0, len(points), METRICS_AT_ONCE):
         client.log_batch(run_id, metrics=points[start : start + METRICS_AT_ONCE])
 
@@ -137,16 +189,16 @@ def metrics_of(values: Mapping[str, Any]) -> list[tuple[str, float, int]]:
     Of an interval, ``[low, high]`` under ``intervals``, come ``….low`` and ``….high``. Any other
     list of numbers is a curve, one value a step. What is no finite number is left out.
     """
-    found = []
+    metrics = []
     for path, value in _leaves(values):
         if isinstance(value, (list, tuple)):
             is_interval = path[0] == "intervals" and len(value) == 2
             for step, item in enumerate(value):
                 name = [*path, "low" if step == 0 else "high"] if is_interval else path
-                found.append((".".join(name), item, 0 if is_interval else step))
+                metrics.append((".".join(name), item, 0 if is_interval else step))
         else:
-            found.append((".".join(path), value, 0))
-    return [(name, float(value), step) for name, value, step in found if _is_number(value)]
+            metrics.append((".".join(path), value, 0))
+    return [(name, float(value), step) for name, value, step in metrics if _is_number(value)]
 
 
 def texts_of(values: Mapping[str, Any]) -> dict[str, str]:

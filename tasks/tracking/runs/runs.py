@@ -14,7 +14,13 @@ from tasks.contracts import files, paths
 from tasks.contracts.git import ask_git
 from tasks.contracts.libraries import versions_now
 from tasks.tracking.runs import outbox
-from tasks.tracking.runs.run_writer import metrics_of, texts_of
+from tasks.tracking.runs.run_writer import (
+    Data,
+    RunDescription,
+    RunRecord,
+    metrics_of,
+    texts_of,
+)
 
 RESTORED = "downstream.restored"
 INPUTS = "downstream.inputs"
@@ -63,7 +69,7 @@ def record_run(
 
     ended = time.time()
     started = ended if restored else min(psutil.Process().create_time(), ended)
-    record = {
+    record: RunRecord = {
         **describe_run(restored=restored, **facts),
         "metrics": metrics_of(metrics),
         "started": int(started * 1000),
@@ -79,7 +85,7 @@ def record_run(
     return run_id
 
 
-def describe_run(*, restored: bool = False, **facts: Unpack[Facts]) -> dict[str, Any]:
+def describe_run(*, restored: bool = False, **facts: Unpack[Facts]) -> RunDescription:
     """Return what is known of a run from its beginning, as its writer takes it."""
     stage, row, inputs = facts["stage"], facts["row"], facts.get("inputs", {})
     made = {RESTORED: "true"} if restored else provenance(stage, row)
@@ -117,13 +123,13 @@ def uncommitted() -> str:
     return (ask_git("diff", "HEAD") or "")[:LARGEST_DIFF_CHARACTERS]
 
 
-def _data(path: str, md5: str) -> dict[str, Any]:
+def _data(path: str, md5: str) -> Data:
     """Return what MLflow's pages show of a file of records."""
     from pyarrow import ArrowInvalid
     from pyarrow.parquet import read_metadata
 
-    found = {"path": path, "md5": md5, "context": PurePosixPath(path).stem}
+    data: Data = {"path": path, "md5": md5, "context": PurePosixPath(path).stem}
     try:
-        return {**found, "rows": read_metadata(path).num_rows}
+        return {**data, "rows": read_metadata(path).num_rows}
     except (OSError, ArrowInvalid):
-        return found  # a restored result: what it was made from need not lie here
+        return data  # a restored result: what it was made from need not lie here

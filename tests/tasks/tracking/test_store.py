@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+from contextlib import closing
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import Unreachable
+from tasks.tracking.registry.packaging import log_model
 from tasks.tracking.runs.run_writer import experiment
 from tasks.tracking.store import ARTIFACT_COLUMNS, artifact_folder, opened, tracking_uri
 
@@ -102,9 +104,32 @@ def test_places_of_artifacts_follow_a_moved_workspace(
     assert not workspace.exists()
 
 
-def test_the_columns_that_a_move_changes_are_mlflows(new_store: Path) -> None:
-    connection = sqlite3.connect(new_store)
-    for table, column in ARTIFACT_COLUMNS:
-        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-        assert column in columns
-    connection.close()
+def test_a_move_changes_each_column_of_mlflow_that_names_the_workspace_and_no_other(
+    workspace: Path, text_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened() as client:
+        run = client.create_run(experiment(client, "topics"))
+        model_id = log_model(text_model, run.info.run_id)
+        client.create_registered_model("topics")
+        client.create_model_version("topics", f"models:/{model_id}", model_id=model_id)
+        by_hand = (workspace / "mlartifacts" / "by hand").as_uri()
+        client.create_model_version("topics", by_hand)
+    assert named_in(workspace / "mlflow.db", str(workspace)) == set(ARTIFACT_COLUMNS)
+    moved = workspace.with_name("moved")
+    shutil.move(workspace, moved)
+    monkeypatch.chdir(moved)
+    with opened() as client:
+        assert client.get_model_version_download_uri("topics", "1").startswith(f"file://{moved}")
+    assert named_in(moved / "mlflow.db", str(workspace)) == set()
+
+
+def named_in(database: Path, text: str) -> set[tuple[str, str]]:
+    """Return the tables and columns of a database in which a text stands."""
+    listed = "SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c"
+    count = 'SELECT count(*) FROM "{}" WHERE instr("{}", ?)'
+    with closing(sqlite3.connect(database)) as connection:
+        return {
+            (table, column)
+            for table, column in connection.execute(f"{listed} WHERE m.type = 'table'").fetchall()
+            if connection.execute(count.format(table, column), [text]).fetchone()[0]
+        }

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from tasks.contracts import files
 from tasks.errors import BadInput, DownstreamError
 from tasks.tracking.audit.log import HEAD, canonical, read_log, require_registered
-from tasks.tracking.audit.run import EXPERIMENT, find_run, make_run, write_once
+from tasks.tracking.audit.run import EXPERIMENT, LONGEST_VALUE, find_run, make_run, write_once
 from tasks.tracking.audit.writer import Change, append, append_next
 from tasks.tracking.store import opened
 
@@ -94,6 +94,15 @@ def test_mlflow_keeps_the_first_value_of_a_key_for_ever(client: MlflowClient) ->
     assert write_once(client, run_id, "000001", "one")
     assert not write_once(client, run_id, "000001", "two")
     assert client.get_run(run_id).data.params == {"000001": "one"}
+
+
+def test_mlflow_keeps_as_much_of_a_value_as_is_written_and_would_cut_more_in_silence(
+    client: MlflowClient,
+) -> None:
+    run_id = make_run(client, "m")
+    assert write_once(client, run_id, "000001", "x" * LONGEST_VALUE)
+    client.log_param(run_id, "000002", "x" * LONGEST_VALUE + "y")
+    assert set(client.get_run(run_id).data.params.values()) == {"x" * LONGEST_VALUE}
 
 
 def test_who_has_read_an_old_log_cannot_append_to_it(logged: MlflowClient) -> None:

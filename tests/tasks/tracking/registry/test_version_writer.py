@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tasks.tracking.audit.log import aliases_of
+from tasks.tracking.registry.version import read_version
 from tasks.tracking.registry.version_writer import (
     LONGEST_DESCRIPTION,
     _description,
@@ -23,9 +24,9 @@ def test_the_candidate_is_one_version_at_a_time(workspace: Path) -> None:
         client.create_registered_model("topics")
         for number in (1, 2):
             client.create_model_version("topics", source=f"s3://bucket/{number}")
-            set_candidate(client, "topics", number)
+            set_candidate(client, read_version(client, "topics", number))
             assert aliases_of(client, "topics") == {"candidate": number}
-        set_candidate(client, "topics", 1)
+        set_candidate(client, read_version(client, "topics", 1))
         assert client.get_registered_model("topics").aliases == {"candidate": 1}
 
 
@@ -34,7 +35,7 @@ def test_versions_elsewhere_are_taken_to_have_their_files(workspace: Path) -> No
     with opened() as client:
         client.create_registered_model("topics")
         client.create_model_version("topics", source="s3://bucket/1", tags=tags)
-        assert find_version(client, "topics", "abc") == 1
+        assert find_version(client, "topics", "abc") == read_version(client, "topics", 1)
         assert find_version(client, "topics", "def") is None
 
 

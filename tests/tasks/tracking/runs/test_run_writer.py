@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from tasks.tracking.runs.run_writer import (
+    describe,
     experiment,
-    fill,
     find_or_create_run,
+    log_metrics,
     metrics_of,
     texts_of,
     write_run,
@@ -43,7 +44,8 @@ def test_more_than_mlflow_takes_at_once_is_sent_in_parts(workspace: Path) -> Non
     with opened() as client:
         run_id, _ = find_or_create_run(client, RECORD)
         params = {f"param{n}": str(n) for n in range(150)}
-        fill(client, run_id, params, [("loss", float(n), n) for n in range(1500)])
+        describe(client, run_id, {**RECORD, "params": params})
+        log_metrics(client, run_id, [("loss", float(n), n) for n in range(1500)])
         assert client.get_run(run_id).data.params == params
         assert len(client.get_metric_history(run_id, "loss")) == 1500
 
