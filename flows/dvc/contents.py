@@ -1,9 +1,12 @@
 """What files hold, in DVC's terms: hashes from its state database, objects in its cache."""
 
 import os
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.contracts.lock import md5_of_text
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 
 
 class Content(NamedTuple):
@@ -17,7 +20,7 @@ class Content(NamedTuple):
 NOTHING = Content(None)
 
 
-def content_on_disk(repo: Any, path: str) -> Content:
+def content_on_disk(repo: "Repo", path: str) -> Content:
     """Hash a file or folder as it lies there (DVC remembers the hashes of unchanged files).
 
     Args:
@@ -45,7 +48,7 @@ def text_content(text: str) -> Content:
     return Content(md5_of_text(text))
 
 
-def is_cached(repo: Any, md5: str) -> bool:
+def is_cached(repo: "Repo", md5: str) -> bool:
     """Tell whether DVC's local cache holds a file, or a folder with all that is in it."""
     from dvc_data.hashfile import check, load
     from dvc_data.hashfile.hash_info import HashInfo

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.dvc.internals import dvc_errors, open_repo, resolved_entries
 from tasks.contracts import paths
-from tasks.contracts.lock import read_lock
+from tasks.contracts.lock import hashes, read_lock
 from tasks.contracts.parse_cache import parsed_once
 from tasks.errors import BadSettings, DownstreamError, one_of
 
@@ -218,6 +218,10 @@ def _entries(repo: "Repo") -> dict[str, dict[str, Any]]:
 
 
 def _stage(name: str, entry: dict[str, Any], recorded: dict[str, Any] | None) -> Stage:
+    record = None
+    if recorded:
+        read, written = hashes(recorded, "deps"), hashes(recorded, "outs")
+        record = Record(recorded.get("cmd"), read, recorded.get("params") or {}, written)
     return Stage(
         name=name,
         command=entry.get("cmd"),
@@ -225,7 +229,7 @@ def _stage(name: str, entry: dict[str, Any], recorded: dict[str, Any] | None) ->
         params=_tracked(entry.get("params") or ()),
         outputs=[out for key in LISTS_OF_OUTPUTS for out in _outputs(entry.get(key) or ())],
         gpu=bool((entry.get("meta") or {}).get("gpu")),
-        record=_record(recorded) if recorded else None,
+        record=record,
     )
 
 
@@ -244,11 +248,3 @@ def _outputs(items: Iterable[Any]) -> Iterable[Output]:
         for path, options in options_by_path.items():
             given = options or {}
             yield Output(path, bool(given.get("cache", True)), bool(given.get("persist", False)))
-
-
-def _record(entry: dict[str, Any]) -> Record:
-    hashes = {
-        key: {item["path"]: item.get("md5", "") for item in entry.get(key) or ()}
-        for key in ("deps", "outs")
-    }
-    return Record(entry.get("cmd"), hashes["deps"], entry.get("params") or {}, hashes["outs"])

@@ -125,12 +125,13 @@ def rebuild() -> None:
     if fault is None:
         return
     files.write_bytes(TORN / LOCK.name, LOCK.read_bytes())
-    committed = _committed()
-    if committed:
+    committed = f"{ask_git('show', COMMITTED) or ''}\n"
+    if fault_of(committed) is None:
         files.write_text(LOCK, committed)
+        source = "the last commit and DVC's run cache"
     else:
         LOCK.unlink()
-    source = "the last commit and DVC's run cache" if committed else "DVC's run cache"
+        source = "DVC's run cache"
     say(f"{LOCK} was torn ({fault}): rebuilt from {source}; the torn one is {TORN / LOCK.name}")
 
 
@@ -147,9 +148,3 @@ def mend_rwlock(path: Path) -> None:
     except ValueError:
         path.unlink()
         say(f"{path} was torn by a kill: removed")
-
-
-def _committed() -> str | None:
-    shown = ask_git("show", COMMITTED)
-    text = f"{shown}\n"
-    return text if shown and fault_of(text) is None else None

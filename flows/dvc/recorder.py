@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.5
 READ_BY_DVC = (PIPELINE, paths.PARAMS, LOCK)
 
-Left = Literal["restored", "fresh", "left"]
+Decision = Literal["restored", "fresh", "left"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Recorder:
         """Return the names of the ``.dvc`` files of what was ``dvc add``ed."""
         return [name for name, stage in self._stages.items() if not stage.cmd and not stage.deps]
 
-    def begin(self, name: str, force: bool = False, run: bool = True) -> Job | Left:
+    def begin(self, name: str, force: bool = False, run: bool = True) -> Job | Decision:
         """Decide what becomes of a stage now that everything upstream of it is done.
 
         Waits while another process holds the stage's files.
@@ -108,7 +108,7 @@ class Recorder:
                     told = True
                 time.sleep(POLL_SECONDS)
 
-    def _begin(self, stage: "DvcStage", force: bool, run: bool) -> Job | Left:
+    def _begin(self, stage: "DvcStage", force: bool, run: bool) -> Job | Decision:
         _require_inputs(stage)
         if not force and not stage.changed():
             return "fresh"

@@ -24,7 +24,7 @@ def recorded_outputs(repo: "Repo", stage: Stage, record: Record) -> dict[str, Co
         stage: a stage.
         record: what ``dvc.lock`` has of it.
     """
-    if any(not out.cached or not record.outputs.get(out.path) for out in stage.outputs):
+    if any(not out.cached or out.path not in record.outputs for out in stage.outputs):
         return {}
     return _if_cached(repo, {out.path: record.outputs[out.path] for out in stage.outputs})
 

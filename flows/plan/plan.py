@@ -133,8 +133,9 @@ def _decide(
     if "upstream" in kinds:
         forecast.rewrite(stage)
         return "waiting" if kinds == {"upstream"} else "stale"
-    if stage.record and kinds == {"missing"} and all(stage.record.outputs.values()):
-        outputs = recorded_outputs(forecast.repo, stage, stage.record)
+    record = stage.record
+    if record and kinds == {"missing"} and all(out.path in record.outputs for out in stage.outputs):
+        outputs = recorded_outputs(forecast.repo, stage, record)
     else:
         contents = {path: forecast.content(path) for path in stage.dependencies}
         inputs = {path: content for path, content in contents.items() if content}

@@ -177,7 +177,9 @@ def recorded_code(repo: "Repo", path: str, md5: str | None) -> str | None:
 
 def reason_lines(reasons: list[Reason]) -> list[str]:
     """Return all reasons of a stage; of many the first, and how many more there are."""
-    if all(r.kind in ("missing", "upstream") for r in reasons) and _never_ran(reasons):
+    missing = [reason for reason in reasons if reason.kind == "missing"]
+    never_made = missing and all(reason.old is None for reason in missing)
+    if never_made and all(reason.kind in ("missing", "upstream") for reason in reasons):
         return ["never ran"]
     waits = [reason.what for reason in reasons if reason.kind == "upstream"]
     lines = [reason_line(reason) for reason in reasons if reason.kind != "upstream"]
@@ -185,11 +187,6 @@ def reason_lines(reasons: list[Reason]) -> list[str]:
         more = len(lines) - REASONS_SHOWN
         lines = [*lines[:REASONS_SHOWN], f"and {more} more (--json lists all)"]
     return [*lines, f"after {', '.join(waits)}"] if waits else lines
-
-
-def _never_ran(reasons: list[Reason]) -> bool:
-    missing = [reason for reason in reasons if reason.kind == "missing"]
-    return bool(missing) and all(reason.old is None for reason in missing)
 
 
 def reason_line(reason: Reason) -> str:
@@ -201,13 +198,10 @@ def reason_line(reason: Reason) -> str:
         return f"command: {_value(reason.old)} → {_value(reason.new)}"
     if reason.kind == "missing":
         return f"{_missing(reason)}: {reason.what}"
-    return f"{reason.kind} {reason.what}: {_hash(reason.old)} → {_hash(reason.new)}{_parts(reason)}"
-
-
-def _parts(reason: Reason) -> str:
+    line = f"{reason.kind} {reason.what}: {_hash(reason.old)} → {_hash(reason.new)}"
     names = ", ".join(reason.definitions[:DEFINITIONS_SHOWN])
     more = len(reason.definitions) - DEFINITIONS_SHOWN
-    return f" ({names}{f' and {more} more' if more > 0 else ''})" if names else ""
+    return f"{line} ({names}{f' and {more} more' if more > 0 else ''})" if names else line
 
 
 def _missing(reason: Reason) -> str:

@@ -1,13 +1,10 @@
 """MLflow brought in step with the workspace: after every run, and by ``downstream sync``."""
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any
 
-from flows.dvc.contents import text_content
 from flows.terminal import console
 from tasks.contracts import paths
-from tasks.contracts.lock import read_lock
+from tasks.contracts.lock import hashes, md5_of, read_lock
 from tasks.contracts.params import read_params
 from tasks.progress import say
 from tasks.stage_process.stage_hash import entry_hash
@@ -66,17 +63,10 @@ def registered(models: Iterable[str]) -> list[str]:
 def evaluations(models: Iterable[str]) -> dict[str, str]:
     """Return the stage hash of the ``evaluate`` that the metrics in the workspace are of."""
     lock = read_lock()
-    hashes = {}
+    stage_hashes = {}
     for model in models:
-        entry = lock.get(f"evaluate@{model}")
-        if entry and _lies_there(entry, paths.metrics(model)):
-            hashes[model] = entry_hash(dict(entry))
-    return hashes
-
-
-def _lies_there(entry: dict[str, Any], path: Path) -> bool:
-    recorded = {output["path"]: output.get("md5") for output in entry["outs"]}
-    return (
-        path.is_file()
-        and recorded.get(path.as_posix()) == text_content(path.read_text(encoding="utf-8")).md5
-    )
+        entry, metrics = lock.get(f"evaluate@{model}", {}), paths.metrics(model)
+        recorded = hashes(entry, "outs").get(metrics.as_posix())
+        if recorded and recorded == md5_of(metrics):
+            stage_hashes[model] = entry_hash(dict(entry))
+    return stage_hashes
