@@ -23,7 +23,7 @@ from tasks.metrics.scores import Answers, Floats, Ints, Scored, macro_scores
 from tasks.metrics.slices import Slice
 from tasks.promotion.comparison.comparison import disagree, slice_changes
 from tasks.promotion.comparison.schema import Comparison
-from tasks.promotion.policy import decide
+from tasks.promotion.policy import apply_policy
 from tasks.promotion.settings import PromotionSettings
 
 NUM_RECORDS, NUM_CLASSES = 600, 8
@@ -93,7 +93,7 @@ def promotions(num_reviews: int, difference: float, seed: int = 0) -> dict[str, 
         comparison, ahead = one_review(generator, difference)
         counts["higher accuracy"] += ahead
         for policy in POLICIES:
-            decision = decide(comparison, [], settings[policy])["decision"]
+            decision = apply_policy(comparison, [], settings[policy])["decision"]
             counts[policy] += decision == "promote"
     return {rule: count / num_reviews for rule, count in counts.items()}
 

@@ -11,7 +11,7 @@ from flows.terminal import console, plain, table
 from tasks.progress import say
 
 if TYPE_CHECKING:
-    from tasks.promotion.history import History
+    from tasks.promotion.rollback import History
     from tasks.tracking.audit.log import Entry
 
 BROKEN = 1
@@ -60,7 +60,7 @@ def history(
     Reads the audit log on the MLflow server; writes to it only the changes that were made by hand
     since the last command.
     """
-    from tasks.promotion.history import history as read_history
+    from tasks.promotion.rollback import history as read_history
 
     found = read_history(model)
     if json:

@@ -13,7 +13,7 @@ from tasks.progress import say
 
 if TYPE_CHECKING:
     from tasks.promotion.review.pending import Pending
-    from tasks.promotion.review.reports import Report
+    from tasks.promotion.review.report import Report
     from tasks.promotion.review.store import Review
 
 review = App(name="review", help="Look at candidates beside their champions, and decide.")
@@ -55,7 +55,7 @@ def show(
     Reads data/split/, params.yaml and the versions in MLflow; writes the review to MLflow.
     """
     from flows.run.sync import reconcile_workspace
-    from tasks.promotion.review.reports import read_report
+    from tasks.promotion.review.report import read_report
     from tasks.promotion.review.requests import request
 
     reconcile_workspace([model])
@@ -74,8 +74,8 @@ def request(
     """
     from flows.run.sync import reconcile_workspace
     from tasks.contracts.params import read_params
+    from tasks.promotion.review.decisions import request_and_decide
     from tasks.promotion.review.pending import with_candidate
-    from tasks.promotion.review.policies import request_and_decide
 
     reconcile_workspace(models or read_params()["models"])
     for model in models or with_candidate():

@@ -30,10 +30,10 @@ from tasks.promotion.review.decisions import (
     AlreadyDecided,
     BadAnswer,
     decide,
+    request_and_decide,
     told,
 )
-from tasks.promotion.review.policies import request_and_decide
-from tasks.promotion.review.reports import Report, read_report
+from tasks.promotion.review.report import Report, read_report
 from tasks.promotion.review.store import Review, find_again
 from tasks.promotion.review.subject import NothingToReview
 

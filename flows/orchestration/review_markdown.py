@@ -8,8 +8,7 @@ from typing import Literal
 from tasks.metrics.slices import weakest_slice
 from tasks.promotion.comparison.page import HEADLINES, worst_slice
 from tasks.promotion.review.decisions import told
-from tasks.promotion.review.evidence import CARD_PAGE, PAGE
-from tasks.promotion.review.reports import REPORT, Report
+from tasks.promotion.review.report import CARD_PAGE, PAGE, REPORT, Report
 from tasks.promotion.review.store import Review
 from tasks.reports.page import render
 from tasks.tracking.store import pages

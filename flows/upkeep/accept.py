@@ -6,8 +6,6 @@ both belong into the same commit, and in ``.downstream/accepted.jsonl``, which o
 of another branch.
 """
 
-import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,12 +20,12 @@ from flows.plan.plan import Plan, make_plan
 from flows.plan.reasons import reason_line
 from flows.run.stage_command import Processes
 from tasks.contracts import paths
+from tasks.contracts.acceptances import Acceptance, append_acceptances
 from tasks.contracts.actor import actor
 from tasks.contracts.git import ask_git
 from tasks.errors import BadInput, DownstreamError, StageFailed
 from tasks.fingerprint import libraries
 from tasks.progress import say
-from tasks.promotion.accepted import LOGS
 from tasks.stage_process.stage_hash import stage_hash
 
 if TYPE_CHECKING:
@@ -185,16 +183,18 @@ def _record_one(stage: "DvcStage", changed: list[str], lock_file: LockFile) -> A
 
 def log_accepted(accepted: list[Accepted], reason: str) -> None:
     """Append one line a stage, each whole or absent, to both logs."""
-    origin = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "who": actor(),
-        "commit": ask_git("rev-parse", "HEAD"),
-        "reason": reason,
-    }
-    lines = [json.dumps({**vars(one), **origin}, ensure_ascii=False) for one in accepted]
-    for path in LOGS:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as log:
-            log.write("".join(f"{line}\n" for line in lines))
-            log.flush()
-            os.fsync(log.fileno())
+    time = datetime.now(UTC).isoformat(timespec="seconds")
+    who, commit = actor(), ask_git("rev-parse", "HEAD")
+    append_acceptances(
+        Acceptance(
+            stage=one.stage,
+            old_hash=one.old_hash,
+            new_hash=one.new_hash,
+            changed=one.changed,
+            time=time,
+            who=who,
+            commit=commit,
+            reason=reason,
+        )
+        for one in accepted
+    )

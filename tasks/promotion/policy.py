@@ -26,7 +26,7 @@ Finding = tuple[bool, str]
 """Whether a condition is met, and the sentence that says so."""
 
 
-def decide(
+def apply_policy(
     comparison: Comparison | None, missed_gates: Sequence[str], settings: PromotionSettings
 ) -> Decision:
     """Say what becomes of a candidate.

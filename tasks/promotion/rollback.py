@@ -1,4 +1,4 @@
-"""The way back: an earlier champion is champion again, if it is still what it was.
+"""What has happened to a model's aliases, and the way back to an earlier champion.
 
 A rollback is made in a hurry, so it asks for no review; but only a version that was champion by a
 decision on record can become it again, and only with the weights and the scores of then.
@@ -7,24 +7,66 @@ decision on record can become it again, and only with the weights and the scores
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from tasks.contracts import paths, records
 from tasks.errors import BadInput, DownstreamError
+from tasks.metrics.predictions import read_predictions
 from tasks.progress import say
-from tasks.promotion.connection import connected
-from tasks.promotion.rescoring import rescore
 from tasks.promotion.review.subject import corpus_of
-from tasks.promotion.versions import download_evidence, download_model, tags_of
+from tasks.promotion.versions import FetchedVersion, connected, fetch
 from tasks.tracking.audit.aliases import CHAMPION, PREVIOUS, move, settle
-from tasks.tracking.audit.log import FOUND, AuditLog, require_registered
+from tasks.tracking.audit.log import FOUND, AuditLog, Entry, require_registered
 from tasks.tracking.audit.writer import LONGEST_REASON, Change
-from tasks.tracking.registry.version import PREDICTIONS, PREDICTIONS_HASH, WEIGHTS_HASH
+from tasks.tracking.registry.version import (
+    PREDICTIONS,
+    PREDICTIONS_HASH,
+    WEIGHTS_HASH,
+    RegisteredVersion,
+    read_version,
+)
 
 if TYPE_CHECKING:
     from tasks.tracking.store import MlflowClient
 
 EVIDENCE = {"weights_sha256": WEIGHTS_HASH, "predictions_sha256": PREDICTIONS_HASH}
+MOST_RECORDS = 64
+"""Records that are scored again."""
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class History:
+    """The audit log of a model.
+
+    Attributes:
+        model: the registered model.
+        entries: oldest first.
+        problems: what is wrong with the log, one line each.
+        aliases: where they are now.
+    """
+
+    model: str
+    entries: list[Entry]
+    problems: list[str]
+    aliases: dict[str, int]
+
+
+def history(model: str) -> History:
+    """Return a model's history; changes that were made by hand are recorded first.
+
+    Raises:
+        BadInput: there is no such registered model.
+        Unreachable: the store is away.
+    """
+    with connected() as client:
+        require_registered(client, model)
+        log = settle(client, model)
+    return History(model, log.entries, log.problems(), dict(log.aliases))
 
 
 def roll_back(model: str, to: int | None, reason: str) -> str:
@@ -43,22 +85,6 @@ def roll_back(model: str, to: int | None, reason: str) -> str:
         DownstreamError: there is no way back, or somebody has moved the champion meanwhile.
         Unreachable: the store is away.
     """
-    _require_reason(reason)
-    corpus = corpus_of(model)
-    with connected() as client:
-        require_registered(client, model)
-        log = settle(client, model)
-        champion, target = _way_back(client, log, to)
-        evidence = _checked(client, log, target, corpus)
-        change = Change("rollback", CHAMPION, champion, target, reason, evidence)
-        move(client, model, change, expected=champion)
-    return (
-        f"{model}: version {target} is the champion again, version {champion} is `previous`; "
-        f"{evidence['rescored']}"
-    )
-
-
-def _require_reason(reason: str) -> None:
     if not reason.strip():
         raise BadInput("--reason: it is empty; it is recorded, so that others can understand")
     if len(reason) > LONGEST_REASON:
@@ -66,9 +92,26 @@ def _require_reason(reason: str) -> None:
             f"--reason: {len(reason):,} characters are too long to be recorded: "
             f"{LONGEST_REASON:,} at most"
         )
+    corpus = corpus_of(model)
+    with connected() as client:
+        require_registered(client, model)
+        log = settle(client, model)
+        champion, target = _way_back(client, log, to)
+        for problem in log.problems():
+            say(f"warning: {problem}: the rollback goes on, and the log stays as it is")
+        with tempfile.TemporaryDirectory() as temporary:
+            rescored = rescore(fetch(client, target, Path(temporary)), corpus)
+        hashes = {name: target.tags[tag] for name, tag in EVIDENCE.items() if tag in target.tags}
+        evidence = {**hashes, "rescored": rescored}
+        change = Change("rollback", CHAMPION, champion, target.number, reason, evidence)
+        move(client, model, change, expected=champion)
+    return (
+        f"{model}: version {target.number} is the champion again, version {champion} is "
+        f"`previous`; {rescored}"
+    )
 
 
-def _way_back(client: MlflowClient, log: AuditLog, to: int | None) -> tuple[int, int]:
+def _way_back(client: MlflowClient, log: AuditLog, to: int | None) -> tuple[int, RegisteredVersion]:
     """Return today's champion, and the version that is to be champion again."""
     model, now = log.model, log.aliases
     if CHAMPION not in now:
@@ -76,43 +119,101 @@ def _way_back(client: MlflowClient, log: AuditLog, to: int | None) -> tuple[int,
             f"{model} has no champion that could be rolled back: `downstream review approve "
             f"{model}` makes its candidate the first"
         )
-    target = to if to is not None else now.get(PREVIOUS)
-    if target is None:
+    number = to if to is not None else now.get(PREVIOUS)
+    if number is None:
         raise DownstreamError(
             f"{model} has no version `previous`: version {now[CHAMPION]} is its first champion"
         )
-    tags_of(client, model, target)
-    if target == now[CHAMPION]:
-        raise DownstreamError(f"{model} version {target} is the champion already")
-    decided = _decided(log)
-    if target not in decided:
+    target = read_version(client, model, number)
+    if number == now[CHAMPION]:
+        raise DownstreamError(f"{target.title} is the champion already")
+    made_champion = (
+        entry["version_to"]
+        for entry in log.entries
+        if entry["alias"] == CHAMPION and entry["action"] != FOUND
+    )
+    decided = {version for version in made_champion if version is not None}
+    if number not in decided:
         raise BadInput(
-            f"{model} version {target} was never made champion by a decision on record (those: "
+            f"{target.title} was never made champion by a decision on record (those: "
             f"{', '.join(map(str, sorted(decided))) or 'none'}): `downstream review` decides on it"
         )
     return now[CHAMPION], target
 
 
-def _decided(log: AuditLog) -> set[int]:
-    return {
-        entry["version_to"]
-        for entry in log.entries
-        if entry["alias"] == CHAMPION
-        and entry["action"] != FOUND
-        and entry["version_to"] is not None
-    }
+def rescore(fetched: FetchedVersion, corpus: str) -> str:
+    """Score records that a version was evaluated on, and compare.
+
+    The records are found by their ids, which are hashes of their content, in any split of today.
+
+    Args:
+        fetched: the version with its model and its ``predictions.parquet``.
+        corpus: the row of ``corpora`` that holds the records.
+
+    Returns:
+        What was found, in a few words.
+
+    Raises:
+        BadInput: a label or a score differs; the model does not load; or none of the records is
+            here.
+    """
+    who = fetched.version.title
+    then = read_predictions(fetched.evidence / PREDICTIONS)
+    rows, contents = _sample(then.ids, corpus, who)
+    labels, scores = _score(who, fetched.model, contents)
+    recorded = then.scored.scores[rows][:, [then.labels.index(label) for label in labels]]
+    differences = np.abs(scores - recorded).max(axis=1)
+    for number, row in enumerate(rows):
+        now, before = labels[int(scores[number].argmax())], then.labels[then.scored.predicted[row]]
+        # Written so that a NaN is a difference.
+        if now != before or not differences[number] <= TOLERANCE:
+            raise BadInput(
+                f"{who} does not score as recorded: record {then.ids[row][:12]} is {now!r}, was "
+                f"{before!r}; scores differ by {differences[number]:.2g}: check out the commit in "
+                "its tag mlflow.source.git.commit and try from there"
+            )
+    return f"{len(rows)} recorded predictions repeated, scores within {TOLERANCE:g}"
 
 
-def _checked(client: MlflowClient, log: AuditLog, version: int, corpus: str) -> dict[str, str]:
-    """Return the evidence that a version is what it was; its files and its scores are compared."""
-    model = log.model
-    for problem in log.problems():
-        say(f"warning: {problem}: the rollback goes on, and the log stays as it is")
-    tags = tags_of(client, model, version)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = download_model(client, model, version, Path(temporary))
-        evidence = download_evidence(client, model, version, Path(temporary))
-        who = f"{model} version {version}"
-        rescored = rescore(who, folder, evidence / PREDICTIONS, corpus)
-    hashes = {name: tags[tag] for name, tag in EVIDENCE.items() if tag in tags}
-    return {**hashes, "rescored": rescored}
+def _sample(ids: list[str], corpus: str, who: str) -> tuple[list[int], list[Any]]:
+    """Return indices into ``ids``, evenly spread, and the contents of these records."""
+    splits = [paths.split(corpus, part) for part in ("test", *paths.TRAINED_ON)]
+    found: dict[str, Any] = {}
+    for path in splits:
+        if not found and path.is_file():
+            found = _contents(path, ids)
+    known = [index for index, name in enumerate(ids) if name in found]
+    if not known:
+        raise BadInput(
+            f"{who}: none of the {len(ids)} records that it was evaluated on lies in "
+            f"{splits[0].parent}: `dvc pull {splits[0].parent}`, of its own commit if the data has "
+            "changed since"
+        )
+    spread = np.linspace(0, len(known) - 1, min(MOST_RECORDS, len(known))).round().astype(int)
+    rows = [known[index] for index in spread]
+    return rows, [found[ids[row]] for row in rows]
+
+
+def _contents(path: Path, ids: list[str]) -> dict[str, Any]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    modality = records.modality_of(records.read_schema(path))
+    wanted = pc.is_in(pc.field("id"), pa.array(ids))
+    table = pq.read_table(path, columns=["id", modality], filters=wanted)
+    return dict(zip(table["id"].to_pylist(), table[modality].to_pylist(), strict=True))
+
+
+def _score(who: str, model: Path, contents: list[Any]) -> tuple[list[str], Any]:
+    from tasks.models.classifier import load_classifier
+
+    try:
+        classifier = load_classifier(model)
+        return classifier.labels, np.asarray(classifier.scores(contents), dtype=np.float64)
+    except (BadInput, ImportError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadInput(
+            f"{who} does not load with this code ({first}): check out the commit in its tag "
+            "mlflow.source.git.commit and try from there"
+        ) from error

@@ -1,4 +1,4 @@
-"""The files of a registered version, on any machine, checked against what the version is bound to.
+"""The registry as promotion reads it: the open store, and the files of a version.
 
 Whoever can write to the artifact store can replace a file there; the registry's tags say what it
 must hold. A file that differs is refused by its name.
@@ -6,92 +6,149 @@ must hold. A file that differs is refused by its name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.contracts import files
-from tasks.errors import BadInput
+from tasks.errors import BadInput, Unreachable
+from tasks.progress import say
 from tasks.tracking.registry.version import (
     MODEL_FILES,
+    RegisteredVersion,
     download_evidence_files,
     download_model_files,
-    read_version,
 )
+from tasks.tracking.store import errors, first_line, opened
 
 if TYPE_CHECKING:
     from tasks.tracking.store import MlflowClient
 
 
-def tags_of(client: MlflowClient, model: str, version: int) -> dict[str, str]:
-    """Return a version's tags.
+@contextmanager
+def connected() -> Iterator[MlflowClient]:
+    """Hold the store, alone among this workspace's processes.
 
     Raises:
-        BadInput: there is no such version.
+        Unreachable: it does not answer, or goes away meanwhile, or refuses.
     """
-    return dict(read_version(client, model, version).tags)
+    with opened() as client:
+        try:
+            yield client
+        except errors() as error:
+            raise Unreachable(
+                f"MLflow: {first_line(error)}: what was done up to here is kept; call it again"
+            ) from error
 
 
-def download_model(client: MlflowClient, model: str, version: int, folder: Path) -> Path:
+@dataclass(frozen=True)
+class FetchedVersion:
+    """A registered version with its files at hand, each checked against its hash."""
+
+    version: RegisteredVersion
+    model: Path
+    """The model's folder."""
+    evidence: Path
+    """What ``evaluate`` has written of it, and the verdict of ``validate``."""
+
+    @property
+    def name(self) -> str:
+        """How a reviewer knows it."""
+        return f"version {self.version.number}"
+
+
+def fetch(client: MlflowClient, version: RegisteredVersion, folder: Path) -> FetchedVersion:
+    """Copy a version's model and evidence from MLflow.
+
+    Args:
+        client: the open store.
+        version: which one.
+        folder: where the copies go, below the version's number.
+
+    Raises:
+        BadInput: a file is not the one that was registered.
+        Unreachable: MLflow does not give the files.
+    """
+    say(f"{version.model}: fetching version {version.number} from MLflow")
+    target = folder / str(version.number)
+    return FetchedVersion(
+        version,
+        download_model(client, version, target),
+        download_evidence(client, version, target),
+    )
+
+
+def download_model(client: MlflowClient, version: RegisteredVersion, folder: Path) -> Path:
     """Copy a version's model to ``folder/model``, as ``data/finetune/<model>/model`` has it.
+
+    Args:
+        client: the open store.
+        version: which one.
+        folder: the parent of the copy.
 
     Returns:
         That folder; what was there before is replaced.
 
     Raises:
-        BadInput: there is no such version, or a file is not the one that was registered.
+        BadInput: a file is not the one that was registered.
         Unreachable: MLflow does not give the files.
     """
-    registered = read_version(client, model, version)
-    found = download_model_files(client, registered, folder)
-    who, expected = registered.title, registered.model_files
-    _require_same(who, found, expected)
+    found = download_model_files(client, version, folder)
+    title, expected = version.title, version.model_files
+    _require_same(title, found, expected)
     for path in sorted(path for path in found.rglob("*") if path.is_file()):
         name = path.relative_to(found).as_posix()
-        if MODEL_FILES in registered.tags and name not in expected:
+        if MODEL_FILES in version.tags and name not in expected:
             raise BadInput(
-                f"{who}: {name} in MLflow was not registered: somebody has added it, do not use "
+                f"{title}: {name} in MLflow was not registered: somebody has added it, do not use "
                 "this version"
             )
-    if files.sha256_of_folder(found) != registered.content_hash:
+    if files.sha256_of_folder(found) != version.content_hash:
         raise BadInput(
-            f"{who}: the model's folder in MLflow is not the one that was registered (its content "
-            f"hash is not {registered.content_hash[:12]!r}): somebody has altered it, do not use it"
+            f"{title}: the model's folder in MLflow is not the one that was registered (its "
+            f"content hash is not {version.content_hash[:12]!r}): somebody has altered it, do not "
+            "use it"
         )
     return found
 
 
-def download_evidence(client: MlflowClient, model: str, version: int, folder: Path) -> Path:
+def download_evidence(client: MlflowClient, version: RegisteredVersion, folder: Path) -> Path:
     """Copy a version's evidence to ``folder/evaluation``.
 
     That is ``predictions.parquet``, ``metrics.json``, the model card (``README.md`` and ``.html``),
     ``plots/`` and ``gate.json``, the verdict of ``validate``.
 
+    Args:
+        client: the open store.
+        version: which one.
+        folder: the parent of the copy.
+
     Returns:
         That folder; what was there before is replaced.
 
     Raises:
-        BadInput: there is no such version, or a file is not the one that was registered.
+        BadInput: a file is not the one that was registered.
         Unreachable: MLflow does not give the files.
     """
-    registered = read_version(client, model, version)
-    target = download_evidence_files(client, registered, folder)
-    _require_same(registered.title, target, registered.evidence_files)
+    target = download_evidence_files(client, version, folder)
+    _require_same(version.title, target, version.evidence_files)
     return target
 
 
-def _require_same(who: str, folder: Path, expected: Mapping[str, str]) -> None:
+def _require_same(title: str, folder: Path, expected: Mapping[str, str]) -> None:
     for name, sha256 in sorted(expected.items()):
         path = folder / name
         if not path.is_file():
             raise BadInput(
-                f"{who}: {name} is missing from what MLflow keeps of it: somebody has removed it, "
-                "do not use this version"
+                f"{title}: {name} is missing from what MLflow keeps of it: somebody has removed "
+                "it, do not use this version"
             )
         found = files.sha256(path)
         if found != sha256:
             raise BadInput(
-                f"{who}: {name} in MLflow is not the one that was registered (sha256 "
+                f"{title}: {name} in MLflow is not the one that was registered (sha256 "
                 f"{found[:12]}, expected {sha256[:12]}): somebody has altered it, do not use this "
                 "version"
             )

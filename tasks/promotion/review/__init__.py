@@ -1,1 +1,6 @@
-"""review."""
+"""Who decided what, on which evidence?
+
+``subject`` is what a review is of; ``requests`` makes one, once for each subject; ``report`` is
+what its reviewer reads; ``store`` finds reviews again; ``decisions`` checks a decision, claims it
+and carries it out, for a person or the policy; ``pending`` lists what waits for a decision.
+"""

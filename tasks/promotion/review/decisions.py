@@ -1,5 +1,8 @@
 """Deciding on a review: checked against what was reviewed, claimed once, then carried out.
 
+What would be promoted must be what was reviewed (versions, data, code, settings, files), and the
+audit log, which says who has reviewed what, must hold.
+
 The claim ``decision.<id>`` is the decision: of two reviewers at the same moment one makes it, and
 the other is told. What follows (tags, aliases, the audit log) may be done again without harm, so
 that a decision whose process was killed is carried out by the next command.
@@ -7,28 +10,34 @@ that a decision whose process was killed is carried out by the next command.
 
 from __future__ import annotations
 
+import tempfile
 import uuid
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.contracts import files
 from tasks.contracts.actor import actor as who_acts
 from tasks.errors import BadInput, DownstreamError, one_of
 from tasks.progress import say
-from tasks.promotion.connection import connected
-from tasks.promotion.review.store import Review, find, reviews_of
-from tasks.promotion.review.subject import Subject
-from tasks.promotion.review.unchanged import require_unchanged
-from tasks.tracking.audit.aliases import CHAMPION, move, settle
-from tasks.tracking.audit.log import read_log
+from tasks.promotion.review.report import checked_report, read_report
+from tasks.promotion.review.requests import request
+from tasks.promotion.review.store import Review, find, find_again, reviews_of
+from tasks.promotion.review.subject import Subject, subject_of
+from tasks.promotion.versions import connected, download_model
+from tasks.tracking.audit.aliases import CANDIDATE, CHAMPION, move, settle
+from tasks.tracking.audit.log import AuditLog, read_log
 from tasks.tracking.audit.writer import Change, append, claim
+from tasks.tracking.registry.version import WEIGHTS_HASH, read_version
 
 if TYPE_CHECKING:
     from tasks.tracking.store import MlflowClient
 
 DONE = {"approve": "approved", "reject": "rejected"}
 """The decisions, and what they make of a version."""
+OF_POLICY = {"promote": "approve", "reject": "reject"}
+"""What follows by itself from what the policy says."""
 LAPSE = "lapse"
 ENDS = (*DONE, LAPSE)
 """The actions of the audit log with which a decision is carried out."""
@@ -45,6 +54,28 @@ class AlreadyDecided(DownstreamError):
 
 class BadAnswer(BadInput):
     """A decision without a comment, without a name, or of another kind than there is."""
+
+
+def request_and_decide(model: str) -> Review:
+    """Return the review of a model's candidate, decided if its policy says how.
+
+    A missed gate rejects under every policy.
+
+    Raises:
+        NothingToReview: there is no candidate, or it is the champion already.
+        BadInput: a file of a version is not the one that was registered.
+        Unreachable: the store is away.
+    """
+    review = request(model)
+    decision = OF_POLICY.get(review.policy_says)
+    if review.decided is not None or decision is None:
+        return review
+    said = read_report(review).summary["decision"]
+    comment = "; ".join(said["reasons"])[:LONGEST_COMMENT]
+    try:
+        return decide(review, decision, comment, f"policy {said['policy']}")
+    except AlreadyDecided:
+        return find_again(review)  # by another process that has asked at the same time
 
 
 def decide(review: Review, decision: str, comment: str, reviewer: str | None = None) -> Review:
@@ -79,6 +110,86 @@ def decide(review: Review, decision: str, comment: str, reviewer: str | None = N
     return decided
 
 
+def require_unchanged(
+    client: MlflowClient, log: AuditLog, review: Review, *, thoroughly: bool
+) -> None:
+    """Check that what would be promoted is what was reviewed.
+
+    Args:
+        client: the open store.
+        log: the audit log of the model, as it is now.
+        review: what was reviewed.
+        thoroughly: check data, code, settings and every file too, not the versions alone.
+
+    Raises:
+        BadInput: it is not; the message names what differs.
+    """
+    then = review.subject
+    now = subject_of(log)
+    if (now.candidate, now.champion) != (then.candidate, then.champion):
+        raise BadInput(
+            f"{review.title}: the aliases have moved since it was reviewed: the candidate is "
+            f"version {now.candidate}, the champion {now.champion or 'none'}. "
+            f"`downstream review show {then.model}` shows the present pair"
+        )
+    if not thoroughly:
+        return
+    problems = log.problems()
+    if problems:
+        raise BadInput(
+            f"the audit log does not hold: {problems[0]}: find out who altered it "
+            f"(`downstream history {log.model} --verify`) before anything is promoted"
+        )
+    _require_same_inputs(review, now)
+    _require_same_files(client, review)
+
+
+def _require_same_inputs(review: Review, now: Subject) -> None:
+    then, again = review.subject, f"`downstream review request {now.model}` compares anew"
+    if now.test_split != then.test_split:
+        raise BadInput(
+            f"{review.title}: the test split is not the one it was reviewed on (md5 "
+            f"{now.test_split[:12]}, reviewed {then.test_split[:12]}): restore it, or {again}"
+        )
+    if now.code != then.code:
+        raise BadInput(
+            f"{review.title}: the code of evaluate is not the one it was reviewed with: check that "
+            f"out, or {again}"
+        )
+    if now.settings != then.settings:
+        raise BadInput(
+            f"{review.title}: models.{now.model}.register in params.yaml is not what it was when "
+            f"it was reviewed: change it back, or {again}"
+        )
+    if now != then:
+        raise BadInput(f"{review.title}: the champion has been another in between: {again}")
+
+
+def _require_same_files(client: MlflowClient, review: Review) -> None:
+    subject, evidence = review.subject, review.evidence
+    versions = {
+        who: read_version(client, subject.model, number)
+        for who, number in ((CANDIDATE, subject.candidate), (CHAMPION, subject.champion))
+        if number is not None
+    }
+    for who, version in versions.items():
+        found, reviewed = version.weights_sha256, evidence[f"{who}/weights"]
+        if found != reviewed:
+            raise BadInput(
+                f"{version.title}: its tag {WEIGHTS_HASH} is not the sha256 of the weights that "
+                f"were reviewed ({found[:12]}, reviewed {reviewed[:12]}): somebody has altered "
+                "it, do not use it"
+            )
+    with tempfile.TemporaryDirectory(prefix="downstream-review-") as temporary:
+        checked_report(client, review, Path(temporary))
+        model = download_model(client, versions[CANDIDATE], Path(temporary) / "model")
+        if files.sha256_of_folder(model) != evidence["candidate/model"]:
+            raise BadInput(
+                f"{review.title}: the model's files in MLflow are not those that were reviewed: "
+                "somebody has altered them, do not use it"
+            )
+
+
 def carry_out_abandoned(client: MlflowClient, model: str) -> None:
     """Finish the decisions on a model that were claimed by processes that have died since."""
     log = read_log(client, model)
@@ -88,7 +199,10 @@ def carry_out_abandoned(client: MlflowClient, model: str) -> None:
         if entry["action"] in ENDS and entry["alias"] in (None, CHAMPION)
     }
     for review in reviews_of(log):
-        if review.decided and review.id not in ended and _is_abandoned(review.decided):
+        if review.decided is None or review.id in ended:
+            continue
+        age = datetime.now(UTC) - datetime.fromisoformat(review.decided["time"])
+        if age > ABANDONED_AFTER:
             say(f"{review.title}: {told(review)}; carried out now, since that was interrupted")
             try:
                 _carry_out(client, review)
@@ -144,10 +258,6 @@ def _require_undecided(review: Review) -> None:
         raise AlreadyDecided(f"{review.title} was {told(review)}")
 
 
-def _is_abandoned(decided: Mapping[str, str]) -> bool:
-    return datetime.now(UTC) - datetime.fromisoformat(decided["time"]) > ABANDONED_AFTER
-
-
 def _carry_out(client: MlflowClient, review: Review) -> None:
     """Write tags, aliases and log; what ends a decision comes last."""
     subject, made = review.subject, review.decided
@@ -155,7 +265,14 @@ def _carry_out(client: MlflowClient, review: Review) -> None:
         raise AssertionError("what was not decided cannot be carried out")
     model, version = subject.model, str(subject.candidate)
     actor = made["reviewer"]
-    about = {"review": review.id, "run": review.run_id, **_inputs(subject), **review.evidence}
+    about = {
+        "review": review.id,
+        "run": review.run_id,
+        "test_split": subject.test_split,
+        "code": subject.code,
+        "settings": subject.settings,
+        **review.evidence,
+    }
     client.set_model_version_tag(model, version, REVIEW_TAG, DONE[made["decision"]])
     client.set_tag(review.run_id, f"{REVIEW_TAG}_decision", DONE[made["decision"]])
     client.set_tag(review.run_id, f"{REVIEW_TAG}_by", actor)
@@ -165,11 +282,3 @@ def _carry_out(client: MlflowClient, review: Review) -> None:
     else:
         change = Change("approve", CHAMPION, subject.champion, subject.candidate, **how)
         move(client, model, change, expected=subject.champion)
-
-
-def _inputs(subject: Subject) -> dict[str, str]:
-    return {
-        "test_split": subject.test_split,
-        "code": subject.code,
-        "settings": subject.settings,
-    }

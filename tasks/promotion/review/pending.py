@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.contracts.params import read_params
-from tasks.promotion.connection import connected
 from tasks.promotion.review.decisions import carry_out_abandoned, told
 from tasks.promotion.review.store import Review, reviews_of
 from tasks.promotion.review.subject import champion_since
+from tasks.promotion.versions import connected
 from tasks.tracking.audit.aliases import CANDIDATE, CHAMPION, settle
 from tasks.tracking.audit.log import aliases_of
 from tasks.tracking.registry.version import GATE, GATE_MISSED, versions_of

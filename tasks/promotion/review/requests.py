@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import files
 from tasks.promotion.comparison.schema import Comparison
-from tasks.promotion.connection import connected
-from tasks.promotion.review import evidence
-from tasks.promotion.review.reports import REPORT
+from tasks.promotion.review.report import COMPARISON, REPORT, Summary, write_report
 from tasks.promotion.review.store import Review, find
 from tasks.promotion.review.subject import Subject, subject_of
-from tasks.tracking.audit.aliases import CHAMPION, settle
+from tasks.promotion.versions import FetchedVersion, connected, fetch
+from tasks.tracking.audit.aliases import CANDIDATE, CHAMPION, settle
 from tasks.tracking.audit.log import AuditLog, read_log
 from tasks.tracking.audit.writer import claim
-from tasks.tracking.registry.version import WEIGHTS_HASH
+from tasks.tracking.registry.version import read_version
 from tasks.tracking.runs.run_writer import experiment, log_metrics, metrics_of
 
 if TYPE_CHECKING:
@@ -46,13 +45,17 @@ def request(model: str) -> Review:
             found = find(log, subject)
             if found:
                 return found
-            candidate = evidence.fetch(client, model, subject.candidate, folder)
-            champion = subject.champion and evidence.fetch(client, model, subject.champion, folder)
+            versions = {
+                who: fetch(client, read_version(client, model, number), folder)
+                for who, number in ((CANDIDATE, subject.candidate), (CHAMPION, subject.champion))
+                if number is not None
+            }
             returns = was_champion(log, subject.candidate)
         # Comparing takes a while, and other processes of this workspace need the store.
-        versions = {"candidate": candidate, **({"champion": champion} if champion else {})}
         report = folder / "report"
-        summary = evidence.write_report(subject, candidate, champion or None, returns, report)
+        summary = write_report(
+            subject, versions[CANDIDATE], versions.get(CHAMPION), returns, report
+        )
         with connected() as client:
             return _record(client, subject, versions, report, summary)
 
@@ -65,9 +68,9 @@ def was_champion(log: AuditLog, version: int) -> bool:
 def _record(
     client: MlflowClient,
     subject: Subject,
-    versions: Mapping[str, evidence.Version],
+    versions: Mapping[str, FetchedVersion],
     report: Path,
-    summary: evidence.Summary,
+    summary: Summary,
 ) -> Review:
     experiment_id = experiment(client, subject.model)
     tags = {
@@ -80,7 +83,7 @@ def _record(
     run = client.create_run(experiment_id, tags=tags, run_name=f"review@{subject.model}")
     run_id = run.info.run_id
     client.log_artifacts(run_id, str(report), REPORT)
-    log_metrics(client, run_id, metrics_of(_figures(report, summary)))
+    log_metrics(client, run_id, metrics_of(_metrics(report, summary)))
     client.set_terminated(run_id)
     intent = {
         "subject": asdict(subject),
@@ -88,7 +91,7 @@ def _record(
         "experiment_id": experiment_id,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "policy_says": summary["decision"]["decision"],
-        "evidence": _sums(versions, report),
+        "evidence": _hashes(versions, report),
     }
     held = claim(client, subject.model, f"review.{subject.review_id}", intent)
     if held["run_id"] != run_id:
@@ -99,10 +102,10 @@ def _record(
     return found
 
 
-def _figures(report: Path, summary: evidence.Summary) -> dict[str, Any]:
+def _metrics(report: Path, summary: Summary) -> dict[str, Any]:
     """Return the numbers that MLflow's table of runs shows."""
     shown: dict[str, Any] = {"candidate": dict(summary["serving"])}
-    path = report / evidence.COMPARISON
+    path = report / COMPARISON
     if path.exists():
         comparison: Comparison = files.read_json(path)
         shown["champion"] = dict(comparison["serving"]["champion"] or {})
@@ -113,10 +116,10 @@ def _figures(report: Path, summary: evidence.Summary) -> dict[str, Any]:
     return shown
 
 
-def _sums(versions: Mapping[str, evidence.Version], report: Path) -> dict[str, str]:
+def _hashes(versions: Mapping[str, FetchedVersion], report: Path) -> dict[str, str]:
     found = {}
-    for who, version in versions.items():
-        found[f"{who}/weights"] = version.tags.get(WEIGHTS_HASH, "")
-        found[f"{who}/model"] = files.sha256_of_folder(version.folder)
+    for who, fetched in versions.items():
+        found[f"{who}/weights"] = fetched.version.weights_sha256
+        found[f"{who}/model"] = files.sha256_of_folder(fetched.model)
     reported = {f"{REPORT}/{path.name}": files.sha256(path) for path in sorted(report.iterdir())}
     return {**found, **reported}

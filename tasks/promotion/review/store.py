@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tasks.errors import BadInput
-from tasks.promotion.connection import connected
 from tasks.promotion.review.subject import Subject, subject_of
+from tasks.promotion.versions import connected
 from tasks.tracking.audit.log import AuditLog, read_log
 
 

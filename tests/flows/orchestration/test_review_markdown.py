@@ -11,9 +11,8 @@ from tasks.metrics.predictions import Labelled, Predictions
 from tasks.metrics.scores import Scored
 from tasks.promotion.comparison.comparison import Side, compare
 from tasks.promotion.comparison.schema import Serving
-from tasks.promotion.policy import decide
-from tasks.promotion.review.evidence import Summary
-from tasks.promotion.review.reports import Report
+from tasks.promotion.policy import apply_policy
+from tasks.promotion.review.report import Report, Summary
 from tasks.promotion.review.store import Review
 from tasks.promotion.review.subject import Subject
 from tasks.promotion.settings import PromotionSettings
@@ -50,7 +49,7 @@ def make_report(champion: int | None = 1, decided: dict[str, str] | None = None)
         "slices": [{"kind": "class", "name": "trade", "records": 40, "accuracy": 0.9}],
     }
     summary: Summary = {
-        "decision": decide(comparison, [], settings),
+        "decision": apply_policy(comparison, [], settings),
         "missed_gates": [],
         "serving": SERVING,
         "metrics": metrics,

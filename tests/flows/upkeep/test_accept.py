@@ -10,7 +10,8 @@ import pytest
 
 from flows.dvc.graph import load_graph
 from flows.dvc.internals import dvc_stages, hold_files, open_repo
-from flows.upkeep.accept import LOGS, accept
+from flows.upkeep.accept import accept
+from tasks.contracts.acceptances import LOGS
 from tasks.contracts.libraries import versions_now
 from tasks.errors import BadInput, DownstreamError, StageFailed
 from tasks.fingerprint import libraries

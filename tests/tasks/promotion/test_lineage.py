@@ -1,19 +1,34 @@
-"""Every link from a version to its sources is looked at, and the broken one is named."""
+"""Every link from a version to its sources is looked at, and the broken one is named.
+
+An acceptance is followed from result to result.
+"""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from tasks.contracts import files, paths
+from tasks.contracts.acceptances import LOGS
 from tasks.contracts.lock import LOCK, md5_of, read_lock
 from tasks.errors import BadInput
-from tasks.promotion.accepted import hash_of
-from tasks.promotion.lineage import Lineage, lineage, upstream_of
-from tasks.promotion.link import Link
+from tasks.promotion.lineage import (
+    Lineage,
+    Link,
+    acceptances,
+    hash_of,
+    lineage,
+    of_workspace,
+    upstream_of,
+    was_accepted_from,
+)
+from tasks.tracking.registry.version import RegisteredVersion
 from tests.tasks.promotion.chain import BACKBONE, CORPUS, MODEL, PINS, write_lock
 
+UNTAGGED = RegisteredVersion(MODEL, 1, {}, "a run")
+STAGE = "evaluate@topics"
 CHAIN = [
     "register@digits",
     "evaluate@digits",
@@ -146,3 +161,65 @@ def test_a_model_without_a_candidate_needs_a_version(chain: Path) -> None:
         lineage("nobody")
     with pytest.raises(BadInput, match=r"digits has no version 7 in the registry: `downstream hi"):
         lineage(MODEL, 7)
+
+
+def test_a_version_without_the_tags_holds_nowhere(chain: Path) -> None:
+    links = list(of_workspace(UNTAGGED, read_lock()))
+    assert all(link.problem for link in links)
+    assert links[0].problem == (
+        "the version has no tag with its files: it was registered by older code; version 1 was "
+        "registered from another state: check that out"
+    )
+
+
+def test_without_a_lock_nothing_is_known_of_the_data(chain: Path) -> None:
+    Path("dvc.lock").unlink()
+    links = {link.what: link.problem for link in of_workspace(UNTAGGED, read_lock())}
+    assert links["test.parquet"] == "neither the version nor dvc.lock has it"
+
+
+def _entry(code: str) -> dict[str, Any]:
+    return {
+        "cmd": "exec python -m tasks.evaluate topics",
+        "deps": [
+            {"path": "data/code/evaluate/topics.txt", "hash": "md5", "md5": code, "size": 9},
+            {"path": "data/split/reuters/test.parquet", "hash": "md5", "md5": "ab", "size": 9},
+        ],
+        "outs": [{"path": "data/evaluate/topics/metrics.json", "hash": "md5", "md5": "cd"}],
+    }
+
+
+def _accept(before: str, after: str) -> str:
+    hashes = {"old_hash": hash_of(_entry(before)), "new_hash": hash_of(_entry(after))}
+    about = {"time": "2026-11-22T09:00:00+00:00", "who": "ann", "reason": f"{before} to {after}"}
+    return json.dumps({"stage": STAGE, **hashes, **about})
+
+
+@pytest.fixture
+def logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code 1 was accepted as 2, and that as 3; both logs have the second."""
+    monkeypatch.chdir(tmp_path)
+    first, second = _accept("1", "2"), _accept("2", "3")
+    files.write_text(LOGS[0], f'{first}\n{second}\n{{"stage": "torn')
+    files.write_text(LOGS[1], f"{second}\n")
+
+
+def test_acceptances_are_followed_back_to_the_first(logged: None) -> None:
+    found = acceptances(STAGE, _entry("3"))
+    assert [one["reason"] for one in found] == ["2 to 3", "1 to 2"]
+    assert was_accepted_from(STAGE, _entry("3"), "1")
+    assert was_accepted_from(STAGE, _entry("3"), "2")
+
+
+def test_other_code_and_other_data_were_not_accepted(logged: None) -> None:
+    assert not was_accepted_from(STAGE, _entry("3"), "0")
+    other = _entry("3")
+    other["deps"][1]["md5"] = "other records"
+    assert acceptances(STAGE, other) == []
+    assert not was_accepted_from(STAGE, other, "2")
+
+
+def test_an_entry_stays_as_it_was(logged: None) -> None:
+    entry = _entry("3")
+    assert was_accepted_from(STAGE, entry, "2")
+    assert entry == _entry("3")

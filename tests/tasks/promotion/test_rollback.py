@@ -7,14 +7,17 @@ import pytest
 
 from tasks.contracts import paths
 from tasks.errors import BadInput, BadSettings, DownstreamError
-from tasks.promotion.rollback import roll_back
+from tasks.metrics.predictions import predict, read_labelled, write_predictions
+from tasks.promotion.rollback import rescore, roll_back
+from tasks.promotion.versions import FetchedVersion
 from tasks.tracking.audit import aliases
 from tasks.tracking.audit.aliases import CHAMPION, move
 from tasks.tracking.audit.log import HEAD, aliases_of, read_log
 from tasks.tracking.audit.writer import Change
+from tasks.tracking.registry.version import PREDICTIONS, RegisteredVersion
 from tasks.tracking.store import opened
 from tests.classifiers import save_text_classifier
-from tests.tasks.promotion.scene import MODEL, SIZES, Scene, enter
+from tests.tasks.promotion.scene import CORPUS, MODEL, SIZES, Scene, enter
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +154,53 @@ def test_a_model_without_champion_or_previous_and_bad_arguments_are_refused(here
         client.delete_registered_model_alias(MODEL, "champion")
     with pytest.raises(DownstreamError, match="topics has no champion that could be rolled back"):
         roll_back(MODEL, None, "complaints")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Two models of the same texts."""
+    made = {steps: tmp_path_factory.mktemp(f"steps{steps}") / "model" for steps in (2, 6)}
+    for steps, folder in made.items():
+        save_text_classifier(folder, "bert", SIZES, steps)
+    return made
+
+
+@pytest.fixture
+def evaluated(
+    models: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[int, Path]:
+    """The current folder has the test records, and the first model's predictions of them."""
+    monkeypatch.chdir(tmp_path)
+    Scene(models).write_test_split()  # type: ignore[arg-type]
+    test = read_labelled(paths.split(CORPUS, "test"))
+    found = predict(models[2], test)
+    write_predictions(Path(PREDICTIONS), test, found.labels, found.scored, {})
+    return models
+
+
+def _fetched(model: Path) -> FetchedVersion:
+    return FetchedVersion(RegisteredVersion("m", 1, {}, "a run"), model, Path())
+
+
+def test_a_sample_is_repeated(evaluated: dict[int, Path]) -> None:
+    said = rescore(_fetched(evaluated[2]), CORPUS)
+    assert said == "64 recorded predictions repeated, scores within 1e-05"
+
+
+def test_records_that_lie_in_another_split_by_now_are_found(evaluated: dict[int, Path]) -> None:
+    paths.split(CORPUS, "test").rename(paths.split(CORPUS, "train"))
+    assert rescore(_fetched(evaluated[2]), CORPUS).startswith("64 recorded")
+
+
+def test_another_models_scores_are_refused(evaluated: dict[int, Path]) -> None:
+    with pytest.raises(
+        BadInput, match=r"m version 1 does not score as recorded: record [0-9a-f]{12}"
+    ):
+        rescore(_fetched(evaluated[6]), CORPUS)
+
+
+def test_a_model_that_does_not_load_is_refused(evaluated: dict[int, Path], tmp_path: Path) -> None:
+    with pytest.raises(
+        BadInput, match=r"m version 1 does not load with this code \(.+\): check out"
+    ):
+        rescore(_fetched(tmp_path), CORPUS)

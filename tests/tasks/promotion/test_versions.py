@@ -1,4 +1,4 @@
-"""A version's files are those that were registered, or they are refused by name."""
+"""A version's files are those that were registered, or refused; so is what MLflow refuses."""
 
 import shutil
 from collections.abc import Callable
@@ -9,15 +9,17 @@ import pytest
 from tasks.contracts import files, paths
 from tasks.contracts.lock import md5_of
 from tasks.errors import BadInput, Unreachable
-from tasks.promotion.versions import download_evidence, download_model, tags_of
+from tasks.promotion.versions import connected, download_evidence, download_model
 from tasks.tracking.registry.registry import reconcile
+from tasks.tracking.registry.version import read_version
 from tasks.tracking.store import opened
 from tests.tasks.promotion.chain import BACKBONE, CORPUS, MODEL, write_lock
+from tests.tasks.promotion.scene import Scene
 
 
 def test_the_tags_name_all_that_a_version_is_bound_to(chain: Path) -> None:
     with opened() as client:
-        tags = tags_of(client, MODEL, 1)
+        tags = read_version(client, MODEL, 1).tags
     model, evidence = paths.finetuned(MODEL), paths.stage_output("evaluate", MODEL)
     expected = {
         "content_hash": files.sha256_of_folder(model),
@@ -38,9 +40,9 @@ def test_the_tags_name_all_that_a_version_is_bound_to(chain: Path) -> None:
 
 def test_model_and_evidence_come_as_they_were_registered(chain: Path, tmp_path: Path) -> None:
     with opened() as client:
-        model = download_model(client, MODEL, 1, tmp_path)
-        evidence = download_evidence(client, MODEL, 1, tmp_path)
-        assert download_model(client, MODEL, 1, tmp_path) == model
+        model = download_model(client, read_version(client, MODEL, 1), tmp_path)
+        evidence = download_evidence(client, read_version(client, MODEL, 1), tmp_path)
+        assert download_model(client, read_version(client, MODEL, 1), tmp_path) == model
     assert (model, evidence) == (tmp_path / "model", tmp_path / "evaluation")
     assert files.sha256_of_folder(model) == files.sha256_of_folder(paths.finetuned(MODEL))
     assert sorted(path.name for path in evidence.iterdir()) == [
@@ -79,7 +81,7 @@ def test_a_file_that_was_altered_in_mlflow_is_refused_by_name(
         opened() as client,
         pytest.raises(BadInput, match=rf"digits version 1: {message}"),
     ):
-        (download or download_evidence)(client, MODEL, 1, tmp_path)
+        (download or download_evidence)(client, read_version(client, MODEL, 1), tmp_path)
 
 
 def test_a_file_that_was_added_to_the_model_is_refused(chain: Path, tmp_path: Path) -> None:
@@ -89,16 +91,16 @@ def test_a_file_that_was_added_to_the_model_is_refused(chain: Path, tmp_path: Pa
         opened() as client,
         pytest.raises(BadInput, match=r"digits version 1: adapter\.json in MLflow was not regist"),
     ):
-        download_model(client, MODEL, 1, tmp_path)
+        download_model(client, read_version(client, MODEL, 1), tmp_path)
 
 
 def test_an_unknown_version_and_lost_files_are_told_apart(chain: Path, tmp_path: Path) -> None:
     with opened() as client:
         with pytest.raises(BadInput, match=r"digits has no version 2 in the registry: `downstre"):
-            download_model(client, MODEL, 2, tmp_path)
+            read_version(client, MODEL, 2)
         shutil.rmtree(chain / "mlartifacts")
         with pytest.raises(Unreachable, match=r"digits version 1: MLflow does not give its files"):
-            download_model(client, MODEL, 1, tmp_path)
+            download_model(client, read_version(client, MODEL, 1), tmp_path)
 
 
 def test_a_model_that_was_evaluated_again_keeps_its_version_and_gets_the_new_evidence(
@@ -106,17 +108,17 @@ def test_a_model_that_was_evaluated_again_keeps_its_version_and_gets_the_new_evi
 ) -> None:
     path = paths.stage_output("evaluate", MODEL) / "predictions.parquet"
     with opened() as client:
-        old_run = tags_of(client, MODEL, 1)["downstream.evidence_run"]
+        old_run = read_version(client, MODEL, 1).tags["downstream.evidence_run"]
     files.write_text(paths.split(CORPUS, "test"), "other test records")
     files.write_text(path, "other predictions")
     write_lock()
     assert reconcile([MODEL]) == {MODEL: 1}
     with opened() as client:
-        tags = tags_of(client, MODEL, 1)
+        version = read_version(client, MODEL, 1)
+        tags = version.tags
         assert tags["downstream.split.test"] == md5_of(paths.split(CORPUS, "test"))
-        assert download_evidence(client, MODEL, 1, tmp_path).joinpath(path.name).read_text() == (
-            "other predictions"
-        )
+        evidence = download_evidence(client, version, tmp_path)
+        assert evidence.joinpath(path.name).read_text() == "other predictions"
         # What was reviewed before is still there.
         kept = Path(client.download_artifacts(old_run, f"evaluation/{path.name}"))
     assert kept.read_text() == "the content of predictions.parquet"
@@ -135,4 +137,10 @@ def test_evidence_that_dvc_has_not_recorded_is_not_published(
         "`downstream run evaluate@digits`"
     ) in capsys.readouterr().err
     with opened() as client:
-        assert tags_of(client, MODEL, 1)["downstream.predictions_sha256"] == before
+        assert read_version(client, MODEL, 1).tags["downstream.predictions_sha256"] == before
+
+
+def test_what_mlflow_refuses_is_an_error_of_ours(scene: Scene) -> None:
+    message = r"^MLflow: Registered Model with name=nobody not found: what was done up to here is "
+    with pytest.raises(Unreachable, match=message), connected() as client:
+        client.get_registered_model("nobody")

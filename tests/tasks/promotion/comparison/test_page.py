@@ -19,7 +19,7 @@ from tasks.promotion.comparison.page import (
     worst_slice,
 )
 from tasks.promotion.comparison.schema import Comparison
-from tasks.promotion.policy import decide
+from tasks.promotion.policy import apply_policy
 from tasks.promotion.settings import PromotionSettings
 
 SETTINGS = PromotionSettings.parse(
@@ -40,7 +40,7 @@ def comparison(strong: Side, weak: Side, digits: Labelled) -> Comparison:
 
 def _page(comparison: Comparison) -> str:
     missed = comparison["missed_gates"]
-    return comparison_page(comparison, decide(comparison, missed, SETTINGS))
+    return comparison_page(comparison, apply_policy(comparison, missed, SETTINGS))
 
 
 class _Tags(HTMLParser):
@@ -108,7 +108,7 @@ def test_missed_gates_are_counted_on_the_first_screen_and_listed(comparison: Com
 
 
 def test_a_manual_policy_asks_a_person(comparison: Comparison) -> None:
-    page = comparison_page(comparison, decide(comparison, [], PromotionSettings()))
+    page = comparison_page(comparison, apply_policy(comparison, [], PromotionSettings()))
     assert "<strong>A person decides</strong>" in page
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.contracts import files
 from tasks.promotion.review.decisions import decide
-from tasks.promotion.review.reports import read_report
+from tasks.promotion.review.report import read_report
 from tasks.promotion.review.requests import request
 from tasks.tracking.audit.aliases import move
 from tasks.tracking.audit.writer import Change

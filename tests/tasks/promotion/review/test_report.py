@@ -4,7 +4,7 @@ import pytest
 
 from tasks.contracts import files, paths
 from tasks.promotion.review.decisions import decide
-from tasks.promotion.review.reports import read_report
+from tasks.promotion.review.report import read_report
 from tasks.promotion.review.requests import request
 from tests.tasks.promotion.scene import MODEL, Scene
 

@@ -1,0 +1,57 @@
+"""The log of what ``downstream accept`` has recorded as good under new code: one line a stage.
+
+It lies in ``accepted.jsonl`` beside ``dvc.lock``, since that is the file it explains and both
+belong into the same commit, and in ``.downstream/accepted.jsonl``, which outlives a checkout of
+another branch.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypedDict
+
+from tasks.contracts import paths
+
+LOGS = (Path("accepted.jsonl"), paths.STATE / "accepted.jsonl")
+
+
+class Acceptance(TypedDict):
+    """One line of the log."""
+
+    stage: str
+    """``<stage>@<row>``."""
+    old_hash: str
+    """The stage hash of the result as it was recorded before."""
+    new_hash: str
+    """The same under the code that it was accepted for."""
+    changed: list[str]
+    """The modules that differ, and the defaults."""
+    time: str
+    """UTC, ISO 8601, to the second."""
+    who: str
+    commit: str | None
+    reason: str
+
+
+def append_acceptances(found: Iterable[Acceptance]) -> None:
+    """Append one line a stage, each whole or absent, to both logs."""
+    lines = "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in found)
+    for path in LOGS:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as log:
+            log.write(lines)
+            log.flush()
+            os.fsync(log.fileno())
+
+
+def read_acceptances() -> list[Acceptance]:
+    """Return what the logs hold, each acceptance once; a line that is torn is left out."""
+    found: dict[str, Acceptance] = {}
+    for log in LOGS:
+        for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else []:
+            try:
+                found[line] = json.loads(line)
+            except ValueError:
+                continue
+    return list(found.values())
