@@ -1,9 +1,9 @@
 """A model as MLflow keeps it: weights, the code that reads them, and what that code needs.
 
 The code goes with the model as a package of its own, ``downstream_model_<hash>``: a copy of the
-few modules that ``tasks.models`` needs, with their imports renamed. A model then runs with the code
-it was registered with, beside models with other code, and whatever else is called ``tasks`` where
-it is loaded. No object is pickled.
+modules that the classifier of its architecture imports, directly or not, with their imports
+renamed. A model then runs with the code it was registered with, beside models with other code, and
+whatever else is called ``tasks`` where it is loaded. No object is pickled.
 """
 
 from __future__ import annotations
@@ -16,23 +16,16 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
 from tasks.contracts import files
 
 TASKS = Path(__file__).parents[2]
-# What ``tasks.models`` may import (see the import contract in pyproject.toml).
-PACKAGED = ("__init__.py", "errors.py", "progress.py", "contracts", "inputs", "models")
 OWN_NAME = re.compile(r"\btasks(?=\.[a-z])|(?<=\bfrom )tasks(?= import\b)")
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
-REQUIREMENTS = {
-    "text": ("numpy", "pandas", "pydantic", "safetensors", "tokenizers", "torch", "transformers"),
-    "image": ("numpy", "pandas", "pillow", "pydantic", "safetensors", "torch"),
-}
-FROM_TRANSFORMERS = ("vit",)
-"""Architectures of images that are transformers'."""
+REQUIRED_BY_SERVED_MODEL = ("mlflow", "numpy", "pandas")
 
 
 def log_model(folder: Path, run_id: str) -> str:
@@ -46,10 +39,11 @@ def log_model(folder: Path, run_id: str) -> str:
 
     about = files.read_json(folder / "downstream.json")
     modality = about["modality"]
+    modules = reached_modules(about["architecture"])
     with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings():
         # MLflow warns of its own type hints.
         warnings.simplefilter("ignore", UserWarning)
-        package = package_code(Path(temporary))
+        package = package_code(Path(temporary), modules)
         with _importable(package), mlflow.start_run(run_id):
             logged = mlflow.pyfunc.log_model(
                 name="model",
@@ -59,18 +53,45 @@ def log_model(folder: Path, run_id: str) -> str:
                 model_config={"package": package.name, "modality": modality},
                 signature=_signature(modality, about["labels"]),
                 input_example=_example(modality),
-                pip_requirements=requirements(modality, about["architecture"]),
+                pip_requirements=requirements(modules),
             )
     return str(logged.model_id)
 
 
-def package_code(folder: Path) -> Path:
-    """Write the code that reads a model as a package into ``folder``, named by its content."""
-    sources = {
-        path.relative_to(TASKS).as_posix(): path.read_text(encoding="utf-8")
-        for part in PACKAGED
-        for path in ([TASKS / part] if part.endswith(".py") else (TASKS / part).rglob("*.py"))
-    }
+def reached_modules(architecture: str) -> set[str]:
+    """Return the modules that a classifier imports, directly or not: ours, and others' packages.
+
+    Args:
+        architecture: the key of its architecture.
+    """
+    import grimp
+
+    graph = grimp.build_graph(
+        "tasks",
+        include_external_packages=True,
+        exclude_type_checking_imports=True,
+        cache_dir=None,
+    )
+    roots = ("tasks.models.classifier", f"tasks.models.architectures.{architecture}")
+    return set(roots).union(*map(graph.find_upstream_modules, roots))
+
+
+def package_code(folder: Path, modules: set[str]) -> Path:
+    """Write the code that reads a model as a package, named by its content.
+
+    Args:
+        folder: where the package is written.
+        modules: what ``reached_modules`` has found.
+
+    Returns:
+        The package's folder.
+    """
+    names = [name.split(".")[1:] for name in modules if name.startswith("tasks.")]
+    own = [Path(*name).with_suffix(".py") for name in names]
+    code = {path: (TASKS / path).read_text(encoding="utf-8") for path in own}
+    # What makes them a package; the text of ours is about the project.
+    code |= {parent / "__init__.py": "" for path in own for parent in path.parents}
+    sources = {path.as_posix(): source for path, source in code.items()}
     digest = hashlib.sha256(repr(sorted(sources.items())).encode()).hexdigest()[:12]
     package = folder / f"downstream_model_{digest}"
     for name, source in sources.items():
@@ -78,13 +99,19 @@ def package_code(folder: Path) -> Path:
     return package
 
 
-def requirements(modality: str, architecture: str) -> list[str]:
-    """Return what a model must be installed with, at today's versions."""
-    names = {"mlflow", *REQUIREMENTS[modality]}
-    if architecture in FROM_TRANSFORMERS:
-        names.add("transformers")
+def requirements(modules: set[str]) -> list[str]:
+    """Return what a model must be installed with, at today's versions.
+
+    Args:
+        modules: what ``reached_modules`` has found; those of Python itself need no installation.
+    """
+    distributions = packages_distributions()
+    imported = (one for name in modules for one in distributions.get(name, []) if name != "tasks")
     # A local version, such as torch's "+cpu", names a build that other machines may not have.
-    return [f"{name}=={version(name).partition('+')[0]}" for name in sorted(names)]
+    return [
+        f"{name}=={version(name).partition('+')[0]}"
+        for name in sorted({*REQUIRED_BY_SERVED_MODEL, *imported})
+    ]
 
 
 @contextmanager

@@ -34,18 +34,18 @@ class Served:
         package = context.model_config["package"]
         classifier = importlib.import_module(f"{package}.models.classifier")
         self._classifier = classifier.load_classifier(Path(context.artifacts["model"]))
+        # Made once: for one record, pandas' work on names takes longer than a small model's.
+        self._columns = pd.Index(["score", *(f"score_{one}" for one in self._classifier.labels)])
         self._mistake = importlib.import_module(f"{package}.errors").DownstreamError
 
     def table(self, records: list[Any]) -> pd.DataFrame:
         """Return the label and the scores of each record."""
         labels = self._classifier.labels
-        columns = [f"score_{label}" for label in labels]
         scores = self._scores(records) if records else np.zeros((0, len(labels)))
-        found = pd.DataFrame(np.asarray(scores, dtype=np.float64), columns=columns)
-        best = found.to_numpy().argmax(axis=1) if records else np.zeros(0, dtype=int)
-        found.insert(0, "label", [labels[index] for index in best])
-        found.insert(1, "score", [row[index] for row, index in zip(scores, best, strict=True)])
-        return found.astype({"score": float})
+        numbers = np.column_stack([scores.max(axis=1), scores]).astype(np.float64)
+        answers = pd.DataFrame(numbers, columns=self._columns)
+        answers.insert(0, "label", [labels[index] for index in scores.argmax(axis=1)])
+        return answers
 
     def _scores(self, records: list[Any]) -> Any:
         try:

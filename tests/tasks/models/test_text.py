@@ -1,6 +1,9 @@
 """Text models: classifiers of every architecture, saved, loaded and trained."""
 
+import shutil
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tasks.contracts import files, records
 from tasks.contracts.paths import Part
@@ -23,6 +27,7 @@ from tasks.pretrain import stage as pretrain
 from tasks.pretrain.settings import Settings as PretrainSettings
 
 LABELS = list("abcde")
+Pretrained = Callable[[str], Path]
 SMALL = {"layers": 1, "hidden_size": 32, "heads": 2, "positions": 64}
 ROWS: dict[str, dict[str, Any]] = {
     "bert": {"objective": "masked", "bert": SMALL, "masked": {"tokens": 48}},
@@ -44,21 +49,31 @@ OWN = {"bert": "cls", "gpt2": "last", "lstm": "mean", "wordvectors": "mean"} | {
 
 
 @pytest.fixture(scope="session", params=ROWS)
-def backbone(
-    request: pytest.FixtureRequest,
-    texts: tuple[Path, Path],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[str, Path]:
+def backbone(request: pytest.FixtureRequest, pretrained: Pretrained) -> tuple[str, Path]:
     """A backbone of every architecture, pretrained for one epoch."""
-    name = request.param
-    folder = tmp_path_factory.mktemp(name)
-    row = {"architecture": name.split("-")[0], "training": {"epochs": 1}, **ROWS[name]}
+    return request.param, pretrained(request.param)
+
+
+@pytest.fixture(scope="session")
+def small_bert(pretrained: Pretrained) -> Path:
+    """A BERT, pretrained for one epoch."""
+    return pretrained("bert")
+
+
+@pytest.fixture(scope="session")
+def pretrained(texts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Pretrained:
+    """Returns a backbone by its name in ``ROWS``, made once."""
+    return cache(lambda name: pretrain_row(name, texts, tmp_path_factory.mktemp(name)))
+
+
+def pretrain_row(name: str, texts: tuple[Path, Path], folder: Path) -> Path:
+    row = {"architecture": name.split("-", maxsplit=1)[0], "training": {"epochs": 1}, **ROWS[name]}
     objective = {"vocabulary_size": 600, **row.get(row["objective"], {})}
     settings = PretrainSettings.parse({**row, row["objective"]: objective}, "pretrain")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         pretrain.run(name, *texts, folder / "out", settings, 0, folder / "checkpoints")
-    return name, folder / "out" / "model"
+    return folder / "out" / "model"
 
 
 def contents(texts: tuple[Path, Path]) -> list[str]:
@@ -88,6 +103,67 @@ def test_a_classifier_comes_back_as_saved_without_settings(
             logits = loaded.logits(batch)
             assert logits.shape == (len(chosen), 5)
             assert logits.equal(classifier.logits(batch))
+
+
+def files_of(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_transformers_loads_a_bert_with_its_head_and_its_labels(
+    small_bert: Path, texts: tuple[Path, Path], tmp_path: Path
+) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    labels = ["earn", "über & so", "acq"]  # in the order of the logits, which is not the alphabet's
+    torch.manual_seed(0)
+    ours = TextBackbone(small_bert).model(labels)
+    ours.module.eval()
+    ours.save(tmp_path)
+    theirs, report = AutoModelForSequenceClassification.from_pretrained(
+        tmp_path, output_loading_info=True
+    )
+    assert not any(report.values())
+    assert type(theirs).__name__ == "BertForSequenceClassification"
+    assert theirs.config.id2label == dict(enumerate(labels))
+    assert theirs.config.label2id == {label: index for index, label in enumerate(labels)}
+    assert (theirs.config.num_labels, theirs.config.problem_type) == (
+        3,
+        "single_label_classification",
+    )
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    given = contents(texts)
+    inputs = tokenizer(given, padding=True, truncation=True, return_tensors="pt")
+    with torch.inference_mode():
+        logits = theirs.eval()(**inputs).logits
+        expected = ours.logits(ours.inputs(given).batch(np.arange(len(given))))
+    assert torch.allclose(logits, expected, atol=1e-6)
+    assert logits.argmax(-1).equal(expected.argmax(-1))
+
+
+def test_a_head_that_transformers_has_no_class_for_lies_beside_the_encoder(
+    backbone: tuple[str, Path], tmp_path: Path
+) -> None:
+    name, folder = backbone
+    for pooling in ("auto", "mean"):
+        TextBackbone(folder).model(LABELS, pooling=pooling).save(tmp_path / pooling)
+        is_theirs = (name, pooling) == ("bert", "auto")
+        assert ("head.safetensors" in files_of(tmp_path / pooling)) != is_theirs
+
+
+def test_a_model_that_was_saved_before_there_were_two_ways_scores_to_the_same_bytes(
+    small_bert: Path, texts: tuple[Path, Path], tmp_path: Path
+) -> None:
+    model = TextBackbone(small_bert).model(LABELS)
+    new, old = tmp_path / "new", tmp_path / "old"
+    model.save(new)
+    text.save(model.encoder, old)
+    above = {name: value.contiguous() for name, value in model.above_encoder.state_dict().items()}
+    save_file(above, old / "head.safetensors", metadata={"format": "pt"})
+    for name in files_of(new) - files_of(old):
+        shutil.copy(new / name, old)
+    assert "classifier.weight" not in load_file(old / "model.safetensors")
+    first, second = (load_classifier(folder).scores(contents(texts)) for folder in (new, old))
+    assert first.tobytes() == second.tobytes()
 
 
 @pytest.mark.parametrize("pooling", ["auto", "mean", "max"])

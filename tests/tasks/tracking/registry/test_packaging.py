@@ -3,30 +3,32 @@
 import ast
 import importlib
 import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tasks.contracts import registry
 from tasks.models.classifier import load_classifier
-from tasks.tracking.registry.packaging import package_code, requirements
+from tasks.tracking.registry.packaging import package_code, reached_modules, requirements
 
 
 def test_the_package_is_named_by_its_content(tmp_path: Path) -> None:
-    one, two = package_code(tmp_path / "one"), package_code(tmp_path / "two")
+    one, two = (package_code(tmp_path / one, reached_modules("bert")) for one in ("one", "two"))
     assert one.name == two.name
     assert one.name.startswith("downstream_model_")
 
 
-def test_no_import_of_the_package_leads_back_to_tasks(tmp_path: Path) -> None:
-    package = package_code(tmp_path)
+@pytest.mark.parametrize("architecture", registry.entries("tasks.models.architectures"))
+def test_no_import_of_the_package_leads_back_to_tasks(tmp_path: Path, architecture: str) -> None:
+    package = package_code(tmp_path, reached_modules(architecture))
     sources = list(package.rglob("*.py"))
     assert len(sources) > 10
     for path in sources:
         for node in ast.walk(ast.parse(path.read_text())):
-            names = [node.module] if isinstance(node, ast.ImportFrom) else []
-            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            for name in names:
+            for name in imported_names(node):
                 assert str(name).partition(".")[0] not in ("tasks", "flows"), path
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 assert not node.value.startswith("tasks."), path
@@ -35,7 +37,7 @@ def test_no_import_of_the_package_leads_back_to_tasks(tmp_path: Path) -> None:
 def test_the_packaged_code_gives_the_scores_of_our_own(
     tmp_path: Path, text_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package = package_code(tmp_path)
+    package = package_code(tmp_path, reached_modules("bert"))
     monkeypatch.syspath_prepend(str(tmp_path))
     module = importlib.import_module(f"{package.name}.models.classifier")
     texts = ["corn", "net profit of the company"]
@@ -47,18 +49,49 @@ def test_the_packaged_code_gives_the_scores_of_our_own(
         del sys.modules[name]
 
 
-def test_requirements_are_pinned_without_a_local_version() -> None:
-    for modality, architecture in (("text", "bert"), ("image", "convnet"), ("image", "vit")):
-        for line in requirements(modality, architecture):
-            name, _, pinned = line.partition("==")
-            assert name
-            assert pinned
-            assert "+" not in pinned
+@pytest.mark.parametrize("architecture", registry.entries("tasks.models.architectures"))
+def test_all_that_the_package_imports_is_required_at_a_version_without_a_local_part(
+    architecture: str, tmp_path: Path
+) -> None:
+    modules = reached_modules(architecture)
+    package = package_code(tmp_path, modules)
+    required = {line.partition("==")[0] for line in requirements(modules)}
+    assert all("==" in line and "+" not in line for line in requirements(modules))
+    imported = {
+        str(name).partition(".")[0]
+        for path in package.rglob("*.py")
+        for node in run_nodes(ast.parse(path.read_text()))
+        for name in imported_names(node)
+    }
+    assert {"numpy", "torch", "safetensors", "pydantic"} <= imported
+    for name in imported - {package.name} - sys.stdlib_module_names:
+        assert required & set(packages_distributions()[name]), name
+
+
+def run_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield all nodes but those for type checkers."""
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield node
+            yield from run_nodes(node)
+
+
+def imported_names(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.ImportFrom):
+        return [str(node.module)]
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+
+
+def test_a_model_brings_its_own_architecture_and_no_other(tmp_path: Path) -> None:
+    package = package_code(tmp_path, reached_modules("convnet"))
+    names = {path.stem for path in (package / "models" / "architectures").iterdir()}
+    assert names == {"__init__", "convnet"}
+    assert not (package / "models" / "text.py").exists()
 
 
 @pytest.mark.parametrize(("architecture", "needed"), [("convnet", False), ("vit", True)])
 def test_an_image_model_needs_transformers_if_its_architecture_is_theirs(
     architecture: str, needed: bool
 ) -> None:
-    lines = requirements("image", architecture)
+    lines = requirements(reached_modules(architecture))
     assert any(line.startswith("transformers==") for line in lines) == needed

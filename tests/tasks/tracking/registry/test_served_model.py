@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -30,8 +31,6 @@ def registered(
     text_model: Path, image_model: Path, new_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
     """A workspace with both models registered."""
-    import shutil
-
     from tasks.contracts import files, paths
 
     folder = tmp_path_factory.mktemp("registered")
@@ -87,6 +86,22 @@ def test_texts_are_taken_in_any_form(load: Callable[[str], Any], text_model: Pat
         labels = ["earn" if row[0] >= row[1] else "grain" for row in expected]
         assert list(found["label"]) == labels
     assert len(model.predict(TEXTS[0])) == 1
+
+
+def test_a_loaded_model_reads_no_file_any_more(
+    load: Callable[[str], Any], registered: Path, tmp_path: Path
+) -> None:
+    """Every request read ``tokenizer.json`` once, which took longer than all the rest."""
+    import mlflow
+
+    expected = load("topics").predict(TEXTS)
+    folder = Path(
+        mlflow.artifacts.download_artifacts("models:/topics@candidate", dst_path=tmp_path)
+    )
+    model = mlflow.pyfunc.load_model(str(folder))
+    shutil.rmtree(folder)
+    for _ in range(2):
+        assert model.predict(TEXTS).equals(expected)
 
 
 def test_the_text_is_found_among_other_columns(load: Callable[[str], Any]) -> None:
