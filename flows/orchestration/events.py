@@ -103,9 +103,8 @@ def _versions(models: list[Verdict]) -> dict[str, int | None]:
     if not models:
         return {}
     from tasks.tracking.registry.version_writer import find_version
-    from tasks.tracking.store import errors, opened
+    from tasks.tracking.store import opened
 
-    away: tuple[type[Exception], ...] = (Unreachable, *errors())
     try:
         with opened() as client:
             found = {
@@ -116,7 +115,7 @@ def _versions(models: list[Verdict]) -> dict[str, int | None]:
                 model: version.number if version is not None else None
                 for model, version in found.items()
             }
-    except away as error:
+    except Unreachable as error:
         say(f"warning: {error}. The events name no version")
         return {}
 

@@ -77,7 +77,7 @@ def opened() -> Iterator[MlflowClient]:
     """Hold the store, alone among this workspace's processes.
 
     Raises:
-        Unreachable: it does not answer, or cannot be opened.
+        Unreachable: it does not answer, or cannot be opened; or it goes away or refuses meanwhile.
     """
     STATE.mkdir(parents=True, exist_ok=True)
     with FileLock(STATE / "store.lock"), _same_environment():
@@ -85,7 +85,13 @@ def opened() -> Iterator[MlflowClient]:
         with warnings.catch_warnings():
             # MLflow calls its own libraries in ways that they deprecate; it is not ours to mend.
             warnings.simplefilter("ignore", DeprecationWarning)
-            yield _connect()
+            client = _connect()
+            try:
+                yield client
+            except errors() as error:
+                raise Unreachable(
+                    f"MLflow: {first_line(error)}; what it has taken up to here is kept"
+                ) from error
 
 
 @contextmanager

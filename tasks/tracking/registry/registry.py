@@ -39,7 +39,7 @@ from tasks.tracking.runs.runs import (
     record_run,
     uncommitted,
 )
-from tasks.tracking.store import errors, first_line, opened
+from tasks.tracking.store import opened
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -193,17 +193,12 @@ def _follow(client: MlflowClient, model: str) -> bool:
         return True
     version = files.read_json(paths.version(model))
     evidence_files = _evidence_files(paths.stage_output("evaluate", model), gate_of(model))
-    try:
-        settle(client, model)
-        registered = find_version(client, model, version["content_hash"])
-        if registered is None or not carries(
-            registered, _sums_of(evidence_files), **version["gates"]
-        ):
-            return False
-        if version["gates"]["passed"]:
-            set_candidate(client, registered)
-    except errors() as error:
-        raise Unreachable(f"MLflow: {model}: {first_line(error)}") from error
+    settle(client, model)
+    registered = find_version(client, model, version["content_hash"])
+    if registered is None or not carries(registered, _sums_of(evidence_files), **version["gates"]):
+        return False
+    if version["gates"]["passed"]:
+        set_candidate(client, registered)
     return True
 
 

@@ -24,7 +24,7 @@ from tasks.progress import say
 from tasks.tracking.runs import journal
 from tasks.tracking.runs.metric_log import MetricLog
 from tasks.tracking.runs.runs import Facts, describe_run
-from tasks.tracking.store import SMALL_TIMEOUT_SECONDS, answer_within, errors, first_line, opened
+from tasks.tracking.store import SMALL_TIMEOUT_SECONDS, answer_within, opened
 
 STOPPED = (Preempted, KeyboardInterrupt, SystemExit)
 SECONDS_BETWEEN = 5.0
@@ -99,14 +99,10 @@ def _send(folder: Path, tells: bool) -> bool:
         with opened() as client, answer_within(SMALL_TIMEOUT_SECONDS):
             journal.send(client, folder)
     except Unreachable as error:
-        reason = str(error)
-    except errors() as error:
-        reason = f"MLflow did not take {folder}: {first_line(error)}"
-    else:
-        return True
-    if tells:
-        say(f"warning: {reason}. Training goes on; its metrics are kept, and sent later")
-    return False
+        if tells:
+            say(f"warning: {error}. Training goes on; its metrics are kept, and sent later")
+        return False
+    return True
 
 
 def _log_system(folder: Path, stop: threading.Event) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import Unreachable
+from tasks.errors import BadInput, Unreachable
 from tasks.tracking.registry.packaging import log_model
 from tasks.tracking.runs.run_writer import experiment
 from tasks.tracking.store import ARTIFACT_COLUMNS, artifact_folder, opened, tracking_uri
@@ -82,6 +82,18 @@ def test_a_file_that_is_no_database_is_an_error_of_one_line(empty_workspace: Pat
         opened(),
     ):
         pass
+
+
+def test_a_refusal_of_mlflow_is_an_error_of_one_line_and_no_other_error_is_changed(
+    workspace: Path,
+) -> None:
+    with (
+        pytest.raises(Unreachable, match=r"^MLflow: .*; what it has taken up to here is kept$"),
+        opened() as client,
+    ):
+        client.get_run("0" * 32)
+    with pytest.raises(BadInput, match="ours"), opened():
+        raise BadInput("ours")
 
 
 def test_places_of_artifacts_follow_a_moved_workspace(
