@@ -27,7 +27,8 @@ from torch import Tensor
 
 from benchmarks._trainer import quiet_arguments, quiet_trainer
 from tasks.contracts import records
-from tasks.training.task import Batch, Minimiser
+from tasks.training.optimizers import Optimizers
+from tasks.training.task import Batch
 
 SPLIT = Path("data/split/reuters/train.parquet")
 SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "reuters-sample.csv"
@@ -150,11 +151,11 @@ def ours(data: Data) -> Figures:
     class Watched(Classification):
         """Notes when each step begins, and its tokens."""
 
-        def step(self, state: Minimiser, parts: list[Batch]) -> Tensor:
+        def step(self, optimizers: Optimizers, parts: list[Batch]) -> Tensor:
             figures.starts.append(time.perf_counter())
             sizes = [size_of(part) for part in parts]
             figures.batches.append((sum(s[0] for s in sizes), sum(s[1] for s in sizes)))
-            return super().step(state, parts)
+            return super().step(optimizers, parts)
 
     model = TextBackbone(data.backbone).model(data.known, dropout=DROPOUT)
     examples = Examples.of(data.inputs, data.labels)

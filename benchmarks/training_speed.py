@@ -28,7 +28,8 @@ import numpy as np
 from torch import Tensor
 
 from benchmarks._trainer import quiet_arguments, quiet_trainer
-from tasks.training.task import Batch, ExampleRandom, Minimiser, Task
+from tasks.training.optimizers import Optimizers
+from tasks.training.task import Batch, ExampleRandom, Task
 
 BATCH_SIZE, TOKENS, VOCABULARY = 32, 128, 8000
 LEARNING_RATE, WARMUP = 1e-3, 0.1
@@ -213,10 +214,10 @@ class Watched(Task):
         loss: Tensor = self._task.loss(batch)
         return loss
 
-    def step(self, state: Minimiser, parts: list[Batch]) -> Tensor:
+    def step(self, optimizers: Optimizers, parts: list[Batch]) -> Tensor:
         """Note the time, and hand on."""
         self.starts.append(time.perf_counter())
-        return super().step(state, parts)
+        return super().step(optimizers, parts)
 
 
 def parts_of_a_step(sizes: dict[str, int]) -> dict[str, Any]:
@@ -274,7 +275,7 @@ def time_trainer(
 
 def trainer_arguments(folder: str, num_steps: int, bf16: bool, same: bool) -> Any:
     """Return Trainer's arguments; ``same`` gives it our schedule and optimizer too."""
-    from tasks.training.state import BETAS
+    from tasks.training.optimizers import BETAS
 
     ours = {
         "warmup_steps": round(WARMUP * num_steps),

@@ -1,4 +1,4 @@
-"""Finetune a backbone on labelled records, beside its twin.
+"""Finetune: how does a backbone learn the labels of a corpus, beside its twin?
 
 Reads a pretrained ``model/``, the train and validation splits of a labelled corpus and the
 validation gate. It never opens the test split. Writes:
@@ -10,4 +10,12 @@ validation gate. It never opens the test split. Writes:
 - ``folds.parquet``: with ``folds``, what each fold's model says about the records it was not
   shown; without, no rows;
 - ``history.json``.
+
+Its files:
+
+- ``settings``: the section of ``params.yaml``; ``stage``: model, twin and folds are trained, saved;
+- ``corpus``: the records, and which of them a training is given (few labels, folds);
+- ``task``: one training: a classifier, and how the settings have it learn;
+- ``parameters``: which parameters learn, and how fast (LoRA, rates by depth);
+- ``callbacks``: when a training ends (early stopping, a number of epochs).
 """

@@ -11,7 +11,7 @@ if __name__ == "__main__":
 
         backbone = paths.pretrained(stage.backbone)
         splits = {part: paths.split(stage.corpus, part) for part in paths.TRAINED_ON}
-        figures = run(
+        metrics = run(
             stage.row,
             backbone,
             splits,
@@ -21,4 +21,4 @@ if __name__ == "__main__":
             stage.checkpoints,
             journal,
         )
-        stage.metrics.update(figures)
+        stage.metrics.update(metrics)

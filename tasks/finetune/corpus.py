@@ -1,7 +1,10 @@
-"""The labelled records of the train and validation splits, as the stage's trainings take them."""
+"""The labelled records of train and validation, and which of them a training is given."""
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -12,6 +15,7 @@ import pyarrow as pa
 from tasks.contracts import records
 from tasks.errors import BadInput
 from tasks.models.model import load_backbone
+from tasks.progress import say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,15 +47,15 @@ class Corpus:
 
     @property
     def validation(self) -> np.ndarray:
-        """The places of the validation split's records."""
+        """The indices of the validation split's records."""
         return np.arange(self.num_train, len(self.ids))
 
-    def named(self, places: np.ndarray) -> pa.Table:
+    def named(self, indices: np.ndarray) -> pa.Table:
         """Return the ``id`` and ``label`` of some records."""
         return pa.table(
             {
-                "id": pa.array([self.ids[place] for place in places], pa.string()),
-                "label": pa.array([self.labels[place] for place in places], pa.string()),
+                "id": pa.array([self.ids[index] for index in indices], pa.string()),
+                "label": pa.array([self.labels[index] for index in indices], pa.string()),
             }
         )
 
@@ -84,7 +88,7 @@ def read_corpus(backbone: Backbone, splits: dict[Part, Path]) -> Corpus:
         BadInput: the backbone takes no such records, a label is missing, or stands in the
             validation split alone.
     """
-    from tasks.objectives.classification import Examples, known_labels, label_indexes
+    from tasks.objectives.classification import Examples, known_labels, label_indices
 
     modality = backbone.modality
     found = records.modality_of(records.read_schema(splits["train"]))
@@ -96,7 +100,7 @@ def read_corpus(backbone: Backbone, splits: dict[Part, Path]) -> Corpus:
     tables = {part: records.read_table(path, ["id", "label"]) for part, path in splits.items()}
     labels = {part: table["label"].to_pylist() for part, table in tables.items()}
     classes = known_labels(labels["train"], splits["train"])
-    indices = [label_indexes(labels[part], classes, path) for part, path in splits.items()]
+    indices = [label_indices(labels[part], classes, path) for part, path in splits.items()]
     inputs = backbone.read_inputs(list(splits.values()))
     return Corpus(
         ids=pa.concat_tables(tables.values())["id"].to_pylist(),
@@ -105,3 +109,84 @@ def read_corpus(backbone: Backbone, splits: dict[Part, Path]) -> Corpus:
         examples=Examples.of(inputs, np.concatenate(indices)),
         num_train=len(indices[0]),
     )
+
+
+def choose_few(
+    ids: Sequence[str], labels: Sequence[str], wanted: int | float, seed: int
+) -> np.ndarray:
+    """Return the indices of the records that a few-label study trains on, ascending, int64.
+
+    A smaller choice is contained in every larger one.
+
+    Args:
+        ids: of the records.
+        labels: their classes.
+        wanted: so many records of each class; or, below 1, such a share of them, at least one;
+            0 for all.
+        seed: the ``seed`` of ``params.yaml``.
+    """
+    if not wanted:
+        return np.arange(len(ids))
+    chosen: list[int] = []
+    for indices in by_class(ids, labels, f"labels:{seed}").values():
+        num_wanted = wanted if wanted >= 1 else max(1, int(wanted * len(indices) + 0.5))
+        chosen += indices[: int(num_wanted)]
+    return np.sort(np.array(chosen, dtype=np.int64))
+
+
+def say_what_lacks(labels: Sequence[str], wanted: int | float) -> None:
+    """Name the classes that have fewer records than are wanted; all of theirs are used."""
+    for label, count in sorted(Counter(labels).items()):
+        if count < wanted:
+            say(f"labels: {wanted}, but the class {label!r} has {count} records: all are used")
+
+
+def by_class(ids: Sequence[str], labels: Sequence[str], purpose: str) -> dict[str, list[int]]:
+    """Return the indices of each class' records, in an order that only id and purpose decide.
+
+    It is that of a hash, so it depends neither on the row nor on the order of the records.
+
+    Args:
+        ids: of the records.
+        labels: their classes.
+        purpose: another one gives another order.
+    """
+
+    def rank(index: int) -> tuple[bytes, int]:
+        return hashlib.sha256(f"{purpose}:{ids[index]}".encode()).digest(), index
+
+    indices: dict[str, list[int]] = {label: [] for label in sorted(set(labels))}
+    for index in sorted(range(len(ids)), key=rank):
+        indices[labels[index]].append(index)
+    return indices
+
+
+def assign_folds(
+    ids: Sequence[str], labels: Sequence[str], num_folds: int, seed: int
+) -> np.ndarray:
+    """Return the fold, counted from 0, in which each record is held out; int64.
+
+    Every class is spread over the folds as evenly as it can be, and so are all records.
+
+    Args:
+        ids: of the records.
+        labels: their classes.
+        num_folds: how many; with 0, no record is held out, and the result is empty.
+        seed: the ``seed`` of ``params.yaml``.
+
+    Raises:
+        BadInput: a class has fewer records than there are folds.
+    """
+    if not num_folds:
+        return np.empty(0, dtype=np.int64)
+    classes = by_class(ids, labels, f"folds:{seed}")
+    smallest = min(classes, key=lambda label: len(classes[label]))
+    if len(classes[smallest]) < num_folds:
+        raise BadInput(
+            f"folds: {num_folds}, but train and validation hold {len(classes[smallest])} records "
+            f"of the class {smallest!r}: take fewer folds, or drop the class"
+        )
+    dealt = list(chain.from_iterable(classes.values()))
+    folds = np.empty(len(ids), dtype=np.int64)
+    folds[dealt] = np.arange(len(dealt)) % num_folds
+    return folds

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.finetune.adapters import add_adapters, merge_adapters
-from tasks.finetune.layers import decayed_groups
+from tasks.finetune.parameters import add_adapters, decayed_groups, merge_adapters
 from tasks.objectives.classification import Classification
 from tasks.training.determinism import derive_seed
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from tasks.finetune.settings import Settings
     from tasks.models.model import Backbone
     from tasks.objectives.classification import Examples
-    from tasks.training.loop import Watcher
+    from tasks.training.loop import Callback
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Recipe:
         seed: the ``seed`` of ``params.yaml``.
         checkpoints: the folder of the trainings' checkpoints.
         pretrained: begin with the backbone's weights, not with random ones.
-        journal: where the figures of the trainings go, step by step.
+        journal: where the metrics of the trainings go, step by step.
     """
 
     name: str
@@ -87,7 +86,7 @@ def new_task(recipe: Recipe, train: Examples, validation: Examples, seed: int) -
     Args:
         recipe: the classifier, and how it learns.
         train: what it is trained on.
-        validation: what it is looked at with.
+        validation: what it is validated on.
         seed: of the random weights.
 
     Raises:
@@ -118,7 +117,7 @@ def new_task(recipe: Recipe, train: Examples, validation: Examples, seed: int) -
 
 
 def train_task(
-    recipe: Recipe, task: Finetuning, part: str, watcher: Watcher, seed: int
+    recipe: Recipe, task: Finetuning, part: str, callback: Callback, seed: int
 ) -> list[float]:
     """Train a classifier in place, from its last checkpoint on; return each epoch's mean loss.
 
@@ -126,7 +125,7 @@ def train_task(
         recipe: the classifier, and how it learns.
         task: it.
         part: ``model``, or what else it is for.
-        watcher: looks at it after every epoch.
+        callback: is called after every epoch.
         seed: of the order of the batches and of dropout.
     """
     from tasks.tracking.runs.metric_log import MetricLog
@@ -139,11 +138,9 @@ def train_task(
         # What few labels or a fold leave may be less than a batch; a whole split may not.
         batch_size = min(settings.batch_size, num_examples)
         settings = settings.model_copy(update={"batch_size": batch_size})
-    checkpoints, curve = (
-        Checkpoints(recipe.checkpoints / part),
-        MetricLog(recipe.journal, f"{part}."),
-    )
-    return train(task, settings, seed, what, watcher, checkpoints, curve)
+    checkpoints = Checkpoints(recipe.checkpoints / part)
+    metric_log = MetricLog(recipe.journal, f"{part}.")
+    return train(task, settings, seed, what, callback, checkpoints, metric_log)
 
 
 def balanced_weights(labels: Int[np.ndarray, " N"], num_labels: int) -> Float[np.ndarray, " K"]:

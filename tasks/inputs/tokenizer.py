@@ -41,19 +41,19 @@ def id_in(tokenizer: Tokenizer, token: str) -> int:
     Raises:
         BadInput: the vocabulary has no such token.
     """
-    found = tokenizer.token_to_id(token)
-    if found is None:
+    known = tokenizer.token_to_id(token)
+    if known is None:
         raise BadInput(
             f"the tokenizer has no token {token}: choose another checkpoint, or another objective"
         )
-    return found
+    return known
 
 
 def ordinary_ids(tokenizer: Tokenizer) -> list[int]:
     """Return the ids of all tokens that stand for text, ascending."""
     added = tokenizer.get_added_tokens_decoder().items()
-    special = {place for place, token in added if token.special}
-    return [place for place in range(tokenizer.get_vocab_size()) if place not in special]
+    special = {index for index, token in added if token.special}
+    return [index for index in range(tokenizer.get_vocab_size()) if index not in special]
 
 
 def train_tokenizer(texts: Callable[[], Iterable[str]], vocabulary_size: int) -> Tokenizer:
@@ -73,7 +73,7 @@ def train_tokenizer(texts: Callable[[], Iterable[str]], vocabulary_size: int) ->
     continuing = sorted(token for token in alphabet if token.startswith("##"))
     learnt = _learn(texts(), vocabulary_size, (*SPECIAL_TOKENS, *continuing)).get_vocab()
     tokens = sorted(learnt, key=lambda token: learnt[token])
-    tokenizer = _untrained({token: place for place, token in enumerate(tokens)})
+    tokenizer = _untrained({token: index for index, token in enumerate(tokens)})
     tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
     tokenizer.post_processor = processors.BertProcessing(
         (SEPARATOR, token_id(SEPARATOR)), (START, token_id(START))

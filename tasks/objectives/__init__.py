@@ -1,5 +1,6 @@
-"""The registry of training objectives; the file's name is the key in ``params.yaml``.
+"""What can be learnt? The registry of objectives; the file's name is the key in ``params.yaml``.
 
 Each module has a class ``Settings``, checked without importing torch, and ``prepare(...)``, which
-returns a ``tasks.training.task.Task`` for ``tasks.training.loop.train``.
+returns a ``tasks.training.task.Task`` for ``tasks.training.loop.train``. ``_texts`` and ``_images``
+hold what those of one modality share: corpus and architecture checked, records read.
 """

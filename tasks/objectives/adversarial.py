@@ -16,7 +16,7 @@ import numpy as np
 
 from tasks.contracts import settings as contract
 from tasks.errors import BadInput
-from tasks.objectives._pictures import PictureTask, read_pictures, require_part
+from tasks.objectives._images import ImageTask, read_images, require_part
 from tasks.training.evaluation import evaluate
 from tasks.training.task import Batch, ExampleRandom
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tasks.inputs.pixels import PixelInputs
+    from tasks.training.optimizers import Optimizers
 
 # Images that are compared with each other: as many pairs as their square.
 MOST_COMPARED = 2000
@@ -40,7 +41,7 @@ class Settings(contract.Settings):
     """There is nothing to choose yet."""
 
 
-class Adversarial(PictureTask):
+class Adversarial(ImageTask):
     """The task: real images, random numbers, and a loss for each of the two networks."""
 
     def __init__(
@@ -72,10 +73,10 @@ class Adversarial(PictureTask):
             for name, parts in both.items()
         }
 
-    def step(self, state: Any, parts: list[Batch]) -> Tensor:
+    def step(self, optimizers: Optimizers, parts: list[Batch]) -> Tensor:
         """Take a step of the discriminator, then one of the generator; return both losses' sum."""
-        told = state.minimise(self.discriminator_loss, parts, "discriminator")
-        return told + state.minimise(self.generator_loss, parts, "generator")
+        loss = optimizers.minimise(self.discriminator_loss, parts, "discriminator")
+        return loss + optimizers.minimise(self.generator_loss, parts, "generator")
 
     def discriminator_loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Return the mean cross entropy of telling real images from drawn ones."""
@@ -103,8 +104,8 @@ class Adversarial(PictureTask):
         import torch
 
         numbers = [
-            randoms[place].standard_normal(self._latent_size, dtype=np.float32)
-            for place in range(count)
+            randoms[index].standard_normal(self._latent_size, dtype=np.float32)
+            for index in range(count)
         ]
         return torch.from_numpy(np.stack(numbers))
 
@@ -172,11 +173,11 @@ def prepare(
         BadSettings: the architecture has no generator.
     """
     require_part(architecture, "generator", "adversarial")
-    pictures, held_out = (read_pictures(path, "adversarial") for path in (train, validation))
+    images, held_out = (read_images(path, "adversarial") for path in (train, validation))
     if len(held_out.inputs.pixels) < 2:
         raise BadInput(
             f"{validation} holds one image, but drawn ones are compared with two at least: raise "
             "the corpus' split.validation"
         )
-    model = architecture.build(architecture_settings, pictures.traits)
-    return Adversarial(model, pictures.inputs, held_out.inputs, architecture_settings.latent_size)
+    model = architecture.build(architecture_settings, images.traits)
+    return Adversarial(model, images.inputs, held_out.inputs, architecture_settings.latent_size)

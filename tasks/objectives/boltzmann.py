@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import Field
 
 from tasks.contracts import settings as contract
-from tasks.objectives._pictures import PictureTask, read_pictures, require_part
+from tasks.objectives._images import ImageTask, read_images, require_part
 from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom
 
@@ -44,7 +44,7 @@ class Settings(contract.Settings):
     steps: int = Field(1, ge=1, description="steps of Gibbs sampling, the k of CD-k")
 
 
-class Boltzmann(PictureTask):
+class Boltzmann(ImageTask):
     """The task: images, random numbers, and the difference of free energies."""
 
     def __init__(
@@ -61,7 +61,7 @@ class Boltzmann(PictureTask):
         import torch
 
         shape = (self._steps, self._weights.out_features)
-        uniform = [randoms[place].random(shape, dtype=np.float32) for place in range(len(indices))]
+        uniform = [randoms[index].random(shape, dtype=np.float32) for index in range(len(indices))]
         return {
             **self._train.batch(indices),
             "uniform": torch.from_numpy(np.stack(uniform)),
@@ -176,6 +176,6 @@ def prepare(
         BadSettings: the architecture has no visible units.
     """
     require_part(architecture, "visible", "boltzmann")
-    pictures, held_out = (read_pictures(path, "boltzmann") for path in (train, validation))
-    model = architecture.build(architecture_settings, pictures.traits)
-    return Boltzmann(model, pictures.inputs, held_out.inputs, settings)
+    images, held_out = (read_images(path, "boltzmann") for path in (train, validation))
+    model = architecture.build(architecture_settings, images.traits)
+    return Boltzmann(model, images.inputs, held_out.inputs, settings)

@@ -23,7 +23,7 @@ from tasks.inputs.documents import Documents, Stream
 from tasks.inputs.tokenising import read_documents, read_texts
 from tasks.inputs.tokenizer import SEPARATOR, id_in, save_tokenizer
 from tasks.models import text
-from tasks.objectives._text_model import start
+from tasks.objectives._texts import start
 from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom, Task
 
@@ -160,9 +160,9 @@ class Causal(Task):
         starts = indices * self._window
         end = len(stream) - 1
         longest = min(self._window, end - int(starts.min()))
-        places = starts[:, None] + np.arange(longest + 1)
-        tokens = stream.tokens(np.minimum(places, end))
-        is_target = places[:, 1:] <= end
+        positions = starts[:, None] + np.arange(longest + 1)
+        tokens = stream.tokens(np.minimum(positions, end))
+        is_target = positions[:, 1:] <= end
         arrays = {
             "input_ids": tokens[:, :-1],
             "targets": np.where(is_target, tokens[:, 1:], NO_TARGET),

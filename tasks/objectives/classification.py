@@ -16,7 +16,7 @@ import numpy as np
 from tasks.contracts import settings as contract
 from tasks.errors import BadInput
 from tasks.models.image import ImageModel
-from tasks.objectives._pictures import read_pictures, require_part
+from tasks.objectives._images import read_images, require_part
 from tasks.training.evaluation import evaluate, slices
 from tasks.training.task import Batch, ExampleRandom, Task
 
@@ -43,12 +43,12 @@ class Examples:
 
     Attributes:
         inputs: contents as a model takes them.
-        places: which of the inputs these are.
-        labels: the class of each, as its place among the known ones.
+        indices: which of the inputs these are.
+        labels: the class of each, as its index among the known ones.
     """
 
     inputs: Inputs
-    places: Int[np.ndarray, " N"]
+    indices: Int[np.ndarray, " N"]
     labels: Int[np.ndarray, " N"]
 
     @classmethod
@@ -63,19 +63,19 @@ class Examples:
     @property
     def lengths(self) -> Int[np.ndarray, " N"]:
         """The cost of each example."""
-        lengths: np.ndarray = self.inputs.lengths[self.places]
+        lengths: np.ndarray = self.inputs.lengths[self.indices]
         return lengths
 
     def take(self, indices: Int[np.ndarray, " M"]) -> Self:
         """Return some of the examples."""
-        return replace(self, places=self.places[indices], labels=self.labels[indices])
+        return replace(self, indices=self.indices[indices], labels=self.labels[indices])
 
     def batch(self, indices: Int[np.ndarray, " M"]) -> Batch:
         """Return inputs and ``labels`` of some examples."""
         import torch
 
         labels = torch.from_numpy(self.labels[indices])
-        return {**self.inputs.batch(self.places[indices]), "labels": labels}
+        return {**self.inputs.batch(self.indices[indices]), "labels": labels}
 
 
 class Classification(Task):
@@ -163,20 +163,20 @@ class Classification(Task):
         self._classifier.save(folder)
 
 
-def label_indexes(labels: Sequence[str | None], known: Sequence[str], where: Path) -> np.ndarray:
-    """Return each label's place among the known ones, int64.
+def label_indices(labels: Sequence[str | None], known: Sequence[str], where: Path) -> np.ndarray:
+    """Return each label's index among the known ones, int64.
 
     Raises:
         BadInput: a record has no label, or one that the training split lacks.
     """
-    places = {label: place for place, label in enumerate(known)}
+    index_of = {label: index for index, label in enumerate(known)}
     for label in labels:
-        if label not in places:
+        if label not in index_of:
             raise BadInput(
                 f"{where}: the label {label!r} does not stand in the training split: "
                 "collect records of it, or drop it"
             )
-    return np.array([places[label] for label in labels if label is not None], dtype=np.int64)
+    return np.array([index_of[label] for label in labels if label is not None], dtype=np.int64)
 
 
 def known_labels(labels: Sequence[str | None], where: Path) -> list[str]:
@@ -208,10 +208,10 @@ def prepare(
         BadInput: the corpus holds text, or has fewer than two classes.
     """
     require_part(architecture, "encoder", "classification")
-    pictures, held_out = (read_pictures(path, "classification") for path in (train, validation))
-    known = known_labels(pictures.labels, train)
+    images, held_out = (read_images(path, "classification") for path in (train, validation))
+    known = known_labels(images.labels, train)
     return Classification(
-        ImageModel(architecture.build(architecture_settings, pictures.traits), known),
-        Examples.of(pictures.inputs, label_indexes(pictures.labels, known, train)),
-        Examples.of(held_out.inputs, label_indexes(held_out.labels, known, validation)),
+        ImageModel(architecture.build(architecture_settings, images.traits), known),
+        Examples.of(images.inputs, label_indices(images.labels, known, train)),
+        Examples.of(held_out.inputs, label_indices(held_out.labels, known, validation)),
     )

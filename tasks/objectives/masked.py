@@ -30,7 +30,7 @@ from tasks.inputs.tokenizer import (
 )
 from tasks.models import text
 from tasks.models.transformer import give_whole_masks
-from tasks.objectives._text_model import start
+from tasks.objectives._texts import start
 from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom, Task
 
@@ -168,7 +168,7 @@ class Masked(Task):
             token_type_ids=batch["token_type_ids"],
         )
         hidden = output.last_hidden_state.flatten(0, 1)
-        masked = self.model.cls.predictions(hidden[batch["places"]])
+        masked = self.model.cls.predictions(hidden[batch["positions"]])
         if not self._settings.next_sentence:
             return masked, None
         return masked, self.model.cls.seq_relationship(output.pooler_output)
@@ -176,7 +176,7 @@ class Masked(Task):
     def _examples(self, documents: Documents, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
         import torch
 
-        generators = [randoms[place] for place in range(len(indices))]
+        generators = [randoms[index] for index in range(len(indices))]
         pairs = [self._pair(documents, int(i), g) for i, g in zip(indices, generators, strict=True)]
         longest = max(len(first) + len(second) + 3 for first, second, _ in pairs)
         ids = np.full((len(pairs), longest), self._padding, dtype=np.int64)
@@ -194,7 +194,7 @@ class Masked(Task):
             "input_ids": ids,
             **({} if attended.all() else {"attention_mask": attended}),
             "token_type_ids": segments,
-            "places": np.flatnonzero(chosen),
+            "positions": np.flatnonzero(chosen),
             "targets": np.concatenate(targets),
             "is_random": np.array([random for _, _, random in pairs], dtype=np.int64),
         }

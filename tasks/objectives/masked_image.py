@@ -15,7 +15,7 @@ from pydantic import Field
 
 from tasks.contracts import settings as contract
 from tasks.errors import BadSettings
-from tasks.objectives._pictures import PictureTask, read_pictures, require_part
+from tasks.objectives._images import ImageTask, read_images, require_part
 from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom
 
@@ -43,7 +43,7 @@ class Settings(contract.Settings):
     )
 
 
-class MaskedImage(PictureTask):
+class MaskedImage(ImageTask):
     """The task: images with patches hidden, and the squared error of drawing them."""
 
     def __init__(
@@ -92,7 +92,7 @@ class MaskedImage(PictureTask):
     def _examples(self, inputs: PixelInputs, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
         import torch
 
-        orders = [randoms[place].permutation(self._num_patches) for place in range(len(indices))]
+        orders = [randoms[index].permutation(self._num_patches) for index in range(len(indices))]
         counts = torch.tensor([float(len(indices) * self._num_hidden)])
         order = torch.from_numpy(np.stack(orders))
         return {**inputs.batch(indices), "order": order, "counts": counts}
@@ -161,9 +161,9 @@ def prepare(
             or none of them would be hidden.
     """
     require_part(architecture, "patch_decoder", "masked_image")
-    pictures, held_out = (read_pictures(path, "masked_image") for path in (train, validation))
+    images, held_out = (read_images(path, "masked_image") for path in (train, validation))
     if initial:
-        model = initial.image_model(architecture, pictures.traits)
+        model = initial.image_model(architecture, images.traits)
     else:
-        model = architecture.build(architecture_settings, pictures.traits)
-    return MaskedImage(model, pictures.inputs, held_out.inputs, settings)
+        model = architecture.build(architecture_settings, images.traits)
+    return MaskedImage(model, images.inputs, held_out.inputs, settings)

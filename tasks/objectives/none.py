@@ -11,7 +11,7 @@ from tasks.contracts import settings as contract
 from tasks.errors import BadInput
 from tasks.inputs.tokenizer import save_tokenizer
 from tasks.models import image, text
-from tasks.objectives._pictures import read_pictures
+from tasks.objectives._images import read_images
 from tasks.training.task import Task
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Untrained(Task):
         self._initial = initial
 
     def validate(self) -> dict[str, float]:
-        """Return no figures: without an objective there is nothing to measure."""
+        """Return no metrics: without an objective there is nothing to measure."""
         return {}
 
     def save(self, folder: Path) -> None:
@@ -70,5 +70,5 @@ def prepare(
         )
     if found == "text":
         return Untrained(initial.encoder(), modality, initial)
-    traits = read_pictures(train, "none").traits
+    traits = read_images(train, "none").traits
     return Untrained(initial.image_model(architecture, traits), modality, initial)

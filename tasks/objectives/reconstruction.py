@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from tasks.contracts import settings as contract
-from tasks.objectives._pictures import PictureTask, read_pictures, require_part
+from tasks.objectives._images import ImageTask, read_images, require_part
 from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom
 
@@ -37,7 +37,7 @@ class Settings(contract.Settings):
     hidden: float = Field(0.0, ge=0, lt=1, description="share of pixels set to 0")
 
 
-class Reconstruction(PictureTask):
+class Reconstruction(ImageTask):
     """The task: images, perhaps spoilt, and the squared error of giving them back clean."""
 
     def __init__(
@@ -111,6 +111,6 @@ def prepare(
         BadSettings: the architecture has no decoder.
     """
     require_part(architecture, "decoder", "reconstruction")
-    pictures, held_out = (read_pictures(path, "reconstruction") for path in (train, validation))
-    model = architecture.build(architecture_settings, pictures.traits)
-    return Reconstruction(model, pictures.inputs, held_out.inputs, settings)
+    images, held_out = (read_images(path, "reconstruction") for path in (train, validation))
+    model = architecture.build(architecture_settings, images.traits)
+    return Reconstruction(model, images.inputs, held_out.inputs, settings)

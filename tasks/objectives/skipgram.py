@@ -22,7 +22,7 @@ from tasks.inputs.documents import Documents
 from tasks.inputs.tokenising import read_documents
 from tasks.inputs.tokenizer import save_tokenizer
 from tasks.models import text
-from tasks.objectives._text_model import UNLIMITED, start
+from tasks.objectives._texts import UNLIMITED, start
 from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom, Task
 
@@ -145,12 +145,12 @@ class SkipGramTask(Task):
 
         documents, bounds = windows
         centres, contexts = [], []
-        for place, index in enumerate(indices):
+        for position, index in enumerate(indices):
             start, end = bounds[index]
             tokens = documents.tokens[start:end].astype(np.int64)
-            some = self._pairs_of(tokens, randoms[place])
-            centres.append(some[0])
-            contexts.append(some[1])
+            some_centres, some_contexts = self._pairs_of(tokens, randoms[position])
+            centres.append(some_centres)
+            contexts.append(some_contexts)
         return {
             "centres": torch.from_numpy(np.concatenate(centres)),
             "contexts": torch.from_numpy(np.concatenate(contexts)),
@@ -171,7 +171,7 @@ class SkipGramTask(Task):
 
 
 def neighbours(reach: Int[np.ndarray, " T"]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the places of all centres and contexts, given how far each place looks both ways."""
+    """Return the indices of all centres and contexts, given how far each centre reaches."""
     distances = np.arange(1, int(reach.max()) + 1)
     offsets = np.concatenate([-distances[::-1], distances])
     contexts = np.arange(len(reach))[:, None] + offsets
@@ -180,7 +180,7 @@ def neighbours(reach: Int[np.ndarray, " T"]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def windows_of(documents: Documents, tokens: int) -> Int[np.ndarray, "N 2"]:
-    """Return where the windows of all texts begin and end: at least two tokens, at most so many."""
+    """Return where the windows of all texts begin and end: two tokens or more, up to ``tokens``."""
     starts, lengths = documents.text_starts[:-1], documents.lengths
     per_text = -(-lengths // tokens)
     text = np.repeat(np.arange(len(documents)), per_text)

@@ -10,7 +10,7 @@ if __name__ == "__main__":
         from tasks.pretrain.stage import run
 
         train, validation = (paths.split(stage.corpus, part) for part in paths.TRAINED_ON)
-        figures = run(
+        metrics = run(
             stage.row,
             train,
             validation,
@@ -20,4 +20,4 @@ if __name__ == "__main__":
             stage.checkpoints,
             journal,
         )
-        stage.metrics.update(figures)
+        stage.metrics.update(metrics)

@@ -28,7 +28,7 @@ def run(
         settings: the row's settings.
         seed: the ``seed`` of ``params.yaml``.
         checkpoints: the folder of this stage hash's checkpoints.
-        journal: where the figures of the training go, step by step.
+        journal: where the metrics of the training go, step by step.
 
     Returns:
         The metrics.
@@ -81,9 +81,14 @@ def _pretrain(
     task = _prepare(architecture, settings, splits, initial)
     losses: list[float] = []
     if task.trains:
-        what = f"pretrain {backbone}"
-        kept, curve = Checkpoints(checkpoints / "model"), MetricLog(journal)
-        losses = train_model(task, settings.training, row_seed, what, checkpoints=kept, curve=curve)
+        losses = train_model(
+            task,
+            settings.training,
+            row_seed,
+            f"pretrain {backbone}",
+            checkpoints=Checkpoints(checkpoints / "model"),
+            metric_log=MetricLog(journal),
+        )
     if rank() > 0:
         return {}
     metrics = {"validation": task.validate(), "training_loss": losses}

@@ -41,8 +41,8 @@ class BatchOrder:
 
     def indices(self, step: int) -> np.ndarray:
         """Return the examples of batch ``step``, counted from 0 over all epochs."""
-        epoch, place = divmod(step, self.steps_per_epoch)
-        return self._epoch(epoch)[place]
+        epoch, index = divmod(step, self.steps_per_epoch)
+        return self._epoch(epoch)[index]
 
     def _shuffle(self, epoch: int) -> list[np.ndarray]:
         generator = np.random.default_rng(derive_seed(self._seed, "epoch", epoch))
@@ -54,7 +54,7 @@ class BatchOrder:
             part = order[numbers[0] * size : (numbers[-1] + 1) * size]
             part = part[np.argsort(self._lengths[part], kind="stable")]
             cut = [part[i : i + size] for i in range(0, len(part), size)]
-            batches += [cut[place] for place in generator.permutation(len(cut))]
+            batches += [cut[index] for index in generator.permutation(len(cut))]
         return batches
 
     def _padding(self) -> float:

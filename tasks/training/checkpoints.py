@@ -138,11 +138,11 @@ class Checkpoints:
             raise ValueError("its tensors do not have the sha256 noted with them")
         state: dict[str, Any] = about["values"]
         for name, value in from_bytes(content).items():
-            place = state
-            *parents, last = name.split(SEPARATOR)
-            for parent in parents:
-                place = place.setdefault(parent, {})
-            place[last] = value
+            parent = state
+            *keys, last = name.split(SEPARATOR)
+            for key in keys:
+                parent = parent.setdefault(key, {})
+            parent[last] = value
         return state
 
 

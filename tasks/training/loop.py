@@ -2,8 +2,8 @@
 
 It knows nothing of tokens or pixels: a task gives it batches and takes the steps. Nothing in a step
 waits for the device: the loss is read back only every few steps, for the line of progress and the
-curve. The next batch is made in a thread beside the step. What a training is at step *t* is the
-weights, the optimizers and *t* (and what the figures have come to), so that one that was stopped
+metric log. The next batch is made in a thread beside the step. The state at step *t* is the
+weights, the optimizers and *t* (and the sums of the metrics), so that a training that was stopped
 goes on exactly.
 """
 
@@ -19,10 +19,10 @@ from tasks.progress import progress, say
 from tasks.tracking.runs.metric_log import MetricLog
 from tasks.training.batches import BatchOrder
 from tasks.training.determinism import derive_seed
-from tasks.training.meter import LossMeter, Pace, steps_per_reading
+from tasks.training.meter import LossMeter, Throughput, steps_per_reading
+from tasks.training.optimizers import Optimizers
 from tasks.training.preemption import Preemption, preemption
 from tasks.training.ranks import agreed, num_ranks, rank
-from tasks.training.state import State
 from tasks.training.task import ExampleRandom
 
 if TYPE_CHECKING:
@@ -35,21 +35,21 @@ if TYPE_CHECKING:
     from tasks.training.task import Batch, Task
 
 
-class Watcher(Protocol):
-    """Looks at the model between epochs."""
+class Callback(Protocol):
+    """Is called after each epoch."""
 
     @property
-    def figures(self) -> Mapping[str, float]:
-        """What the last look has found, for the curve."""
+    def metrics(self) -> Mapping[str, float]:
+        """What the last call has measured, for the metric log."""
 
     def after_epoch(self, epoch: int) -> bool:
-        """Look at the model after so many epochs; True ends the training."""
+        """Evaluate the model after an epoch, counted from 1; True ends the training."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return what has to be kept in a checkpoint."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take it back."""
+        """Restore it."""
 
 
 def train(
@@ -57,9 +57,9 @@ def train(
     settings: TrainingSettings,
     seed: int,
     description: str,
-    watcher: Watcher | None = None,
+    callback: Callback | None = None,
     checkpoints: Checkpoints | None = None,
-    curve: MetricLog | None = None,
+    metric_log: MetricLog | None = None,
 ) -> list[float]:
     """Train the task's model in place, from the last checkpoint on where there is one.
 
@@ -68,9 +68,9 @@ def train(
         settings: epochs, batch size, learning rate and so on.
         seed: what the order of the batches and all random numbers follow from.
         description: what the progress is called.
-        watcher: looks at the model after every epoch.
+        callback: is called after every epoch.
         checkpoints: where to go on from, and to write to.
-        curve: keeps figures step by step.
+        metric_log: keeps metrics step by step.
 
     Returns:
         The mean training loss of each epoch.
@@ -84,7 +84,9 @@ def train(
 
     try:
         with preemption() as stop:
-            training = _Training(task, settings, seed, description, watcher, checkpoints, curve)
+            training = _Training(
+                task, settings, seed, description, callback, checkpoints, metric_log
+            )
             return training.run(stop)
     except torch.OutOfMemoryError as error:
         raise BadInput(
@@ -102,9 +104,9 @@ class _Training:
         settings: TrainingSettings,
         seed: int,
         description: str,
-        watcher: Watcher | None,
+        callback: Callback | None,
         checkpoints: Checkpoints | None,
-        curve: MetricLog | None,
+        metric_log: MetricLog | None,
     ) -> None:
         import torch
 
@@ -112,9 +114,9 @@ class _Training:
         self._seed = seed
         self._num_parts = settings.accumulation
         self._description = description
-        self._watcher = watcher
+        self._callback = callback
         self._checkpoints = checkpoints if rank() == 0 else None
-        self._curve = curve if curve and rank() == 0 else MetricLog(None)
+        self._metric_log = metric_log if metric_log and rank() == 0 else MetricLog(None)
         if settings.batch_size > len(task.lengths):
             raise BadInput(
                 f"{description}: batch_size is {settings.batch_size}, but there are "
@@ -124,10 +126,10 @@ class _Training:
         self._order = BatchOrder(task.lengths, settings.batch_size, seed)
         self._num_steps = self._order.steps_per_epoch * settings.epochs
         task.model.to(self._device).train()
-        self._state = State(task, settings, self._device, self._num_steps)
+        self._optimizers = Optimizers(task, settings, self._device, self._num_steps)
         self._steps_per_reading = steps_per_reading(self._num_steps)
         self._meter = LossMeter(self._device, description)
-        self._pace = Pace(task.lengths)
+        self._throughput = Throughput(task.lengths)
         self._losses: list[float] = []
         self._step = 0
         self._over = False
@@ -144,7 +146,7 @@ class _Training:
             while not self._ended(stop):
                 amount, parts = next(batches)
                 self._meter.add(self._take_step(parts), self._step)
-                self._pace.add(amount)
+                self._throughput.add(amount)
                 self._step += 1
                 if self._step % self._steps_per_reading == 0 or self._step == self._num_steps:
                     self._read()
@@ -160,44 +162,44 @@ class _Training:
         return self._losses
 
     def _read(self) -> None:
-        figures = {**self._state.figures(), **self._pace.read()}
+        metrics = {**self._optimizers.metrics(), **self._throughput.read()}
         if self._checkpoints is not None:
-            figures["checkpoint_seconds"] = self._checkpoints.seconds
-        self._curve.log(self._step, {"loss": self._meter.read(), **figures})
+            metrics["checkpoint_seconds"] = self._checkpoints.seconds
+        self._metric_log.log(self._step, {"loss": self._meter.read(), **metrics})
 
     def _take_step(self, parts: list[Batch]) -> Tensor:
         import torch
 
         torch.manual_seed(derive_seed(self._seed, "step", self._step, rank()))
-        self._state.set_learning_rate(self._step)
+        self._optimizers.set_learning_rate(self._step)
         on_device = [
             {name: value.to(self._device, non_blocking=True) for name, value in part.items()}
             for part in parts
         ]
-        return self._task.step(self._state, on_device)
+        return self._task.step(self._optimizers, on_device)
 
     def _ended(self, stop: Preemption) -> bool:
         """Close an epoch that is full; tell whether the training is over."""
         if self._meter.count == self._order.steps_per_epoch:
             mean = self._meter.epoch_mean()
-            if self._watcher is not None:
-                self._over = self._watched(self._watcher, stop)
+            if self._callback is not None:
+                self._over = self._call_back(self._callback, stop)
             self._losses.append(mean)
             self._meter.begin_epoch()
         return self._over or self._step == self._num_steps
 
-    def _watched(self, watcher: Watcher, stop: Preemption) -> bool:
-        before = watcher.state_dict()
+    def _call_back(self, callback: Callback, stop: Preemption) -> bool:
+        before = callback.state_dict()
         try:
             with stop.at_once():
-                is_over = agreed(rank() == 0 and watcher.after_epoch(len(self._losses) + 1))
+                is_over = agreed(rank() == 0 and callback.after_epoch(len(self._losses) + 1))
         except Preempted:
-            watcher.load_state_dict(before)  # it may just have ended its look, and will look again
+            callback.load_state_dict(before)  # it may just have ended, and is called again
             self._save()
             raise
         if rank() == 0:
-            self._curve.log(self._step, watcher.figures)
-        self._pace.restart()
+            self._metric_log.log(self._step, callback.metrics)
+        self._throughput.restart()
         return is_over
 
     def _batches(self, maker: ThreadPoolExecutor) -> Iterator[tuple[int, list[Batch]]]:
@@ -207,7 +209,7 @@ class _Training:
         """
         waiting = [maker.submit(self._make, self._step)]
         for step in range(self._step + 1, self._num_steps + 1):
-            with self._pace.waiting():
+            with self._throughput.waiting():
                 ready = waiting.pop().result()
             if step < self._num_steps:
                 waiting.append(maker.submit(self._make, step))
@@ -221,13 +223,13 @@ class _Training:
         import torch
 
         indices = self._order.indices(step)
-        places = np.arange(rank(), len(indices), num_ranks())
-        weight = torch.ones(()) if len(places) else torch.zeros(())
-        if not len(places):
-            places = np.zeros(1, dtype=np.int64)
+        positions = np.arange(rank(), len(indices), num_ranks())
+        weight = torch.ones(()) if len(positions) else torch.zeros(())
+        if not len(positions):
+            positions = np.zeros(1, dtype=np.int64)
         parts = []
-        for some in np.array_split(places, min(self._num_parts, len(places))):
-            batch = self._task.batch(indices[some], ExampleRandom(self._seed, step, some))
+        for part_of in np.array_split(positions, min(self._num_parts, len(positions))):
+            batch = self._task.batch(indices[part_of], ExampleRandom(self._seed, step, part_of))
             part = {**batch, "weight": weight}
             if self._device.type == "cuda":  # else the copy to the device waits
                 part = {name: value.pin_memory() for name, value in part.items()}
@@ -238,7 +240,7 @@ class _Training:
         if self._checkpoints is None:
             return
         self._meter.require_finite()
-        watched = self._watcher.state_dict() if self._watcher is not None else {}
+        callback_state = self._callback.state_dict() if self._callback is not None else {}
         self._checkpoints.save(
             self._step,
             {
@@ -247,8 +249,8 @@ class _Training:
                 "losses": self._losses,
                 "meter": self._meter.state_dict(),
                 "weights": _weights(self._task.model),
-                "optimizers": self._state.state_dict(),
-                "watcher": watched,
+                "optimizers": self._optimizers.state_dict(),
+                "callback": callback_state,
             },
         )
 
@@ -265,9 +267,9 @@ class _Training:
                 weights[name].copy_(value)
         self._step, self._over, self._losses = kept["step"], kept["over"], kept["losses"]
         self._meter.load_state_dict(kept["meter"])
-        self._state.load_state_dict(kept.get("optimizers", {}))
-        if self._watcher is not None:
-            self._watcher.load_state_dict(kept["watcher"])
+        self._optimizers.load_state_dict(kept.get("optimizers", {}))
+        if self._callback is not None:
+            self._callback.load_state_dict(kept["callback"])
         if rank() == 0:
             say(f"{self._description}: goes on from the checkpoint of step {self._step:,}")
 

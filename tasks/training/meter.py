@@ -21,9 +21,9 @@ FEWEST_READINGS = 20
 
 
 def steps_per_reading(num_steps: int) -> int:
-    """Return after how many steps to read figures back: rarely in long trainings.
+    """Return after how many steps to read metrics back: rarely in long trainings.
 
-    Reading makes the host wait for the device, and every reading is a point on a curve.
+    Reading makes the host wait for the device, and every reading is a point of the metric log.
     """
     rarely = max(STEPS_PER_READING, -(-num_steps // MOST_READINGS))
     return min(rarely, max(1, num_steps // FEWEST_READINGS))
@@ -98,21 +98,21 @@ class LossMeter:
         return {"sum": self._epoch, "unread": self._unread, **counts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take it back."""
+        """Restore it."""
         self._epoch.copy_(state["sum"])
         self._unread.copy_(state["unread"])
         self.count, self._num_unread = state["count"], state["num_unread"]
 
 
-class Pace:
-    """How many tokens, or images, are worked off in a second, and how long steps wait for them."""
+class Throughput:
+    """Tokens, or images, a second, and the share of the time in which steps wait for batches."""
 
     def __init__(self, lengths: np.ndarray) -> None:
         self._name = "tokens_per_second" if lengths.max() > 1 else "examples_per_second"
         self.restart()
 
     def add(self, amount: int) -> None:
-        """Count what a step has worked off."""
+        """Count a step's tokens, or images."""
         self._amount += amount
 
     @contextmanager
@@ -123,14 +123,14 @@ class Pace:
         self._waited += time.monotonic() - started
 
     def read(self) -> dict[str, float]:
-        """Return the pace, and the share of the time spent waiting, since the last reading."""
+        """Return the throughput and the share of time spent waiting, since the last reading."""
         seconds = max(time.monotonic() - self._started, 1e-9)
-        figures = {self._name: self._amount / seconds, "waiting_share": self._waited / seconds}
+        metrics = {self._name: self._amount / seconds, "waiting_share": self._waited / seconds}
         self.restart()
-        return figures
+        return metrics
 
     def restart(self) -> None:
-        """Begin to count anew, after something that is no training."""
+        """Start counting again, after something that is no training."""
         self._amount = 0
         self._waited = 0.0
         self._started = time.monotonic()

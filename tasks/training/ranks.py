@@ -150,6 +150,6 @@ def agreed(decision: bool) -> bool:
     if not dist.is_initialized():
         return decision
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    told = torch.tensor([decision], dtype=torch.int64, device=device)
-    dist.broadcast(told, src=0)
-    return bool(told.item())
+    decided = torch.tensor([decision], dtype=torch.int64, device=device)
+    dist.broadcast(decided, src=0)
+    return bool(decided.item())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,32 +11,27 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from tasks.training.optimizers import Optimizers
+
 Batch = dict[str, "Tensor"]
 
 
 class ExampleRandom:
     """The random numbers of the examples of one batch, each with a stream of its own.
 
-    The streams are keyed by (seed, step, place in the batch): Philox (Salmon et al., 2011) is a
+    The streams are keyed by (seed, step, position in the batch): Philox (Salmon et al., 2011) is a
     function of its key and counter, so that a stream costs nothing until it is asked for.
     """
 
-    def __init__(self, seed: int, step: int, places: np.ndarray | range) -> None:
+    def __init__(self, seed: int, step: int, positions: np.ndarray | range) -> None:
         self._seed = seed
         self._step = step
-        self._places = places
+        self._positions = positions
 
     def __getitem__(self, index: int) -> np.random.Generator:
         """Return the generator of one example, at its beginning."""
-        counter = [0, 0, int(self._places[index]), self._step]
+        counter = [0, 0, int(self._positions[index]), self._step]
         return np.random.Generator(np.random.Philox(key=self._seed, counter=counter))
-
-
-class Minimiser(Protocol):
-    """What ``step`` is given: the optimizers."""
-
-    def minimise(self, loss: Any, parts: list[Batch], name: str = "model") -> Tensor:
-        """Take one step of one optimizer; return the loss of the whole batch."""
 
 
 class Task:
@@ -67,16 +62,16 @@ class Task:
         """Return a scalar to minimise: sums over the examples, divided by ``batch["counts"]``."""
         raise NotImplementedError
 
-    def step(self, state: Minimiser, parts: list[Batch]) -> Tensor:
+    def step(self, optimizers: Optimizers, parts: list[Batch]) -> Tensor:
         """Take one step; return the loss of the whole batch, to be shown."""
-        return state.minimise(self.loss, parts)
+        return optimizers.minimise(self.loss, parts)
 
     def optimized(self) -> dict[str, list[dict[str, Any]]]:
         """Return each optimizer's groups: ``params``, perhaps ``scale`` of the rate, ``betas``."""
         return {"model": [{"params": list(self.model.parameters())}]}
 
     def validate(self) -> dict[str, float]:
-        """Return figures on the validation split, beside those of a trivial reference."""
+        """Return metrics on the validation split, beside those of a trivial reference."""
         raise NotImplementedError
 
     def save(self, folder: Path) -> None:

@@ -1,24 +1,31 @@
-"""Both splits as one list of records."""
+"""Both splits as one list of records, and which of them are chosen or held out."""
 
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tasks.contracts import records
 from tasks.contracts.paths import Part
 from tasks.errors import BadInput
-from tasks.finetune.corpus import read_corpus
+from tasks.finetune.corpus import assign_folds, choose_few, read_corpus, say_what_lacks
 from tasks.models.model import load_backbone
+
+IDS = [f"record {number}" for number in range(200)]
+LABELS = ["corn" if number % 10 == 0 else "earn" for number in range(200)]  # 20, 180
 
 
 def relabelled(path: Path, target: Path, label: str | None) -> Path:
     """Give the first record of a split another label."""
     table = records.read_table(path)
     labels = [label, *table["label"].to_pylist()[1:]]
-    place = table.column_names.index("label")
-    table = table.set_column(place, "label", pa.array(labels, pa.string()))
+    column = table.column_names.index("label")
+    table = table.set_column(column, "label", pa.array(labels, pa.string()))
     records.write_records(target, table.schema, table.to_batches())
     return target
 
@@ -32,7 +39,7 @@ def test_records_of_train_come_first_and_keep_their_labels(
     assert corpus.labels == train["label"].to_pylist() + validation["label"].to_pylist()
     assert corpus.num_train == 120
     assert corpus.validation.tolist() == list(range(120, 160))
-    assert [corpus.classes[place] for place in corpus.examples.labels] == corpus.labels
+    assert [corpus.classes[index] for index in corpus.examples.labels] == corpus.labels
     assert corpus.named(corpus.validation).to_pydict() == {
         "id": validation["id"].to_pylist(),
         "label": validation["label"].to_pylist(),
@@ -54,3 +61,80 @@ def test_a_label_of_the_validation_split_alone_is_refused(
     path = relabelled(few_images["validation"], tmp_path / "validation.parquet", "ten")
     with pytest.raises(BadInput, match="the label 'ten' does not stand in the training split"):
         read_corpus(load_backbone(convnet), {**few_images, "validation": path})
+
+
+def chosen(wanted: float, seed: int = 0) -> list[str]:
+    return [IDS[index] for index in choose_few(IDS, LABELS, wanted, seed)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "corn", "earn"),
+    [(0, 20, 180), (3, 3, 3), (50, 20, 50), (0.01, 1, 2), (0.05, 1, 9), (0.2, 4, 36)],
+)
+def test_so_many_of_each_class_or_such_a_share_are_chosen(
+    wanted: float, corn: int, earn: int
+) -> None:
+    labels = dict(zip(IDS, LABELS, strict=True))
+    assert Counter(labels[name] for name in chosen(wanted)) == {"corn": corn, "earn": earn}
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 3))
+def test_the_smaller_choice_is_contained_in_the_larger(one: int, other: int, seed: int) -> None:
+    assert set(chosen(min(one, other), seed)) <= set(chosen(max(one, other), seed))
+
+
+@given(st.permutations(range(40)))
+def test_the_choice_does_not_depend_on_the_order_of_the_records(order: list[int]) -> None:
+    ids, labels = IDS[:40], LABELS[:40]
+    indices = choose_few([ids[i] for i in order], [labels[i] for i in order], 3, 0)
+    assert {ids[order[index]] for index in indices} == {
+        ids[i] for i in choose_few(ids, labels, 3, 0)
+    }
+
+
+def test_another_seed_chooses_others() -> None:
+    assert set(chosen(5, seed=0)) != set(chosen(5, seed=1))
+
+
+def test_a_class_with_too_few_records_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    say_what_lacks(LABELS, 50)
+    expected = "labels: 50, but the class 'corn' has 20 records: all are used\n"
+    assert capsys.readouterr().err == expected
+    say_what_lacks(LABELS, 20)
+    say_what_lacks(LABELS, 0.9)
+    assert not capsys.readouterr().err
+
+
+@given(st.lists(st.integers(5, 30), min_size=2, max_size=5), st.integers(2, 5), st.integers(0, 3))
+def test_folds_are_even_over_all_records_and_over_each_class(
+    sizes: list[int], num_folds: int, seed: int
+) -> None:
+    labels = [f"class {number}" for number, size in enumerate(sizes) for _ in range(size)]
+    ids = [f"record {number}" for number in range(len(labels))]
+    folds = assign_folds(ids, labels, num_folds, seed)
+    assert set(folds) == set(range(num_folds))
+    assert np.ptp(np.bincount(folds)) <= 1
+    for label in set(labels):
+        of_class = folds[[known == label for known in labels]]
+        assert np.ptp(np.bincount(of_class, minlength=num_folds)) <= 1
+
+
+@given(st.permutations(range(20)))
+def test_the_fold_of_a_record_does_not_depend_on_the_order(order: list[int]) -> None:
+    ids, labels = [f"record {i}" for i in range(20)], ["a", "b"] * 10
+    folds = assign_folds(ids, labels, 3, 0)
+    moved = assign_folds([ids[i] for i in order], [labels[i] for i in order], 3, 0)
+    assert moved.tolist() == folds[order].tolist()
+
+
+def test_another_seed_deals_otherwise() -> None:
+    ids, labels = [f"record {i}" for i in range(20)], ["a", "b"] * 10
+    assert assign_folds(ids, labels, 2, 0).tolist() != assign_folds(ids, labels, 2, 1).tolist()
+
+
+def test_a_class_smaller_than_the_number_of_folds_is_refused() -> None:
+    expected = (
+        r"folds: 4, but train and validation hold 3 records of the class 'corn': take fewer folds"
+    )
+    with pytest.raises(BadInput, match=expected):
+        assign_folds([str(i) for i in range(9)], ["corn"] * 3 + ["earn"] * 6, 4, 0)

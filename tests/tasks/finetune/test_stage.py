@@ -12,10 +12,13 @@ from tasks.contracts import files, records
 from tasks.contracts.paths import Part
 from tasks.errors import BadInput, Diverged
 from tasks.finetune import stage
-from tasks.finetune.settings import Settings
+from tasks.finetune.settings import LoraSettings, Settings
 from tasks.models.classifier import load_classifier
 
 QUICK = Settings(epochs=3, learning_rate=3e-3, batch_size=16)
+CROSS_VALIDATED = Settings(
+    epochs=4, learning_rate=0.02, batch_size=16, mode="lora", twin=False, folds=2, labels=4
+)
 
 
 def finetuned(
@@ -155,8 +158,9 @@ def test_a_merged_model_holds_the_names_of_an_ordinary_one_and_other_weights(
     history = finetuned(bert, texts, tmp_path, settings)["model"]
     before = load_file(bert / "model.safetensors")
     after = load_file(tmp_path / "model" / "model.safetensors")
-    changed = {name for name, value in after.items() if not value.equal(before[f"bert.{name}"])}
-    layers = [f"encoder.layer.{number}.attention.self" for number in (0, 1)]
+    kept = {name: value for name, value in after.items() if name.startswith("bert.")}
+    changed = {name for name, value in kept.items() if not value.equal(before[name])}
+    layers = [f"bert.encoder.layer.{number}.attention.self" for number in (0, 1)]
     parts = ("query", "value")
     assert changed == {f"{layer}.{part}.weight" for layer in layers for part in parts}
     best = history["epochs"][history["best_epoch"] - 1]["accuracy"]
@@ -197,3 +201,67 @@ def test_more_folds_than_a_class_has_records_are_refused_before_anything_is_trai
     with pytest.raises(BadInput, match=r"folds: 50, but train and validation hold \d+ records of"):
         finetuned(convnet, splits, tmp_path / "out", Settings(epochs=1, folds=50))
     assert not (tmp_path / "out-checkpoints").exists()
+
+
+@pytest.fixture(scope="module")
+def validated(
+    convnet: Path, few_images: dict[Part, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder with ``out`` and ``checkpoints``: two folds of a few labels, adapted."""
+    folder = tmp_path_factory.mktemp("validated")
+    run_on_digits(folder, convnet, few_images)
+    return folder
+
+
+def run_on_digits(
+    folder: Path, backbone: Path, splits: dict[Part, Path], name: str = "out"
+) -> None:
+    checkpoints = folder / "checkpoints"
+    stage.run("digits", backbone, splits, folder / name, CROSS_VALIDATED, 0, checkpoints)
+
+
+def test_every_record_of_train_and_validation_is_held_out_once(
+    validated: Path, few_images: dict[Part, Path]
+) -> None:
+    held_out = pq.read_table(validated / "out" / "folds.parquet").to_pandas()
+    ids = [name for path in few_images.values() for name in pq.read_table(path)["id"].to_pylist()]
+    assert sorted(held_out["id"]) == sorted(ids)
+    assert held_out["fold"].value_counts().to_dict() == {1: 80, 2: 80}
+    scores = held_out[[f"score_{label}" for label in range(10)]]
+    assert np.allclose(scores.sum(axis=1), 1)
+    assert (scores.to_numpy().argmax(axis=1).astype(str) == held_out["predicted"]).all()
+    assert (held_out["label"] == held_out["predicted"]).mean() > 0.3
+
+
+def test_finished_folds_are_not_trained_again(
+    validated: Path,
+    convnet: Path,
+    few_images: dict[Part, Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for path in (validated / "checkpoints" / "fold-2").iterdir():
+        path.unlink()  # as if killed when the second had just begun
+    capsys.readouterr()
+    run_on_digits(validated, convnet, few_images, "again")
+    printed = capsys.readouterr().err
+    best = files.read_json(validated / "out" / "history.json")["model"]["best_epoch"]
+    steps = 3 * best  # at most 4 of each of 10 digits, 16 a batch
+    assert f"finetune digits (fold-1): goes on from the checkpoint of step {steps}" in printed
+    assert "(fold-2): goes on" not in printed
+    sums = [files.sha256_of_folder(validated / name) for name in ("out", "again")]
+    assert sums[0] == sums[1]
+
+
+def test_two_ranks_train_the_same_folds(
+    convnet: Path, few_images: dict[Part, Path], tmp_path: Path
+) -> None:
+    exact = {"precision": "fp32", "dropout": 0.0, "lora": LoraSettings(dropout=0.0)}
+    held_out = []
+    for devices in (1, 2):
+        settings = CROSS_VALIDATED.model_copy(update={**exact, "devices": devices})
+        output, checkpoints = tmp_path / str(devices), tmp_path / f"checkpoints-{devices}"
+        stage.run("digits", convnet, few_images, output, settings, 0, checkpoints)
+        held_out.append(pq.read_table(output / "folds.parquet").to_pandas())
+    assert held_out[0]["id"].equals(held_out[1]["id"])
+    scores = [f"score_{label}" for label in range(10)]
+    assert np.allclose(held_out[0][scores], held_out[1][scores], atol=1e-3)

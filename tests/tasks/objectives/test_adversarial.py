@@ -15,8 +15,8 @@ from tasks.objectives import adversarial
 from tasks.training.checkpoints import Checkpoints
 from tasks.training.determinism import make_deterministic
 from tasks.training.loop import train
+from tasks.training.optimizers import Optimizers
 from tasks.training.settings import TrainingSettings
-from tasks.training.state import State
 from tasks.training.task import ExampleRandom
 
 SMALL = dcgan.Settings(channels=16, latent_size=16)
@@ -53,21 +53,21 @@ def test_drawn_images_come_nearer_to_real_ones_than_independent_pixels(
     task = adversarial.prepare(dcgan, dcgan.Settings(), adversarial.Settings(), *mixed)
     assert task.validate()["energy_distance"] > 1
     train(task, TRAINING, 0, "adversarial")
-    figures = task.validate()
-    assert figures["energy_distance"] < 0.8 * figures["independent_pixels_energy_distance"]
-    assert 0.4 < figures["real_or_drawn_accuracy"] < 0.8
+    metrics = task.validate()
+    assert metrics["energy_distance"] < 0.8 * metrics["independent_pixels_energy_distance"]
+    assert 0.4 < metrics["real_or_drawn_accuracy"] < 0.8
 
 
 def test_each_step_trains_both_networks_each_on_its_own_loss(images: tuple[Path, Path]) -> None:
     task = prepared(images)
-    state = State(task, TRAINING, torch.device("cpu"), 10)
+    optimizers = Optimizers(task, TRAINING, torch.device("cpu"), 10)
     batch = task.batch(np.arange(8), ExampleRandom(0, 0, range(8))) | {"weight": torch.ones(())}
     generator, discriminator = weights(task, "generator"), weights(task, "encoder", "critic")
-    state.minimise(task.discriminator_loss, [batch], "discriminator")
+    optimizers.minimise(task.discriminator_loss, [batch], "discriminator")
     assert weights(task, "generator").equal(generator)
     assert not weights(task, "encoder", "critic").equal(discriminator)
     discriminator = weights(task, "encoder", "critic")
-    state.minimise(task.generator_loss, [batch], "generator")
+    optimizers.minimise(task.generator_loss, [batch], "generator")
     assert not weights(task, "generator").equal(generator)
     assert weights(task, "encoder", "critic").equal(discriminator)
     assert all(value.grad is None for value in task.model.parameters())
@@ -84,7 +84,7 @@ def test_a_training_that_was_stopped_goes_on_exactly(
     images: tuple[Path, Path], tmp_path: Path
 ) -> None:
     class Stop:
-        figures: ClassVar[dict[str, float]] = {}
+        metrics: ClassVar[dict[str, float]] = {}
 
         def after_epoch(self, epoch: int) -> bool:
             if epoch == 1:

@@ -32,9 +32,9 @@ def test_it_beats_the_mean_image_and_the_pixels_frequencies(
     before = task.validate()
     assert before["reconstruction_error"] > 0.95 * before["mean_image_error"]
     train(task, TRAINING, 0, "boltzmann")
-    figures = task.validate()
-    assert figures["reconstruction_error"] < 0.6 * figures["mean_image_error"]
-    assert figures["pseudo_log_likelihood"] > 0.8 * figures["frequency_log_likelihood"]
+    metrics = task.validate()
+    assert metrics["reconstruction_error"] < 0.6 * metrics["mean_image_error"]
+    assert metrics["pseudo_log_likelihood"] > 0.8 * metrics["frequency_log_likelihood"]
 
 
 def test_the_gradient_is_the_difference_of_the_statistics(images: tuple[Path, Path]) -> None:

@@ -111,10 +111,10 @@ def test_bits_per_byte_are_those_of_all_tokens_over_the_bytes_of_the_texts(
     texts: tuple[Path, Path],
 ) -> None:
     task = prepared(lstm, texts)
-    figures = task.validate()
+    metrics = task.validate()
     num_bytes = sum(len(t.encode()) for t in records.read_table(texts[1])["text"].to_pylist())
-    bits = figures["loss"] / np.log(2) * (len(task._validation) - 1)
-    assert figures["bits_per_byte"] == pytest.approx(bits / num_bytes)
+    bits = metrics["loss"] / np.log(2) * (len(task._validation) - 1)
+    assert metrics["bits_per_byte"] == pytest.approx(bits / num_bytes)
 
 
 @BOTH

@@ -37,7 +37,7 @@ def test_text_is_refused(texts: tuple[Path, Path]) -> None:
 
 def test_a_label_that_train_lacks_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="the label 'c' does not stand in the training split"):
-        classification.label_indexes(["a", "c"], ["a", "b"], tmp_path)
+        classification.label_indices(["a", "c"], ["a", "b"], tmp_path)
 
 
 def test_one_class_is_refused(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_a_batch_masks_about_the_asked_share_and_never_a_special_token(
     ordinary = int(batch["attention_mask"].sum()) - 3 * len(ids)
     assert 0.17 < len(targets) / ordinary < 0.23
     assert int(targets.min()) >= len(SPECIAL_TOKENS)
-    hidden = ids.flatten()[batch["places"]]
+    hidden = ids.flatten()[batch["positions"]]
     assert 0.72 < float((hidden == token_id("[MASK]")).float().mean()) < 0.88
     assert 0.02 < float((hidden == targets).float().mean()) < 0.18
 

@@ -31,8 +31,8 @@ def test_hidden_patches_are_drawn_better_than_by_the_mean_image(
 ) -> None:
     task = prepared(images, masked_image.Settings(mask_ratio=0.5, normalized=True))
     train(task, TRAINING, 0, "masked_image")
-    figures = task.validate()
-    assert figures["loss"] < 0.9 * figures["mean_image_error"]
+    metrics = task.validate()
+    assert metrics["loss"] < 0.9 * metrics["mean_image_error"]
 
 
 def test_patches_are_cut_as_transformers_does() -> None:
@@ -74,7 +74,7 @@ def test_an_example_hides_the_same_patches_whatever_else_is_in_the_batch(
 
 def test_the_mean_image_error_is_that_of_the_hidden_patches(images: tuple[Path, Path]) -> None:
     task = prepared(images)
-    figures = task.validate()
+    metrics = task.validate()
     num_images = len(task._validation.pixels)
     places = np.arange(num_images)
     batch = task._examples(task._validation, places, ExampleRandom(0, 0, places))
@@ -82,7 +82,7 @@ def test_the_mean_image_error_is_that_of_the_hidden_patches(images: tuple[Path, 
     is_hidden = batch["order"] >= 4
     targets = masked_image.patches(batch["images"], 2)
     expected = ((targets - mean) ** 2).mean(-1)[is_hidden].mean()
-    assert figures["mean_image_error"] == pytest.approx(float(expected), rel=1e-5)
+    assert metrics["mean_image_error"] == pytest.approx(float(expected), rel=1e-5)
 
 
 @pytest.mark.parametrize(("ratio", "seen"), [(0.95, 0), (0.01, 15), (0.97, 0)])

@@ -38,8 +38,8 @@ def test_an_autoencoder_beats_the_mean_image(
     objective = reconstruction.Settings(**settings)
     task = reconstruction.prepare(architecture, sizes, objective, *images)
     train(task, TrainingSettings(epochs=15, learning_rate=5e-3, batch_size=32), 0, "x")
-    figures = task.validate()
-    assert figures["loss"] < 0.5 * figures["mean_image_error"]
+    metrics = task.validate()
+    assert metrics["loss"] < 0.5 * metrics["mean_image_error"]
 
 
 def test_the_mean_image_is_that_of_the_training_split(images: tuple[Path, Path]) -> None:

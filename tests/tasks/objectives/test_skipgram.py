@@ -114,10 +114,10 @@ def test_a_batch_is_a_pure_function_and_its_examples_are_independent(
 
 
 def test_scores_of_zero_cost_what_is_reported(texts: tuple[Path, Path]) -> None:
-    figures = prepared(texts, negatives=4).validate()
-    assert figures["loss"] == pytest.approx(5 * np.log(2))  # context vectors begin at 0
-    assert figures["zero_loss"] == pytest.approx(5 * np.log(2))
-    assert figures["unigram_loss"] < figures["zero_loss"]
+    metrics = prepared(texts, negatives=4).validate()
+    assert metrics["loss"] == pytest.approx(5 * np.log(2))  # context vectors begin at 0
+    assert metrics["zero_loss"] == pytest.approx(5 * np.log(2))
+    assert metrics["unigram_loss"] < metrics["zero_loss"]
 
 
 def test_it_learns_more_than_how_frequent_tokens_are(texts: tuple[Path, Path]) -> None:

@@ -15,8 +15,8 @@ from tasks.errors import BadInput, Diverged, Preempted
 from tasks.training.checkpoints import Checkpoints
 from tasks.training.determinism import make_deterministic
 from tasks.training.loop import train
+from tasks.training.optimizers import learning_rate_share
 from tasks.training.settings import TrainingSettings
-from tasks.training.state import learning_rate_share
 from tasks.training.task import Batch, ExampleRandom, Task
 
 SETTINGS = TrainingSettings(epochs=20, batch_size=16, learning_rate=0.05, precision="fp32")
@@ -79,7 +79,7 @@ class StopAt:
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
         self.seen: list[int] = []
-        self.figures: dict[str, float] = {}
+        self.metrics: dict[str, float] = {}
 
     def after_epoch(self, epoch: int) -> bool:
         self.seen.append(epoch)
@@ -93,10 +93,10 @@ class StopAt:
 
 
 @pytest.mark.parametrize(("stop_at", "epochs"), [(3, 3), (99, 20)])
-def test_a_watcher_can_end_it(stop_at: int, epochs: int) -> None:
-    watcher = StopAt(stop_at)
-    assert len(train(Line(), SETTINGS, 0, "line", watcher)) == epochs
-    assert watcher.seen == list(range(1, epochs + 1))
+def test_a_callback_can_end_it(stop_at: int, epochs: int) -> None:
+    callback = StopAt(stop_at)
+    assert len(train(Line(), SETTINGS, 0, "line", callback)) == epochs
+    assert callback.seen == list(range(1, epochs + 1))
 
 
 def test_parts_give_what_the_whole_batch_gives() -> None:
@@ -122,10 +122,10 @@ def finished_and_resumed(folder: Path, stop_at: int) -> tuple[list[float], list[
     train(undisturbed, SETTINGS, 0, "line", StopAt(15))
     with pytest.raises(Preempted, match=f"line: stopped by SIGTERM at step {stop_at}: run again"):
         train(Line(stop_at=stop_at), SETTINGS, 0, "line", StopAt(15), Checkpoints(folder))
-    resumed, watcher = Line(), StopAt(15)
-    losses = train(resumed, SETTINGS, 0, "line", watcher, Checkpoints(folder))
+    resumed, callback = Line(), StopAt(15)
+    losses = train(resumed, SETTINGS, 0, "line", callback, Checkpoints(folder))
     assert len(losses) == 15
-    assert watcher.seen == list(range(1, 16))
+    assert callback.seen == list(range(1, 16))
     return weights(undisturbed), weights(resumed)
 
 
@@ -144,7 +144,7 @@ def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
     assert weights(second) == weights(first)
 
 
-def test_sigterm_while_the_watcher_looks_is_heard_at_once(tmp_path: Path) -> None:
+def test_sigterm_during_a_callback_is_heard_at_once(tmp_path: Path) -> None:
     class Slow(StopAt):
         def after_epoch(self, epoch: int) -> bool:
             if epoch == 2 and not self.seen[1:]:
@@ -162,7 +162,7 @@ def test_sigterm_while_the_watcher_looks_is_heard_at_once(tmp_path: Path) -> Non
     assert weights(resumed) == weights(undisturbed)
 
 
-def test_sigterm_when_the_watcher_has_just_looked_costs_no_look(tmp_path: Path) -> None:
+def test_sigterm_just_after_a_callback_costs_no_call(tmp_path: Path) -> None:
     class Late(StopAt):
         def after_epoch(self, epoch: int) -> bool:
             is_over = super().after_epoch(epoch)
@@ -172,9 +172,9 @@ def test_sigterm_when_the_watcher_has_just_looked_costs_no_look(tmp_path: Path) 
 
     with pytest.raises(Preempted):
         train(Line(), SETTINGS, 0, "line", Late(4), Checkpoints(tmp_path))
-    watcher = StopAt(4)
-    train(Line(), SETTINGS, 0, "line", watcher, Checkpoints(tmp_path))
-    assert watcher.seen == [1, 2, 3, 4]
+    callback = StopAt(4)
+    train(Line(), SETTINGS, 0, "line", callback, Checkpoints(tmp_path))
+    assert callback.seen == [1, 2, 3, 4]
 
 
 def test_a_batch_larger_than_the_corpus_is_refused() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tasks.errors import Diverged
-from tasks.training.meter import LossMeter, Pace, steps_per_reading
+from tasks.training.meter import LossMeter, Throughput, steps_per_reading
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_the_first_loss_that_is_not_finite_is_named() -> None:
     ("lengths", "name"), [([1, 1], "examples_per_second"), ([3, 5], "tokens_per_second")]
 )
 def test_the_pace_is_in_what_the_lengths_count(lengths: list[int], name: str) -> None:
-    pace = Pace(np.array(lengths))
+    pace = Throughput(np.array(lengths))
     pace.restart()
     pace.add(sum(lengths))
     time.sleep(0.05)
@@ -70,7 +70,7 @@ def test_the_pace_is_in_what_the_lengths_count(lengths: list[int], name: str) ->
 
 
 def test_the_time_in_which_a_step_waits_for_its_batch_is_a_share_of_all() -> None:
-    pace = Pace(np.array([1]))
+    pace = Throughput(np.array([1]))
     with pace.waiting():
         time.sleep(0.06)
     time.sleep(0.02)

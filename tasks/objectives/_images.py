@@ -20,7 +20,7 @@ ARCHITECTURES = "tasks.models.architectures"
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Images:
     """A split of an image corpus."""
 
     inputs: PixelInputs
@@ -28,7 +28,7 @@ class Pictures:
     traits: ImageTraits
 
 
-def read_pictures(path: Path, objective: str) -> Pictures:
+def read_images(path: Path, objective: str) -> Images:
     """Decode the images of a split.
 
     Raises:
@@ -40,7 +40,7 @@ def read_pictures(path: Path, objective: str) -> Pictures:
         )
     table = records.read_table(path)
     contents = table["image"].to_pylist()
-    return Pictures(PixelInputs(decode(contents)), table["label"].to_pylist(), traits_of(contents))
+    return Images(PixelInputs(decode(contents)), table["label"].to_pylist(), traits_of(contents))
 
 
 def require_part(architecture: ModuleType, part: str, objective: str) -> None:
@@ -71,7 +71,7 @@ def _parts(architecture: ModuleType) -> tuple[str, ...]:
     return parts
 
 
-class PictureTask(Task):
+class ImageTask(Task):
     """A task on the images of two splits."""
 
     def __init__(self, model: Any, train: PixelInputs, validation: PixelInputs) -> None:

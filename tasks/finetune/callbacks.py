@@ -1,4 +1,4 @@
-"""Early stopping: keep the weights of the best epoch, stop when no better one comes."""
+"""When a training ends: when no better epoch comes, or after a number of epochs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class EarlyStopping:
-    """Watches the validation split after every epoch.
+    """Keeps the weights of the best epoch, and ends a training when no better one comes.
 
     Attributes:
-        epochs: the validation figures of each epoch.
+        epochs: the validation metrics of each epoch.
         best_epoch: the epoch (counted from 1) with the highest accuracy; of equals, the lower loss.
     """
 
@@ -27,11 +27,11 @@ class EarlyStopping:
 
     def after_epoch(self, epoch: int) -> bool:
         """Validate; return True when ``patience`` epochs have brought nothing better."""
-        figures = self._task.validate()
-        self.epochs.append(figures)
-        accuracy, loss = figures["accuracy"], figures["loss"]
+        metrics = self._task.validate()
+        self.epochs.append(metrics)
+        accuracy, loss = metrics["accuracy"], metrics["loss"]
         say(f"epoch {epoch}: validation accuracy {accuracy:.4f}, loss {loss:.4f}")
-        if not self.best_epoch or _rank(figures) > _rank(self.epochs[self.best_epoch - 1]):
+        if not self.best_epoch or _rank(metrics) > _rank(self.epochs[self.best_epoch - 1]):
             self.best_epoch = epoch
             self._best_weights = {
                 name: value.detach().clone() for name, value in self._trained().items()
@@ -39,7 +39,7 @@ class EarlyStopping:
         return epoch - self.best_epoch >= self._patience
 
     def agreed_best_epoch(self) -> int:
-        """Return the best epoch on every rank: rank 0 alone has looked."""
+        """Return the best epoch on every rank: rank 0 alone has validated."""
         import torch
 
         from tasks.training.ranks import rank, sum_over_ranks
@@ -49,8 +49,8 @@ class EarlyStopping:
         return int(sum_over_ranks(torch.tensor(known, device=device)))
 
     @property
-    def figures(self) -> dict[str, float]:
-        """What the last look has found, as it is called on MLflow's pages."""
+    def metrics(self) -> dict[str, float]:
+        """What was measured after the last epoch, as it is called on MLflow's pages."""
         return {f"validation.{name}": value for name, value in self.epochs[-1].items()}
 
     def state_dict(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class EarlyStopping:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take it back."""
+        """Restore it."""
         self.epochs, self.best_epoch = state["epochs"], state["best_epoch"]
         self._best_weights = state["best_weights"]
 
@@ -79,5 +79,24 @@ class EarlyStopping:
         return {name: value for name, value in weights if value.requires_grad}
 
 
-def _rank(figures: dict[str, float]) -> tuple[float, float]:
-    return figures["accuracy"], -figures["loss"]
+def _rank(metrics: dict[str, float]) -> tuple[float, float]:
+    return metrics["accuracy"], -metrics["loss"]
+
+
+class FixedEpochs:
+    """Ends a training after a number of epochs; it validates nothing."""
+
+    def __init__(self, epochs: int) -> None:
+        self.metrics: dict[str, float] = {}
+        self._epochs = epochs
+
+    def after_epoch(self, epoch: int) -> bool:
+        """Tell whether it was the last one."""
+        return epoch >= self._epochs
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing: a checkpoint need not keep what the settings say."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore nothing."""

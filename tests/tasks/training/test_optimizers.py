@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tasks.training.optimizers import Optimizers, uses_bf16
 from tasks.training.settings import TrainingSettings
-from tasks.training.state import State, uses_bf16
 from tasks.training.task import Batch, Task
 
 SETTINGS = TrainingSettings(learning_rate=0.1, weight_decay=0.5, precision="fp32", warmup=0)
@@ -42,15 +42,15 @@ def part(*values: float, weight: float = 1.0) -> Batch:
     }
 
 
-def state_of(task: Task) -> State:
-    state = State(task, SETTINGS, torch.device("cpu"), 10)
-    state.set_learning_rate(0)
-    return state
+def optimizers_of(task: Task) -> Optimizers:
+    optimizers = Optimizers(task, SETTINGS, torch.device("cpu"), 10)
+    optimizers.set_learning_rate(0)
+    return optimizers
 
 
 def test_matrices_decay_at_their_groups_rate_and_biases_do_not() -> None:
     task = Layer()
-    state_of(task).minimise(task.loss, [part(1.0)])
+    optimizers_of(task).minimise(task.loss, [part(1.0)])
     assert task.model.weight.flatten().tolist() == pytest.approx([1 - 0.5 * 0.1 * 0.5] * 2)
     assert task.model.bias.tolist() == [1.0]
 
@@ -58,18 +58,18 @@ def test_matrices_decay_at_their_groups_rate_and_biases_do_not() -> None:
 def test_the_loss_is_the_mean_over_all_parts_and_a_part_without_weight_does_not_count() -> None:
     task = Layer(slope=1.0)
     parts = [part(1.0, 2.0), part(6.0), part(100.0, weight=0.0)]
-    loss = state_of(task).minimise(task.loss, parts)
+    loss = optimizers_of(task).minimise(task.loss, parts)
     assert float(loss) == pytest.approx(3 * (1 + 2 + 6) / 3)
 
 
 def test_the_norm_is_that_before_clipping() -> None:
     task = Layer(slope=30.0)
-    state = state_of(task)
-    state.minimise(task.loss, [part(1.0)])
-    figures = state.figures()
-    assert figures["learning_rate"] == pytest.approx(0.1)
-    assert figures["gradient_norm"] == pytest.approx(30 * 3**0.5)
-    first = state.optimizers["model"].state[task.model.bias]["exp_avg"]
+    optimizers = optimizers_of(task)
+    optimizers.minimise(task.loss, [part(1.0)])
+    metrics = optimizers.metrics()
+    assert metrics["learning_rate"] == pytest.approx(0.1)
+    assert metrics["gradient_norm"] == pytest.approx(30 * 3**0.5)
+    first = optimizers.by_name["model"].state[task.model.bias]["exp_avg"]
     assert first.tolist() == pytest.approx([0.1 / 3**0.5])  # clipped to a norm of 1
 
 

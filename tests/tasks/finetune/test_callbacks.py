@@ -1,11 +1,11 @@
-"""Early stopping: the best epoch's weights are kept, and come back."""
+"""Early stopping keeps the best epoch's weights; fixed epochs end where they are told to."""
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from tasks.finetune.early_stopping import EarlyStopping
+from tasks.finetune.callbacks import EarlyStopping, FixedEpochs
 from tasks.inputs.pixels import PixelInputs
 from tasks.models.image import ImageModel
 from tasks.models.image_layers import ImageParts
@@ -50,7 +50,7 @@ def test_the_best_epoch_is_that_of_the_highest_accuracy_and_then_the_lowest_loss
 ) -> None:
     stopping = EarlyStopping(task, patience=2)
     assert [after(task, stopping, epoch) for epoch in (1, 2, 3, 4)] == [False, False, False, True]
-    assert [figures["accuracy"] for figures in stopping.epochs] == [0.5, 1.0, 1.0, 0.5]
+    assert [metrics["accuracy"] for metrics in stopping.epochs] == [0.5, 1.0, 1.0, 0.5]
     assert stopping.epochs[1]["loss"] < stopping.epochs[2]["loss"]
     assert stopping.best_epoch == stopping.agreed_best_epoch() == 2
     stopping.restore_best()
@@ -67,3 +67,8 @@ def test_only_what_is_trained_is_kept_and_a_checkpoint_brings_it_back(
     other = EarlyStopping(task, patience=2)
     other.load_state_dict(state)
     assert (other.best_epoch, other.epochs) == (1, stopping.epochs)
+
+
+def test_a_training_of_fixed_epochs_ends_after_them() -> None:
+    callback = FixedEpochs(2)
+    assert [callback.after_epoch(epoch) for epoch in (1, 2)] == [False, True]

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 BETAS = (0.9, 0.98)
 
 
-class State:
-    """The optimizers of a training; an objective's ``step`` is given it.
+class Optimizers:
+    """The optimizers of a training, which an objective's ``step`` is given.
 
     Attributes:
-        optimizers: by the names that the task gives to what they train.
+        by_name: the optimizers, by the names that the task gives to what they train.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class State:
     ) -> None:
         import torch
 
-        self.optimizers = {
+        self.by_name = {
             name: _optimizer(groups, settings) for name, groups in task.optimized().items()
         }
         self._settings = settings
@@ -44,7 +44,7 @@ class State:
         )
         if device.type == "cuda" and settings.precision == "auto":
             torch.set_float32_matmul_precision("high")  # TF32 for what autocast leaves in fp32
-        self._compiled: dict[Any, Any] = {}
+        self._compiled: dict[Callable[[Batch], Tensor], Callable[[Batch], Tensor]] = {}
         self._rate = 0.0
         self._norms: dict[str, Tensor] = {}
 
@@ -52,7 +52,7 @@ class State:
         """Set every optimizer's rate for a step counted from 0."""
         share = learning_rate_share(self._settings, step, self._num_steps)
         self._rate = self._settings.learning_rate * share
-        for optimizer in self.optimizers.values():
+        for optimizer in self.by_name.values():
             for group in optimizer.param_groups:
                 group["lr"] = self._rate * group["scale"]
 
@@ -72,7 +72,7 @@ class State:
         """
         import torch
 
-        optimizer = self.optimizers[name]
+        optimizer = self.by_name[name]
         counts = torch.stack([part["counts"] * part["weight"] for part in parts]).sum(0)
         sum_over_ranks(counts)
         total = torch.zeros((), device=self._device)
@@ -86,11 +86,11 @@ class State:
         norm = torch.nn.utils.clip_grad_norm_(trained, self._settings.maximum_gradient_norm)
         self._norms[name] = norm
         optimizer.step()
-        for other in self.optimizers.values():
+        for other in self.by_name.values():
             other.zero_grad(set_to_none=True)
         return sum_over_ranks(total)
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Return the last step's learning rate, and its gradients' norms before clipping."""
         norms = {
             "gradient_norm" if name == "model" else f"{name}.gradient_norm": float(norm)
@@ -100,11 +100,11 @@ class State:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the optimizers' tensors."""
-        return {name: value.state_dict()["state"] for name, value in self.optimizers.items()}
+        return {name: value.state_dict()["state"] for name, value in self.by_name.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take the optimizers' tensors back."""
-        for name, optimizer in self.optimizers.items():
+        """Restore the optimizers' tensors."""
+        for name, optimizer in self.by_name.items():
             groups = optimizer.state_dict()["param_groups"]
             moments = {int(index): value for index, value in state.get(name, {}).items()}
             optimizer.load_state_dict({"state": moments, "param_groups": groups})
@@ -114,8 +114,7 @@ class State:
             return loss
         if loss not in self._compiled:
             self._compiled[loss] = compiled(loss)
-        found: Callable[[Batch], Tensor] = self._compiled[loss]
-        return found
+        return self._compiled[loss]
 
 
 def compiled(loss: Callable[[Batch], Tensor]) -> Callable[[Batch], Tensor]:
