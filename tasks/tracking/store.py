@@ -72,6 +72,12 @@ def artifact_folder() -> Path | None:
     return Path(uri.removeprefix(SQLITE)).parent / ARTIFACTS
 
 
+def artifact_location(experiment: str) -> str | None:
+    """Return where the artifacts of a new experiment go; None where a server decides that."""
+    folder = artifact_folder()
+    return (folder / experiment).as_uri() if folder else None
+
+
 @contextmanager
 def opened() -> Iterator[MlflowClient]:
     """Hold the store, alone among this workspace's processes.
@@ -203,11 +209,11 @@ def _follow_the_workspace() -> None:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
         if not {table for table, _ in ARTIFACT_COLUMNS} <= tables:
             return
-        places = connection.execute(
+        locations = connection.execute(
             "SELECT artifact_location FROM experiments WHERE artifact_location LIKE ?",
             [f"%/{ARTIFACTS}/%"],
         ).fetchall()
-        for before in {place.rpartition(f"/{ARTIFACTS}/")[0] for (place,) in places}:
+        for before in {location.rpartition(f"/{ARTIFACTS}/")[0] for (location,) in locations}:
             after = now.parent.as_uri()
             if before == after:
                 continue

@@ -23,7 +23,7 @@ from tasks.tracking.audit.aliases import CANDIDATE, CHAMPION, settle
 from tasks.tracking.audit.log import AuditLog, read_log
 from tasks.tracking.audit.writer import claim
 from tasks.tracking.registry.version import read_version
-from tasks.tracking.runs.run_writer import experiment, log_metrics, metrics_of
+from tasks.tracking.runs.run_writer import ensure_experiment, log_metrics, metrics_of
 
 if TYPE_CHECKING:
     from tasks.tracking.store import MlflowClient
@@ -72,7 +72,7 @@ def _record(
     report: Path,
     summary: Summary,
 ) -> Review:
-    experiment_id = experiment(client, subject.model)
+    experiment_id = ensure_experiment(client, subject.model)
     tags = {
         "downstream.stage": "review",
         "downstream.row": subject.model,

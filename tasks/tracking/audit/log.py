@@ -124,8 +124,8 @@ class AuditLog:
         That is a missing or altered entry, a head that is not that of its entry, and an alias that
         is not where the log has left it.
         """
-        found = [*self._broken_links(), *self._wrong_head(), *self._strayed_aliases()]
-        return [f"{self.model}: {problem}" for problem in found]
+        problems = [*self._broken_links(), *self._wrong_head(), *self._strayed_aliases()]
+        return [f"{self.model}: {problem}" for problem in problems]
 
     def _broken_links(self) -> Iterator[str]:
         readable = {entry["number"]: entry for entry in self.entries}
@@ -191,8 +191,8 @@ def read_log(client: MlflowClient, model: str) -> AuditLog:
 def aliases_of(client: MlflowClient, model: str) -> dict[str, int]:
     """Return the version that each alias is on; none if there is no such model."""
     registered = _find_registered(client, model)
-    found = registered.aliases if registered is not None else {}
-    return {alias: int(number) for alias, number in sorted(found.items())}
+    aliases = registered.aliases if registered is not None else {}
+    return {alias: int(number) for alias, number in sorted(aliases.items())}
 
 
 def require_registered(client: MlflowClient, model: str) -> None:
@@ -225,5 +225,5 @@ def _parse(number: int, text: str) -> Entry | None:
 
 
 def _find_registered(client: MlflowClient, model: str) -> RegisteredModel | None:
-    found = client.search_registered_models(f"name = '{model}'", max_results=1)
-    return found[0] if found else None
+    registered = client.search_registered_models(f"name = '{model}'", max_results=1)
+    return registered[0] if registered else None

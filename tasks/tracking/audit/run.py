@@ -11,7 +11,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from tasks.errors import DownstreamError
-from tasks.tracking.store import artifact_folder
+from tasks.tracking.store import artifact_location
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -60,28 +60,41 @@ def make_run(client: MlflowClient, model: str) -> str:
     """
     from mlflow.exceptions import MlflowException
 
-    found = find_run(client, model)
-    if found is not None:
-        return str(found.info.run_id)
+    run = find_run(client, model)
+    if run is not None:
+        return str(run.info.run_id)
     name = EXPERIMENT + model
-    folder = artifact_folder()
-    place = (folder / name).as_uri() if folder else None
-    experiment_id = client.create_experiment(f"{name}/{uuid.uuid4().hex}", artifact_location=place)
+    experiment_id = client.create_experiment(
+        f"{name}/{uuid.uuid4().hex}", artifact_location=artifact_location(name)
+    )
     run_id = client.create_run(experiment_id, run_name=RUN_NAME).info.run_id
     client.set_terminated(run_id)
     try:
         client.rename_experiment(experiment_id, name)
     except MlflowException:
         client.delete_experiment(experiment_id)
-        found = find_run(client, model)
-        if found is None:
+        run = find_run(client, model)
+        if run is None:
             raise
-        return str(found.info.run_id)
+        return str(run.info.run_id)
     return str(run_id)
 
 
 def write_once(client: MlflowClient, run_id: str, key: str, value: str) -> bool:
-    """Write a value under a key that has none; False if another value is there already."""
+    """Write a value under a key that has none.
+
+    Args:
+        client: the open store.
+        run_id: the run that holds the log.
+        key: the name of the parameter.
+        value: its text.
+
+    Returns:
+        False if another value is there already.
+
+    Raises:
+        DownstreamError: the value is longer than what MLflow keeps.
+    """
     from mlflow.exceptions import MlflowException
 
     if len(value) > LONGEST_VALUE:

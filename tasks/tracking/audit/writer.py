@@ -85,7 +85,16 @@ def append(client: MlflowClient, model: str, change: Change) -> Entry:
 
 
 def append_next(client: MlflowClient, log: AuditLog, change: Change) -> Entry | None:
-    """Write an entry right after those of ``log``; None if somebody else has written one."""
+    """Write an entry right after those of a log.
+
+    Args:
+        client: the open store.
+        log: as it was read.
+        change: what the entry says.
+
+    Returns:
+        The entry; None if somebody else has written one since.
+    """
     run_id = log.run_id or make_run(client, log.model)
     before = log.texts.get(log.last_number)
     reason = change.reason

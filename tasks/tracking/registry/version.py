@@ -91,7 +91,7 @@ class RegisteredVersion:
 
 def versions_of(client: MlflowClient, model: str) -> list[RegisteredVersion]:
     """Return the versions of a model, oldest first; none where there is no such model."""
-    found = [
+    versions = [
         RegisteredVersion(
             model=model,
             number=int(version.version),
@@ -101,7 +101,7 @@ def versions_of(client: MlflowClient, model: str) -> list[RegisteredVersion]:
         )
         for version in client.search_model_versions(f"name = '{model}'")
     ]
-    return sorted(found, key=lambda version: version.number)
+    return sorted(versions, key=lambda version: version.number)
 
 
 def read_version(client: MlflowClient, model: str, number: int) -> RegisteredVersion:
@@ -160,7 +160,7 @@ def _download(client: MlflowClient, uri: str, target: Path, title: str) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as temporary:
         try:
-            found = download_artifacts(
+            downloaded = download_artifacts(
                 artifact_uri=uri,
                 dst_path=temporary,
                 tracking_uri=client.tracking_uri,
@@ -169,5 +169,5 @@ def _download(client: MlflowClient, uri: str, target: Path, title: str) -> Path:
             raise Unreachable(
                 f"{title}: MLflow does not give its files ({uri}): {first_line(error)}"
             ) from error
-        files.replace_folder(Path(found), target)
+        files.replace_folder(Path(downloaded), target)
     return target

@@ -114,17 +114,17 @@ def lines(folder: Path, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]
 
 def last_steps(folder: Path) -> dict[str, int]:
     """Return the last step of each metric."""
-    found: dict[str, int] = {}
+    steps: dict[str, int] = {}
     for line, _ in lines(folder):
-        found.update(dict.fromkeys(line.get("metrics", {}), line.get("step", -1)))
-    return found
+        steps.update(dict.fromkeys(line.get("metrics", {}), line.get("step", -1)))
+    return steps
 
 
 def journals() -> list[Path]:
     """Return the folders of all journals, those begun first in front."""
-    found = [path.parent for path in LIVE.glob("*@*/*/run.json")]
-    begun = {folder: files.read_json(folder / "run.json")["started"] for folder in found}
-    return sorted(found, key=lambda folder: (begun[folder], folder))
+    folders = [path.parent for path in LIVE.glob("*@*/*/run.json")]
+    begun = {folder: files.read_json(folder / "run.json")["started"] for folder in folders}
+    return sorted(folders, key=lambda folder: (begun[folder], folder))
 
 
 def held(folder: Path, timeout_seconds: float = 0) -> FileLock:

@@ -73,33 +73,33 @@ def _beside(work: Callable[[Path, threading.Event], None], folder: Path) -> Iter
     stop = threading.Event()
     thread = threading.Thread(target=work, args=(folder, stop), name=work.__name__, daemon=True)
     thread.start()
-    patience = SECONDS_TO_END
+    timeout_seconds = SECONDS_TO_END
     try:
         yield
     except STOPPED:
-        patience = SECONDS_TO_STOP
+        timeout_seconds = SECONDS_TO_STOP
         raise
     finally:
         stop.set()
-        thread.join(patience)
+        thread.join(timeout_seconds)
 
 
 def _send_repeatedly(folder: Path, stop: threading.Event) -> None:
     pause, is_away = SECONDS_BETWEEN, False
     while not stop.wait(pause):
-        is_away = not _send(folder, tells=not is_away)
+        is_away = not _send(folder, warns=not is_away)
         pause = min(2 * pause, LONGEST_SECONDS_BETWEEN) if is_away else SECONDS_BETWEEN
     if not is_away:
-        _send(folder, tells=False)
+        _send(folder, warns=False)
 
 
-def _send(folder: Path, tells: bool) -> bool:
+def _send(folder: Path, warns: bool) -> bool:
     """Send what there is; return whether MLflow took it."""
     try:
         with opened() as client, answer_within(SMALL_TIMEOUT_SECONDS):
             journal.send(client, folder)
     except Unreachable as error:
-        if tells:
+        if warns:
             say(f"warning: {error}. Training goes on; its metrics are kept, and sent later")
         return False
     return True
@@ -154,9 +154,9 @@ def _gpus() -> dict[str, float]:
         values = [[float(cell) for cell in row] for row in rows]
     except ValueError:
         return {}
-    found = {}
+    metrics = {}
     for number, (busy, used, total) in enumerate(values):
-        found[f"gpu_{number}_utilization_percentage"] = busy
-        found[f"gpu_{number}_memory_usage_megabytes"] = used * 2**20 / MEGABYTE
-        found[f"gpu_{number}_memory_usage_percentage"] = 100 * used / total
-    return found
+        metrics[f"gpu_{number}_utilization_percentage"] = busy
+        metrics[f"gpu_{number}_memory_usage_megabytes"] = used * 2**20 / MEGABYTE
+        metrics[f"gpu_{number}_memory_usage_percentage"] = 100 * used / total
+    return metrics

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
-from tasks.tracking.store import artifact_folder
+from tasks.tracking.store import artifact_location
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -83,7 +83,7 @@ def write_run(client: MlflowClient, record: RunRecord, attached: Path) -> str:
 
 def find_or_create_run(client: MlflowClient, record: RunDescription) -> tuple[str, bool]:
     """Return the id of the run with the record's identity, and whether it is finished."""
-    experiment_id = experiment(client, record["experiment"])
+    experiment_id = ensure_experiment(client, record["experiment"])
     run = _find(client, experiment_id, record["identity"])
     if run is not None:
         return run.info.run_id, run.info.status == "FINISHED"
@@ -102,8 +102,8 @@ def has_run(client: MlflowClient, experiment_name: str, identity: Mapping[str, s
         experiment_name: where it would be.
         identity: tags that no other run shares.
     """
-    found = client.get_experiment_by_name(experiment_name)
-    return found is not None and _find(client, found.experiment_id, identity) is not None
+    experiment = client.get_experiment_by_name(experiment_name)
+    return experiment is not None and _find(client, experiment.experiment_id, identity) is not None
 
 
 def _find(client: MlflowClient, experiment_id: str, identity: Mapping[str, str]) -> Run | None:
@@ -171,16 +171,14 @@ def log_points(client: MlflowClient, run_id: str, points: Sequence[Metric]) -> N
         client.log_batch(run_id, metrics=points[start : start + METRICS_AT_ONCE])
 
 
-def experiment(client: MlflowClient, name: str) -> str:
+def ensure_experiment(client: MlflowClient, name: str) -> str:
     """Return the id of an experiment, created or restored where needed."""
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        folder = artifact_folder()
-        place = (folder / name).as_uri() if folder else None
-        return str(client.create_experiment(name, artifact_location=place))
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return str(found.experiment_id)
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        return str(client.create_experiment(name, artifact_location=artifact_location(name)))
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    return str(experiment.experiment_id)
 
 
 def metrics_of(values: Mapping[str, Any]) -> list[tuple[str, float, int]]:

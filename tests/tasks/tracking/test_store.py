@@ -12,7 +12,7 @@ import pytest
 
 from tasks.errors import BadInput, Unreachable
 from tasks.tracking.registry.packaging import log_model
-from tasks.tracking.runs.run_writer import experiment
+from tasks.tracking.runs.run_writer import ensure_experiment
 from tasks.tracking.store import ARTIFACT_COLUMNS, artifact_folder, opened, tracking_uri
 
 
@@ -100,7 +100,7 @@ def test_places_of_artifacts_follow_a_moved_workspace(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened() as client:
-        number = experiment(client, "topics")
+        number = ensure_experiment(client, "topics")
         run = client.create_run(number)
         client.log_text(run.info.run_id, "kept", "note.txt")
     moved = workspace.with_name("moved 100%")
@@ -120,7 +120,7 @@ def test_a_move_changes_each_column_of_mlflow_that_names_the_workspace_and_no_ot
     workspace: Path, text_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened() as client:
-        run = client.create_run(experiment(client, "topics"))
+        run = client.create_run(ensure_experiment(client, "topics"))
         model_id = log_model(text_model, run.info.run_id)
         client.create_registered_model("topics")
         client.create_model_version("topics", f"models:/{model_id}", model_id=model_id)

@@ -10,7 +10,7 @@ from tasks.tracking.registry.version import (
     download_evidence_files,
     read_version,
 )
-from tasks.tracking.runs.run_writer import experiment
+from tasks.tracking.runs.run_writer import ensure_experiment
 from tasks.tracking.store import opened
 
 
@@ -29,7 +29,7 @@ def test_evidence_replaces_what_was_there_and_leaves_nothing_else(
     (tmp_path / "evaluation").mkdir()
     (tmp_path / "evaluation" / "old.json").write_text("{}")
     with opened() as client:
-        run = client.create_run(experiment(client, "topics")).info.run_id
+        run = client.create_run(ensure_experiment(client, "topics")).info.run_id
         client.log_text(run, "new", "evaluation/new.json")
         version = RegisteredVersion("topics", 1, {}, "", run)
         found = download_evidence_files(client, version, tmp_path)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tasks.tracking.runs.run_writer import (
     describe,
-    experiment,
+    ensure_experiment,
     find_or_create_run,
     log_metrics,
     metrics_of,
@@ -25,9 +25,9 @@ RECORD = {
 
 def test_a_deleted_experiment_is_restored(workspace: Path) -> None:
     with opened() as client:
-        number = experiment(client, "topics")
+        number = ensure_experiment(client, "topics")
         client.delete_experiment(number)
-        assert experiment(client, "topics") == number
+        assert ensure_experiment(client, "topics") == number
         assert client.get_experiment(number).lifecycle_stage == "active"
 
 
