@@ -103,12 +103,12 @@ def reject(model: Model, *, comment: Comment, reviewer: Reviewer = None) -> int:
 
 
 def _decide(model: str, decision: str, comment: str, reviewer: str | None) -> int:
-    from tasks.promotion.review.decisions import decide, told
+    from tasks.promotion.review.decisions import decide, outcome
     from tasks.promotion.review.store import latest
 
     decided = decide(latest(model), decision, comment, reviewer)
     print_outcome(decided)
-    _close_forms(model, told(decided))
+    _close_forms(model, outcome(decided))
     return 0
 
 
@@ -166,7 +166,7 @@ def print_review(report: "Report", html: Path | None) -> None:
 
 def print_outcome(review: "Review") -> None:
     """Say in a line what has become of a candidate."""
-    from tasks.promotion.review.decisions import told
+    from tasks.promotion.review.decisions import outcome
 
     waits = f"waits for a decision: `downstream review show {review.subject.model}`"
-    say(plain(f"{review.title}: {waits if review.decided is None else told(review)}"))
+    say(plain(f"{review.title}: {waits if review.decided is None else outcome(review)}"))

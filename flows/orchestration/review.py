@@ -30,8 +30,8 @@ from tasks.promotion.review.decisions import (
     AlreadyDecided,
     BadAnswer,
     decide,
+    outcome,
     request_and_decide,
-    told,
 )
 from tasks.promotion.review.report import Report, read_report
 from tasks.promotion.review.store import Review, find_again
@@ -133,4 +133,4 @@ def _ended(found: Review) -> State[Any]:
     if found.decided is None:
         raise AssertionError("a review that has ended was decided")
     name = DONE[found.decided["decision"]].capitalize()
-    return Completed(name=name, message=f"{found.title}: {told(found)}")
+    return Completed(name=name, message=f"{found.title}: {outcome(found)}")

@@ -6,8 +6,8 @@ What a reviewer needs to decide stands first; the whole page, with plots, is the
 from typing import Literal
 
 from tasks.metrics.slices import weakest_slice
-from tasks.promotion.comparison.page import HEADLINES, worst_slice
-from tasks.promotion.review.decisions import told
+from tasks.promotion.comparison.page import verdict, worst_slice
+from tasks.promotion.review.decisions import outcome
 from tasks.promotion.review.report import CARD_PAGE, PAGE, REPORT, Report
 from tasks.promotion.review.store import Review
 from tasks.reports.page import render
@@ -33,7 +33,7 @@ def to_markdown(report: Report, form: Literal["page", "short", "terminal"] = "pa
         review=review,
         summary=summary,
         comparison=comparison,
-        headline=told(review) if review.decided else HEADLINES[summary["decision"]["decision"]][1],
+        headline=outcome(review) if review.decided else verdict(summary["decision"])["headline"],
         links=links(review),
         metrics={metric["name"]: metric for metric in comparison["metrics"]} if comparison else {},
         worst=worst_slice(comparison) if comparison else None,

@@ -68,9 +68,9 @@ def explained_examples(
     return {
         group: [
             _explain(classifier, test, evaluation, record, plots / f"example-{group}-{n}.png")
-            for n, record in enumerate(found, start=1)
+            for n, record in enumerate(records, start=1)
         ]
-        for group, found in groups.items()
+        for group, records in groups.items()
     }
 
 

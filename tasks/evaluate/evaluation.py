@@ -82,16 +82,16 @@ def measure(
     """
 
     def everything(counts: Floats) -> dict[str, Floats]:
-        found: dict[str, Floats] = {}
+        metrics: dict[str, Floats] = {}
         for name, answers in {"model": model, **baselines}.items():
             measured = _accuracy_and_macro_scores(counts, answers, num_classes)
-            found |= {f"{name}/{metric}": value for metric, value in measured.items()}
+            metrics |= {f"{name}/{metric}": value for metric, value in measured.items()}
         num_bins = settings.calibration_bins
-        found["model/roc_auc"] = scores.roc_auc(counts, model)
-        found["model/ece"] = scores.expected_calibration_error(counts, model, num_bins)
+        metrics["model/roc_auc"] = scores.roc_auc(counts, model)
+        metrics["model/ece"] = scores.expected_calibration_error(counts, model, num_bins)
         if "twin" in baselines:
-            found["model/gain"] = found["model/accuracy"] - found["twin/accuracy"]
-        return found
+            metrics["model/gain"] = metrics["model/accuracy"] - metrics["twin/accuracy"]
+        return metrics
 
     num_records = len(model.true)
     values = everything(scores.once_each(num_records))
@@ -142,15 +142,15 @@ def fold_metrics(path: Path) -> dict[str, Any] | None:
         return None
     folds = sorted(pc.unique(predictions["fold"]).to_pylist())
     each = [_of_fold(predictions.filter(pc.equal(predictions["fold"], fold))) for fold in folds]
-    found: dict[str, Any] = {"number": len(folds), "n": predictions.num_rows}
+    summary: dict[str, Any] = {"number": len(folds), "n": predictions.num_rows}
     for name in each[0]:
         values = [metrics[name] for metrics in each]
-        found[name] = {
+        summary[name] = {
             "mean": round(float(np.mean(values)), DIGITS),
             "deviation": round(float(np.std(values, ddof=1)), DIGITS),
             "each": [round(value, DIGITS) for value in values],
         }
-    return found
+    return summary
 
 
 def _of_fold(held_out: pa.Table) -> dict[str, float]:
@@ -164,27 +164,27 @@ def _of_fold(held_out: pa.Table) -> dict[str, float]:
 
 def slice_results(evaluation: Evaluation) -> list[SliceResult]:
     """Return the accuracy within each slice."""
-    found: list[SliceResult] = []
-    for one in evaluation.slices:
-        correct = evaluation.model.correct[one.members]
+    results: list[SliceResult] = []
+    for group in evaluation.slices:
+        correct = evaluation.model.correct[group.members]
         num_right, num_records = int(correct.sum()), len(correct)
-        found.append(
+        results.append(
             {
-                "kind": one.kind,
-                "name": one.name,
+                "kind": group.kind,
+                "name": group.name,
                 "records": num_records,
                 "accuracy": _rounded(num_right / num_records),
                 "interval": [_rounded(end) for end in wilson(num_right, num_records)],
             }
         )
-    return found
+    return results
 
 
 def metrics_json(evaluation: Evaluation) -> dict[str, Any]:
     """Return the content of ``metrics.json``."""
     metrics = evaluation.metrics
     model = dict(metrics["model"].values)
-    found: dict[str, Any] = {
+    details: dict[str, Any] = {
         "gain": model.pop("gain", None),
         "baselines": {
             name: {
@@ -197,7 +197,7 @@ def metrics_json(evaluation: Evaluation) -> dict[str, Any]:
         "slices": slice_results(evaluation),
     }
     if evaluation.folds is not None:
-        found["folds"] = evaluation.folds
+        details["folds"] = evaluation.folds
     if model["roc_auc"] is None:
-        found["undefined"] = {"roc_auc": "all test records are of one class"}
-    return {**model, "n_test": evaluation.num_test, **found}
+        details["undefined"] = {"roc_auc": "all test records are of one class"}
+    return {**model, "n_test": evaluation.num_test, **details}

@@ -18,7 +18,11 @@ RESAMPLES_AT_ONCE = 50
 
 
 def wilson(num_hits: int, num_trials: int) -> tuple[float, float]:
-    """Return the 95 % score interval of a share (Wilson 1927), which holds near 0 and 1 too."""
+    """Return the 95 % score interval of a share, which holds near 0 and 1 too.
+
+    Wilson 1927, "Probable inference, the law of succession, and statistical inference", Journal of
+    the American Statistical Association 22, pages 209 to 212.
+    """
     from scipy.stats import binomtest
 
     interval = binomtest(num_hits, num_trials).proportion_ci(LEVEL, method="wilson")
@@ -29,6 +33,9 @@ def bootstrap(
     measure: Callable[[Floats], Metrics], num_records: int, num_samples: int, seed: list[int]
 ) -> dict[str, Interval]:
     """Return the 95 % percentile interval of each metric over resamples of the records.
+
+    Efron 1979, "Bootstrap methods: another look at the jackknife", The Annals of Statistics 7;
+    percentile intervals: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13.
 
     Args:
         measure: gives each metric, S, from how often each record was drawn, S N.
@@ -44,7 +51,13 @@ def bootstrap(
 
 
 def resamples(num_records: int, num_samples: int, seed: list[int]) -> Iterator[Floats]:
-    """Yield batches of resamples, S N: how often each record was drawn, one row a resample."""
+    """Yield batches of resamples, S N: how often each record was drawn, one row a resample.
+
+    Args:
+        num_records: N, of which each resample draws as many, with replacement.
+        num_samples: how many resamples there are in all batches together.
+        seed: fixes them.
+    """
     generator = np.random.default_rng(seed)
     for start in range(0, num_samples, RESAMPLES_AT_ONCE):
         size = min(RESAMPLES_AT_ONCE, num_samples - start)

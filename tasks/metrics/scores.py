@@ -58,10 +58,16 @@ def accuracy(counts: Floats, answers: Answers) -> Floats:
 
 
 def macro_scores(counts: Floats, answers: Answers, num_classes: int) -> dict[str, Floats]:
-    """Return macro precision, recall and F1.
+    """Return macro precision, recall and F1, S each.
 
     The mean is over the classes that occur among the true or the predicted ones, as scikit-learn
-    takes it; a class that is never predicted has precision 0.
+    takes it; a class that is never predicted has precision 0. F1 is the mean of the classes' F1,
+    which Opitz and Burst 2019, "Macro F1 and Macro F1", tell from the F1 of the means.
+
+    Args:
+        counts: how often each record counts, S N.
+        answers: the classes of N records.
+        num_classes: K.
     """
     classes = np.arange(num_classes)
     is_true = (answers.true[:, None] == classes).astype(float)  # N K, as the next
@@ -81,7 +87,11 @@ def _ratio(part: Floats, whole: Floats, where_empty: float = 0.0) -> Floats:
 
 
 def roc_auc(counts: Floats, scored: Scored) -> Floats:
-    """Return the area under the ROC curve, one class against the rest, mean over the classes.
+    """Return the area under the ROC curve, one class against the rest, mean over the classes, S.
+
+    Hanley and McNeil 1982, "The meaning and use of the area under a receiver operating
+    characteristic (ROC) curve", Radiology 143, pages 29 to 36: the area is the Mann-Whitney
+    statistic.
 
     A class that all records or none have is left out; NaN where that leaves no class.
     """
@@ -112,10 +122,18 @@ def _area(counts: Floats, is_class: npt.NDArray[np.bool_], scores: Floats) -> Fl
 
 
 def expected_calibration_error(counts: Floats, scored: Scored, num_bins: int) -> Floats:
-    """Return how far confidence is from accuracy, on average.
+    """Return how far confidence is from accuracy, on average, S.
 
-    Records are put into bins of equal width by the probability of their predicted class (Guo et
-    al. 2017, "On Calibration of Modern Neural Networks").
+    Records are put into bins of equal width by the probability of their predicted class.
+
+    Guo, Pleiss, Sun and Weinberger 2017, "On Calibration of Modern Neural Networks", ICML; after
+    Naeini, Cooper and Hauskrecht 2015, "Obtaining Well Calibrated Probabilities Using
+    Bayesian Binning", AAAI.
+
+    Args:
+        counts: how often each record counts, S N.
+        scored: N records.
+        num_bins: B, of equal width in [0, 1].
     """
     in_bin = calibration_bin(scored, num_bins)[:, None] == np.arange(num_bins)  # N B
     surprise = scored.correct - scored.confidence  # N

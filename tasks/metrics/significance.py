@@ -15,13 +15,20 @@ from tasks.metrics.scores import Floats
 def mcnemar_exact(num_won: npt.ArrayLike, num_lost: npt.ArrayLike) -> Floats:
     """Return the two-sided p-value of McNemar's test, conditional on the number of disagreements.
 
-    If both models are equally good, each disagreement is a fair coin (McNemar 1947). The exact
-    form never rejects too often, however few disagreements there are. Checked against Fagerland,
-    Lydersen and Laake 2013, "The McNemar test for binary matched-pairs data", tables 1 and 2.
+    If both models are equally good, each disagreement is a fair coin. The exact form never rejects
+    too often, however few disagreements there are.
+
+    McNemar 1947, "Note on the sampling error of the difference between correlated proportions or
+    percentages", Psychometrika 12, pages 153 to 157. Checked against Fagerland, Lydersen and Laake
+    2013, "The McNemar test for binary matched-pairs data", BMC Medical Research Methodology 13:91,
+    tables 1 and 2.
 
     Args:
-        num_won: a number, or one a comparison.
-        num_lost: the same.
+        num_won: records that the candidate alone gets right: a number, or one a comparison.
+        num_lost: those that the champion alone gets right, in the same shape.
+
+    Returns:
+        The p-value, or one a comparison.
     """
     from scipy.stats import binom
 
@@ -31,15 +38,18 @@ def mcnemar_exact(num_won: npt.ArrayLike, num_lost: npt.ArrayLike) -> Floats:
 
 
 def holm(p_values: npt.ArrayLike) -> Floats:
-    """Return the p-values adjusted for their number by Holm's step-down method (Holm 1979).
+    """Return the p-values adjusted for their number by Holm's step-down method.
+
+    Holm 1979, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+    Statistics 6, pages 65 to 70.
 
     Rejecting where an adjusted value is below alpha keeps the chance of any false rejection below
     alpha, whatever the dependence between the tests.
     """
-    found = np.asarray(p_values, dtype=float)
-    order = np.argsort(found, kind="stable")
-    stepped = found[order] * np.arange(len(found), 0, -1)
-    adjusted = np.empty_like(found)
+    raw = np.asarray(p_values, dtype=float)
+    order = np.argsort(raw, kind="stable")
+    stepped = raw[order] * np.arange(len(raw), 0, -1)
+    adjusted = np.empty_like(raw)
     adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
     return adjusted
 
@@ -48,10 +58,18 @@ def tango(num_won: int, num_lost: int, num_records: int, level: float) -> tuple[
     """Return Tango's score interval for the difference of two paired shares.
 
     It holds where the usual intervals fail: few disagreements, or none. Its lower limit above
-    ``-margin`` is Tango's test of non-inferiority. Tango 1998, "Equivalence test and confidence
-    interval for the difference in proportions for the paired-sample design", Statistics in
-    Medicine 17; checked against its example and against those of
-    Fagerland, Lydersen and Laake, "Statistical Analysis of Contingency Tables", chapter 8.
+    ``-margin`` is Tango's test of non-inferiority.
+
+    Tango 1998, "Equivalence test and confidence interval for the difference in proportions for the
+    paired-sample design", Statistics in Medicine 17, pages 891 to 908. Checked against its example,
+    and against those of Fagerland, Lydersen and Laake 2017, "Statistical Analysis of Contingency
+    Tables", chapter 8.
+
+    Args:
+        num_won: records that the candidate alone gets right.
+        num_lost: those that the champion alone gets right.
+        num_records: all of them, at least one.
+        level: of the interval, for example 0.95.
 
     Returns:
         The limits of (share right with the candidate) - (share right with the champion).
@@ -75,6 +93,12 @@ def tango_statistic(num_won: int, num_lost: int, num_records: int, difference: f
 
     The chance of a lost record is its maximum-likelihood estimate under that difference: the larger
     root of a quadratic equation.
+
+    Args:
+        num_won: records that the candidate alone gets right.
+        num_lost: those that the champion alone gets right.
+        num_records: all of them, at least one.
+        difference: of the shares that are right, candidate less champion, in [-1, 1].
     """
     n = num_records
     gap = num_won - num_lost - n * difference

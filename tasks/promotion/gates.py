@@ -35,7 +35,7 @@ def missed_gates(
 
 def missed_serving(serving: Serving, limits: ServingSettings) -> list[str]:
     """Judge what serving costs, as ``tasks.promotion.comparison.serving`` has measured it."""
-    found = {
+    measured = {
         "median_ms": ("the median latency", serving["median_ms"], "ms"),
         "p95_ms": ("the 95th percentile of the latency", serving["p95_ms"], "ms"),
         "size_mb": ("the size of the model", serving["size_bytes"] / 1e6, "MB"),
@@ -43,7 +43,7 @@ def missed_serving(serving: Serving, limits: ServingSettings) -> list[str]:
     limit_of = limits.model_dump()
     return [
         f"{name} is {value:.4g} {unit}, above the limit of {limit_of[key]:g} {unit}"
-        for key, (name, value, unit) in found.items()
+        for key, (name, value, unit) in measured.items()
         if limit_of[key] is not None and not value <= limit_of[key]
     ]
 
@@ -103,21 +103,20 @@ def _slices(metrics: Mapping[str, Any], settings: PromotionSettings) -> list[str
         return []
     if not isinstance(metrics.get("slices"), list):
         return ["metrics.json holds no slices: run evaluate again"]
-    return [
-        f"{_slice_name(one)}: {one['accuracy']:.3f} of {one['records']} records are right, below "
-        f"the floor of {least:g}"
-        for one in metrics["slices"]
-        if one["records"] >= settings.slices.minimum_records and not one["accuracy"] >= least
-    ]
-
-
-def _slice_name(one: Mapping[str, Any]) -> str:
-    return f"class {one['name']!r}" if one["kind"] == "class" else str(one["name"])
+    missed = []
+    for result in metrics["slices"]:
+        if result["records"] >= settings.slices.minimum_records and not result["accuracy"] >= least:
+            name = f"class {result['name']!r}" if result["kind"] == "class" else result["name"]
+            missed.append(
+                f"{name}: {result['accuracy']:.3f} of {result['records']} records are right, below "
+                f"the floor of {least:g}"
+            )
+    return missed
 
 
 def _at(metrics: Mapping[str, Any], name: str) -> float | None:
-    found: Any = metrics
+    value: Any = metrics
     for part in name.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    is_number = isinstance(found, (int, float)) and not isinstance(found, bool)
-    return found if is_number else None
+        value = value.get(part) if isinstance(value, Mapping) else None
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if is_number else None

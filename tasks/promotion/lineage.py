@@ -174,8 +174,8 @@ def _other_files(folder: Path, expected: Mapping[str, str]) -> str:
 def _other(path: Path, sha256: str) -> str:
     if not path.is_file():
         return "is missing"
-    found = files.sha256(path)
-    return "" if found == sha256 else f"has the sha256 {found[:12]}, the version {sha256[:12]}"
+    actual = files.sha256(path)
+    return "" if actual == sha256 else f"has the sha256 {actual[:12]}, the version {sha256[:12]}"
 
 
 def _bound(
@@ -195,14 +195,14 @@ def _bound(
 def upstream_of(lock: Lock, stage: str) -> list[str]:
     """Return a stage of ``dvc.lock`` and all that it was made from, the stage itself first."""
     makers = _makers(lock)
-    found, waiting = set(), [stage]
+    upstream, waiting = set(), [stage]
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found.add(name)
+        if name not in upstream:
+            upstream.add(name)
             deps = hashes(lock.get(name, {}), "deps")
             waiting += [makers[path] for path in deps if path in makers]
-    return sorted(found, key=lambda name: (-STAGES.index(name.partition("@")[0]), name))
+    return sorted(upstream, key=lambda name: (-STAGES.index(name.partition("@")[0]), name))
 
 
 def _makers(lock: Lock) -> dict[str, str]:
@@ -231,10 +231,10 @@ def _of_stage(lock: Lock, stage: str, chain: list[str]) -> Iterator[Link]:
 
 
 def _on_disk(path: str, md5: str) -> str:
-    found = md5_of(Path(path))
-    if found is None:
+    actual = md5_of(Path(path))
+    if actual is None:
         return f"is missing: `dvc checkout {path}`, or `dvc pull {path}`"
-    return "" if found == md5 else f"holds {found}, dvc.lock has {md5}"
+    return "" if actual == md5 else f"holds {actual}, dvc.lock has {md5}"
 
 
 def _made_anew(stage: str, maker: str, made: str) -> str:
@@ -243,8 +243,8 @@ def _made_anew(stage: str, maker: str, made: str) -> str:
 
 def _pins(chain: list[str]) -> dict[str, dict[str, dict[str, Any]]]:
     rows = [name.partition("@")[2] for name in chain if name.startswith(("collect@", "pretrain@"))]
-    found = {row: read_pins(paths.pin(row)) for row in sorted(rows)}
-    return {row: pins for row, pins in found.items() if pins}
+    pins_by_row = {row: read_pins(paths.pin(row)) for row in sorted(rows)}
+    return {row: pins for row, pins in pins_by_row.items() if pins}
 
 
 def acceptances(stage: str, entry: dict[str, Any]) -> list[Acceptance]:

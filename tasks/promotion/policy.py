@@ -86,22 +86,22 @@ CONDITIONS: dict[str, Callable[[Comparison, ReviewSettings], Finding]] = {
 
 
 def _disagreements(comparison: Comparison) -> tuple[int, int]:
-    found = comparison["disagreement"]
-    return found["only_candidate_right"], found["only_champion_right"]
+    counts = comparison["disagreement"]
+    return counts["only_candidate_right"], counts["only_champion_right"]
 
 
 def _slices(comparison: Comparison, review: ReviewSettings) -> Finding:
-    p_values = [one["adjusted_p_value"] for one in comparison["slices"]]
+    p_values = [change["adjusted_p_value"] for change in comparison["slices"]]
     worse = [
-        one
-        for one, p_value in zip(comparison["slices"], p_values, strict=True)
-        if p_value is not None and p_value < review.alpha and one["difference"] < 0
+        change
+        for change, p_value in zip(comparison["slices"], p_values, strict=True)
+        if p_value is not None and p_value < review.alpha and change["difference"] < 0
     ]
     if not worse:
         num_tested = sum(p_value is not None for p_value in p_values)
         return True, f"none of the {num_tested} tested slices is significantly worse"
     named = ", ".join(
-        f"{one['name']} ({100 * one['champion']:.1f} % to {100 * one['candidate']:.1f} %)"
-        for one in worse
+        f"{change['name']} ({100 * change['champion']:.1f} % to {100 * change['candidate']:.1f} %)"
+        for change in worse
     )
     return False, f"significantly worse: {named}"

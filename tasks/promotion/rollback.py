@@ -178,11 +178,11 @@ def rescore(fetched: FetchedVersion, corpus: str) -> str:
 def _sample(ids: list[str], corpus: str, who: str) -> tuple[list[int], list[Any]]:
     """Return indices into ``ids``, evenly spread, and the contents of these records."""
     splits = [paths.split(corpus, part) for part in ("test", *paths.TRAINED_ON)]
-    found: dict[str, Any] = {}
+    contents: dict[str, Any] = {}
     for path in splits:
-        if not found and path.is_file():
-            found = _contents(path, ids)
-    known = [index for index, name in enumerate(ids) if name in found]
+        if not contents and path.is_file():
+            contents = _contents(path, ids)
+    known = [index for index, name in enumerate(ids) if name in contents]
     if not known:
         raise BadInput(
             f"{who}: none of the {len(ids)} records that it was evaluated on lies in "
@@ -191,7 +191,7 @@ def _sample(ids: list[str], corpus: str, who: str) -> tuple[list[int], list[Any]
         )
     spread = np.linspace(0, len(known) - 1, min(MOST_RECORDS, len(known))).round().astype(int)
     rows = [known[index] for index in spread]
-    return rows, [found[ids[row]] for row in rows]
+    return rows, [contents[ids[row]] for row in rows]
 
 
 def _contents(path: Path, ids: list[str]) -> dict[str, Any]:

@@ -95,23 +95,23 @@ def download_model(client: MlflowClient, version: RegisteredVersion, folder: Pat
         BadInput: a file is not the one that was registered.
         Unreachable: MLflow does not give the files.
     """
-    found = download_model_files(client, version, folder)
+    copy = download_model_files(client, version, folder)
     title, expected = version.title, version.model_files
-    _require_same(title, found, expected)
-    for path in sorted(path for path in found.rglob("*") if path.is_file()):
-        name = path.relative_to(found).as_posix()
+    _require_same(title, copy, expected)
+    for path in sorted(path for path in copy.rglob("*") if path.is_file()):
+        name = path.relative_to(copy).as_posix()
         if MODEL_FILES in version.tags and name not in expected:
             raise BadInput(
                 f"{title}: {name} in MLflow was not registered: somebody has added it, do not use "
                 "this version"
             )
-    if files.sha256_of_folder(found) != version.content_hash:
+    if files.sha256_of_folder(copy) != version.content_hash:
         raise BadInput(
             f"{title}: the model's folder in MLflow is not the one that was registered (its "
             f"content hash is not {version.content_hash[:12]!r}): somebody has altered it, do not "
             "use it"
         )
-    return found
+    return copy
 
 
 def download_evidence(client: MlflowClient, version: RegisteredVersion, folder: Path) -> Path:
@@ -145,10 +145,10 @@ def _require_same(title: str, folder: Path, expected: Mapping[str, str]) -> None
                 f"{title}: {name} is missing from what MLflow keeps of it: somebody has removed "
                 "it, do not use this version"
             )
-        found = files.sha256(path)
-        if found != sha256:
+        actual = files.sha256(path)
+        if actual != sha256:
             raise BadInput(
                 f"{title}: {name} in MLflow is not the one that was registered (sha256 "
-                f"{found[:12]}, expected {sha256[:12]}): somebody has altered it, do not use this "
+                f"{actual[:12]}, expected {sha256[:12]}): somebody has altered it, do not use this "
                 "version"
             )

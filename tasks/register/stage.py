@@ -32,8 +32,8 @@ def run(
     Raises:
         BadInput: the metrics or the verdict are no JSON.
     """
-    found = _read(evidence / "metrics.json", f"evaluate@{model_name}")
-    missed = missed_gates(found, _read(gate, f"validate@{gate.parent.name}"), settings)
+    metrics = _read(evidence / "metrics.json", f"evaluate@{model_name}")
+    missed = missed_gates(metrics, _read(gate, f"validate@{gate.parent.name}"), settings)
     version = {
         "model": model_name,
         "content_hash": files.sha256_of_folder(model),
@@ -49,7 +49,7 @@ def run(
 
 def _read(path: Path, stage: str) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = files.read_json(path)
+        content: dict[str, Any] = files.read_json(path)
     except ValueError:
         raise BadInput(f"{path} is not JSON: run {stage} again") from None
-    return found
+    return content

@@ -74,7 +74,7 @@ def compare(
     slices = slices_of(ours.true, labels, test.modality, test.contents)
     alpha, least = settings.review.alpha, settings.slices.minimum_records
     disagreement = disagree(ours, theirs, alpha)
-    found: Comparison = {
+    comparison: Comparison = {
         "schema": 1,
         "model": model,
         "candidate": candidate.name,
@@ -96,7 +96,7 @@ def compare(
         "serving": {"candidate": candidate.serving, "champion": champion.serving},
         "missed_gates": list(missed_gates),
     }
-    result: Comparison = rounded(found)
+    result: Comparison = rounded(comparison)
     return result
 
 
@@ -150,16 +150,15 @@ def metric_changes(
     """
 
     def measure(counts: Floats) -> dict[str, Floats]:
-        found = {}
+        measured = {}
         for who, scored in (("candidate", candidate), ("champion", champion)):
-            found[f"{who}/accuracy"] = scores.accuracy(counts, scored)
-            found[f"{who}/macro_f1"] = scores.macro_scores(counts, scored, num_classes)["macro_f1"]
-            found[f"{who}/ece"] = scores.expected_calibration_error(
-                counts, scored, CALIBRATION_BINS
-            )
+            macro_f1 = scores.macro_scores(counts, scored, num_classes)["macro_f1"]
+            ece = scores.expected_calibration_error(counts, scored, CALIBRATION_BINS)
+            measured[f"{who}/accuracy"] = scores.accuracy(counts, scored)
+            measured[f"{who}/macro_f1"], measured[f"{who}/ece"] = macro_f1, ece
         for name in ("accuracy", "macro_f1", "ece"):
-            found[name] = found[f"candidate/{name}"] - found[f"champion/{name}"]
-        return found
+            measured[name] = measured[f"candidate/{name}"] - measured[f"champion/{name}"]
+        return measured
 
     num_records = len(candidate.true)
     values = {name: float(v[0]) for name, v in measure(scores.once_each(num_records)).items()}
@@ -211,7 +210,7 @@ def slice_changes(
         alpha: level of significance.
         least: records that a slice must have to be tested.
     """
-    members = np.array([one.members for one in slices], dtype=float)
+    members = np.array([group.members for group in slices], dtype=float)
     sizes = members.sum(axis=1).astype(int)
     ours, theirs = members @ candidate.correct, members @ champion.correct
     won = (members @ (candidate.correct & ~champion.correct)).astype(int)
@@ -222,8 +221,8 @@ def slice_changes(
     adjusted[tested] = holm(p_values[tested])
     return [
         {
-            "kind": one.kind,
-            "name": one.name,
+            "kind": group.kind,
+            "name": group.name,
             "records": int(sizes[n]),
             "candidate": float(ours[n] / sizes[n]),
             "champion": float(theirs[n] / sizes[n]),
@@ -233,7 +232,7 @@ def slice_changes(
             "adjusted_p_value": float(adjusted[n]) if tested[n] else None,
             "verdict": _slice_verdict(bool(tested[n]), adjusted[n] < alpha, bool(won[n] > lost[n])),
         }
-        for n, one in enumerate(slices)
+        for n, group in enumerate(slices)
     ]
 
 
@@ -273,11 +272,11 @@ def flipped(
     won = np.flatnonzero(candidate.correct & ~champion.correct)
     lost = np.flatnonzero(champion.correct & ~candidate.correct)
 
-    def told(records: Ints) -> list[Flip]:
+    def most_confident(records: Ints) -> list[Flip]:
         order = np.argsort(-candidate.confidence[records], kind="stable")[:num_shown]
         return [_flip(candidate, champion, labels, test, int(n)) for n in records[order]]
 
-    return {"won": told(won), "lost": told(lost)}
+    return {"won": most_confident(won), "lost": most_confident(lost)}
 
 
 def _flip(

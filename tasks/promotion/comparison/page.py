@@ -33,7 +33,7 @@ def comparison_page(comparison: Comparison, decision: Decision) -> str:
         metric_names=METRICS,
         worst=worst_slice(comparison),
         slices=sorted(
-            comparison["slices"], key=lambda one: (one["p_value"] is None, one["difference"])
+            comparison["slices"], key=lambda it: (it["p_value"] is None, it["difference"])
         ),
         reliability=reliability(comparison),
         slice_plot=slice_plot(comparison),
@@ -50,11 +50,11 @@ def verdict(decision: Decision, note: str = "") -> dict[str, Any]:
 def worst_slice(comparison: Comparison) -> SliceChange | None:
     """Return the tested slice that loses most, a significant loss before any other."""
     tested = _tested(comparison)
-    return min(tested, key=lambda one: (one["verdict"] != "worse", one["difference"]), default=None)
+    return min(tested, key=lambda it: (it["verdict"] != "worse", it["difference"]), default=None)
 
 
 def _tested(comparison: Comparison) -> list[SliceChange]:
-    return [one for one in comparison["slices"] if one["p_value"] is not None]
+    return [change for change in comparison["slices"] if change["p_value"] is not None]
 
 
 def reliability(comparison: Comparison) -> str:
@@ -73,23 +73,23 @@ def reliability(comparison: Comparison) -> str:
 
 
 def _draw_bins(axes: Any, bins: Sequence[Bin], name: str, colour: str, marker: str) -> None:
-    x, y = [one["confidence"] for one in bins], [one["accuracy"] for one in bins]
-    largest = max((one["records"] for one in bins), default=1)
-    sizes = [12 + 90 * one["records"] / largest for one in bins]
+    x, y = [filled["confidence"] for filled in bins], [filled["accuracy"] for filled in bins]
+    largest = max((filled["records"] for filled in bins), default=1)
+    sizes = [12 + 90 * filled["records"] / largest for filled in bins]
     axes.plot(x, y, color=colour, linewidth=1)
     axes.scatter(x, y, s=sizes, color=colour, marker=marker, label=f"{name} (size: records)")
 
 
 def slice_plot(comparison: Comparison) -> str:
     """Draw the change of each tested slice with its interval, worst first, as a data address."""
-    shown = sorted(_tested(comparison), key=lambda one: one["difference"])[:MOST_DRAWN_SLICES]
+    shown = sorted(_tested(comparison), key=lambda change: change["difference"])[:MOST_DRAWN_SLICES]
     file = BytesIO()
     with figure(file, 7.0, 1.2 + 0.28 * max(len(shown), 2)) as axes:
         axes.axvline(0, color=INK, linewidth=1)
-        for row, (one, name) in enumerate(zip(shown, _row_names(shown), strict=True)):
-            colour = {"better": ACCENT, "worse": OTHER}.get(one["verdict"], "#8a8f98")
-            axes.plot([100 * end for end in one["interval"]], [row, row], color=colour)
-            axes.plot(100 * one["difference"], row, marker="o", color=colour)
+        for row, (change, name) in enumerate(zip(shown, _row_names(shown), strict=True)):
+            colour = {"better": ACCENT, "worse": OTHER}.get(change["verdict"], "#8a8f98")
+            axes.plot([100 * end for end in change["interval"]], [row, row], color=colour)
+            axes.plot(100 * change["difference"], row, marker="o", color=colour)
             axes.text(1.01, row, name, transform=axes.get_yaxis_transform(), va="center", size=9)
         axes.set_yticks([])
         axes.set_ylim(len(shown) - 0.4, -0.6)
@@ -98,5 +98,5 @@ def slice_plot(comparison: Comparison) -> str:
 
 
 def _row_names(slices: Sequence[SliceChange]) -> list[str]:
-    names = plain_names([one["name"].split(" (")[0] for one in slices])
-    return [f"{name} ({one['records']})" for name, one in zip(names, slices, strict=True)]
+    names = plain_names([change["name"].split(" (")[0] for change in slices])
+    return [f"{name} ({change['records']})" for name, change in zip(names, slices, strict=True)]

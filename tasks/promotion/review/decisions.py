@@ -173,11 +173,11 @@ def _require_same_files(client: MlflowClient, review: Review) -> None:
         if number is not None
     }
     for who, version in versions.items():
-        found, reviewed = version.weights_sha256, evidence[f"{who}/weights"]
-        if found != reviewed:
+        recorded, reviewed = version.weights_sha256, evidence[f"{who}/weights"]
+        if recorded != reviewed:
             raise BadInput(
                 f"{version.title}: its tag {WEIGHTS_HASH} is not the sha256 of the weights that "
-                f"were reviewed ({found[:12]}, reviewed {reviewed[:12]}): somebody has altered "
+                f"were reviewed ({recorded[:12]}, reviewed {reviewed[:12]}): somebody has altered "
                 "it, do not use it"
             )
     with tempfile.TemporaryDirectory(prefix="downstream-review-") as temporary:
@@ -203,7 +203,7 @@ def carry_out_abandoned(client: MlflowClient, model: str) -> None:
             continue
         age = datetime.now(UTC) - datetime.fromisoformat(review.decided["time"])
         if age > ABANDONED_AFTER:
-            say(f"{review.title}: {told(review)}; carried out now, since that was interrupted")
+            say(f"{review.title}: {outcome(review)}; carried out now, since that was interrupted")
             try:
                 _carry_out(client, review)
             except DownstreamError as error:
@@ -212,7 +212,7 @@ def carry_out_abandoned(client: MlflowClient, model: str) -> None:
 
 def _let_lapse(client: MlflowClient, review: Review, error: DownstreamError) -> None:
     """Write down that a decision is not carried out any more: the champion has moved since."""
-    reason = f"{told(review)}; not carried out: {error}"
+    reason = f"{outcome(review)}; not carried out: {error}"
     say(f"warning: {review.title}: {reason}")
     about = {"review": review.id, "run": review.run_id}
     version = review.subject.candidate
@@ -220,7 +220,7 @@ def _let_lapse(client: MlflowClient, review: Review, error: DownstreamError) -> 
     append(client, review.subject.model, change)
 
 
-def told(review: Review) -> str:
+def outcome(review: Review) -> str:
     """Return one sentence about who decided what."""
     if review.decided is None:
         return "not decided yet"
@@ -255,7 +255,7 @@ def _intent(decision: str, comment: str, reviewer: str | None) -> dict[str, str]
 
 def _require_undecided(review: Review) -> None:
     if review.decided is not None:
-        raise AlreadyDecided(f"{review.title} was {told(review)}")
+        raise AlreadyDecided(f"{review.title} was {outcome(review)}")
 
 
 def _carry_out(client: MlflowClient, review: Review) -> None:

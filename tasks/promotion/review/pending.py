@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.contracts.params import read_params
-from tasks.promotion.review.decisions import carry_out_abandoned, told
+from tasks.promotion.review.decisions import carry_out_abandoned, outcome
 from tasks.promotion.review.store import Review, reviews_of
 from tasks.promotion.review.subject import champion_since
 from tasks.promotion.versions import connected
@@ -39,18 +39,18 @@ class Pending:
 def pending() -> list[Pending]:
     """Return the registered models of ``params.yaml``, those that wait for a decision first."""
     with connected() as client:
-        found = [_pending(client, model) for model in _registered(client)]
-    return sorted(found, key=lambda one: (not one.waits, one.model))
+        rows = [_pending(client, model) for model in _registered(client)]
+    return sorted(rows, key=lambda row: (not row.waits, row.model))
 
 
 def with_candidate() -> list[str]:
     """Return the models of ``params.yaml`` whose candidate is not the champion."""
     with connected() as client:
-        now = {model: aliases_of(client, model) for model in _registered(client)}
+        aliases_by_model = {model: aliases_of(client, model) for model in _registered(client)}
     return [
         model
-        for model, found in now.items()
-        if found.get(CANDIDATE) not in (None, found.get(CHAMPION))
+        for model, aliases in aliases_by_model.items()
+        if aliases.get(CANDIDATE) not in (None, aliases.get(CHAMPION))
     ]
 
 
@@ -64,11 +64,7 @@ def _pending(client: MlflowClient, model: str) -> Pending:
     log = settle(client, model)
     candidate, champion = log.aliases.get(CANDIDATE), log.aliases.get(CHAMPION)
     versions = (candidate, champion, champion_since(log))
-    reviews = [
-        one
-        for one in reviews_of(log)
-        if (one.subject.candidate, one.subject.champion, one.subject.since) == versions
-    ]
+    reviews = [review for review in reviews_of(log) if review.subject.versions == versions]
     review = reviews[-1] if reviews else None
     states = [_state(model, candidate, champion, review), *_missed(client, model, candidate)]
     return Pending(model, candidate, champion, review, "; ".join(states))
@@ -83,7 +79,7 @@ def _state(model: str, candidate: int | None, champion: int | None, review: Revi
         return f"not compared yet: `downstream review request {model}`"
     if review.decided is None:
         return f"waits for a decision: `downstream review show {model}`"
-    return told(review)
+    return outcome(review)
 
 
 def _missed(client: MlflowClient, model: str, candidate: int | None) -> list[str]:

@@ -202,17 +202,17 @@ def checked_report(client: MlflowClient, review: Review, folder: Path) -> Path:
         Unreachable: MLflow does not give it.
     """
     try:
-        found = Path(client.download_artifacts(review.run_id, REPORT, str(folder)))
+        copy = Path(client.download_artifacts(review.run_id, REPORT, str(folder)))
     except errors() as error:
         raise Unreachable(
             f"{review.title}: MLflow does not give the report (run {review.run_id}): "
             f"{first_line(error)}"
         ) from error
     for name, sha256 in review.evidence.items():
-        path = found / name.removeprefix(f"{REPORT}/")
+        path = copy / name.removeprefix(f"{REPORT}/")
         if name.startswith(f"{REPORT}/") and not (path.is_file() and files.sha256(path) == sha256):
             raise BadInput(
                 f"{review.title}: {path.name} of the report in MLflow (run {review.run_id}) is not "
                 "the one that was written: somebody has altered it, so nothing can be decided on it"
             )
-    return found
+    return copy

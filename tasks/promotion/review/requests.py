@@ -42,9 +42,9 @@ def request(model: str) -> Review:
         with connected() as client:
             log = settle(client, model)
             subject = subject_of(log)
-            found = find(log, subject)
-            if found:
-                return found
+            review = find(log, subject)
+            if review:
+                return review
             versions = {
                 who: fetch(client, read_version(client, model, number), folder)
                 for who, number in ((CANDIDATE, subject.candidate), (CHAMPION, subject.champion))
@@ -62,7 +62,9 @@ def request(model: str) -> Review:
 
 def was_champion(log: AuditLog, version: int) -> bool:
     """Tell whether a version was champion before."""
-    return any(one["alias"] == CHAMPION and one["version_from"] == version for one in log.entries)
+    return any(
+        entry["alias"] == CHAMPION and entry["version_from"] == version for entry in log.entries
+    )
 
 
 def _record(
@@ -96,10 +98,10 @@ def _record(
     held = claim(client, subject.model, f"review.{subject.review_id}", intent)
     if held["run_id"] != run_id:
         client.delete_run(run_id)
-    found = find(read_log(client, subject.model), subject)
-    if found is None:
+    review = find(read_log(client, subject.model), subject)
+    if review is None:
         raise AssertionError("a claim that was made is there")
-    return found
+    return review
 
 
 def _metrics(report: Path, summary: Summary) -> dict[str, Any]:
@@ -117,9 +119,9 @@ def _metrics(report: Path, summary: Summary) -> dict[str, Any]:
 
 
 def _hashes(versions: Mapping[str, FetchedVersion], report: Path) -> dict[str, str]:
-    found = {}
+    hashes = {}
     for who, fetched in versions.items():
-        found[f"{who}/weights"] = fetched.version.weights_sha256
-        found[f"{who}/model"] = files.sha256_of_folder(fetched.model)
+        hashes[f"{who}/weights"] = fetched.version.weights_sha256
+        hashes[f"{who}/model"] = files.sha256_of_folder(fetched.model)
     reported = {f"{REPORT}/{path.name}": files.sha256(path) for path in sorted(report.iterdir())}
-    return {**found, **reported}
+    return {**hashes, **reported}

@@ -47,12 +47,12 @@ class Review:
 
 def find(log: AuditLog, subject: Subject) -> Review | None:
     """Return the review of a subject, if it was made."""
-    return next((one for one in reviews_of(log) if one.subject == subject), None)
+    return next((review for review in reviews_of(log) if review.subject == subject), None)
 
 
 def reviews_of(log: AuditLog) -> list[Review]:
     """Return all reviews of a model, the oldest first."""
-    found = [
+    reviews = [
         Review(
             subject=Subject(**intent["subject"]),
             run_id=intent["run_id"],
@@ -65,7 +65,7 @@ def reviews_of(log: AuditLog) -> list[Review]:
         for name, intent in log.claims.items()
         if name.startswith("review.")
     ]
-    return sorted(found, key=lambda one: (one.made, one.id))
+    return sorted(reviews, key=lambda review: (review.made, review.id))
 
 
 def latest(model: str) -> Review:
@@ -78,25 +78,16 @@ def latest(model: str) -> Review:
     with connected() as client:
         log = read_log(client, model)
     subject = subject_of(log)
-    reviews = [one for one in reviews_of(log) if same_versions(one.subject, subject)]
+    reviews = [review for review in reviews_of(log) if review.subject.versions == subject.versions]
     if not reviews:
         raise BadInput(
             f"{model} version {subject.candidate} was not compared with the champion yet: "
             f"`downstream review request {model}`, look at it, and decide then"
         )
-    return next((one for one in reviews if one.subject == subject), reviews[-1])
+    return next((review for review in reviews if review.subject == subject), reviews[-1])
 
 
 def find_again(review: Review) -> Review:
     """Return a review as it is now, with the decision that was made meanwhile."""
     with connected() as client:
         return find(read_log(client, review.subject.model), review.subject) or review
-
-
-def same_versions(one: Subject, other: Subject) -> bool:
-    """Tell whether two subjects are of the same candidate and the same time as champion."""
-    return (one.candidate, one.champion, one.since) == (
-        other.candidate,
-        other.champion,
-        other.since,
-    )

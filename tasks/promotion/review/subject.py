@@ -44,6 +44,11 @@ class Subject:
     """The sha256 of the gates and the policy."""
 
     @property
+    def versions(self) -> tuple[int, int | None, int]:
+        """Return candidate and champion, and since when it is the champion."""
+        return self.candidate, self.champion, self.since
+
+    @property
     def review_id(self) -> str:
         """Return the name that equal subjects share."""
         return files.sha256_of_text(json.dumps(asdict(self), sort_keys=True))[:16]
@@ -113,12 +118,12 @@ def split_hash(corpus: str) -> str:
     """
     path = paths.split(corpus, "test")
     recorded = hashes(read_lock().get(f"split@{corpus}", {}), "outs").get(path.as_posix())
-    found = md5_of(path) or recorded
-    if found is None:
+    md5 = md5_of(path) or recorded
+    if md5 is None:
         raise BadInput(
             f"{path} is missing, and dvc.lock does not know it: `downstream run split@{corpus}`"
         )
-    return found
+    return md5
 
 
 def code_hash(model: str) -> str:

@@ -19,8 +19,8 @@ from tasks.promotion.review.decisions import (
     AlreadyDecided,
     BadAnswer,
     decide,
+    outcome,
     request_and_decide,
-    told,
 )
 from tasks.promotion.review.requests import request
 from tasks.promotion.review.store import Review, latest
@@ -77,7 +77,7 @@ def test_who_comes_second_is_told_who_was_first(reviewed: Scene) -> None:
     decide(review, "reject", "Too slow.", "Bob")
     with pytest.raises(AlreadyDecided, match=r"was rejected by Bob at .*: Too slow\.$"):
         decide(review, "approve", "I like it.", "Eve")
-    assert told(request(MODEL)).startswith("rejected by Bob at ")
+    assert outcome(request(MODEL)).startswith("rejected by Bob at ")
     assert _aliases()["champion"] == 1
 
 
