@@ -175,7 +175,7 @@ def _changed_libraries(
         return {}
     changes = {}
     for name in wanted & lock.keys():
-        then = libraries.versions_then(name, entry_hash(dict(lock[name])))
+        then = libraries.versions_then(name, entry_hash(lock[name]))
         now = versions_now()
         if then is not None and then != now:
             names = sorted({*then, *now})

@@ -68,5 +68,5 @@ def evaluations(models: Iterable[str]) -> dict[str, str]:
         entry, metrics = lock.get(f"evaluate@{model}", {}), paths.metrics(model)
         recorded = hashes(entry, "outs").get(metrics.as_posix())
         if recorded and recorded == md5_of(metrics):
-            stage_hashes[model] = entry_hash(dict(entry))
+            stage_hashes[model] = entry_hash(entry)
     return stage_hashes

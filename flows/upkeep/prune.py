@@ -114,7 +114,7 @@ def _kept_by_stage() -> Iterator[tuple[str, Path]]:
 
 
 def _not_needed(graph: Graph) -> Iterator[Candidate]:
-    recorded = {name: entry_hash(dict(entry)) for name, entry in graph.lock.items()}
+    recorded = {name: entry_hash(entry) for name, entry in graph.lock.items()}
     for name, known in recorded.items():
         for room in (finished.FINISHED, finished.CHECKPOINTS):
             if (room / name / known).is_dir():

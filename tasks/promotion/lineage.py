@@ -251,7 +251,7 @@ def acceptances(stage: str, entry: dict[str, Any]) -> list[Acceptance]:
     """Return the acceptances that led to an entry of ``dvc.lock``, the newest first."""
     by_result = {(line["stage"], line["new_hash"]): line for line in read_acceptances()}
     chain: list[Acceptance] = []
-    result = hash_of(entry)
+    result = entry_hash(entry)
     while (stage, result) in by_result and len(chain) < len(by_result):
         chain.append(by_result[stage, result])
         result = chain[-1]["old_hash"]
@@ -271,12 +271,7 @@ def was_accepted_from(stage: str, entry: dict[str, Any], code_md5: str) -> bool:
     for dep in before["deps"]:
         if dep["path"] == code:
             dep["md5"] = code_md5
-    return hash_of(before) in {line["old_hash"] for line in acceptances(stage, entry)}
-
-
-def hash_of(entry: dict[str, Any]) -> str:
-    """Return the stage hash of an entry of ``dvc.lock``, which stays as it is."""
-    return entry_hash(copy.deepcopy(entry))
+    return entry_hash(before) in {line["old_hash"] for line in acceptances(stage, entry)}
 
 
 def _accepted_by(chain: Iterable[Acceptance]) -> str:

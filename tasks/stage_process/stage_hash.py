@@ -5,6 +5,7 @@ fingerprint is one of them). Stage, plan, flow and tracking all use this one.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,11 +44,12 @@ def stage_hash(stage: Any) -> str:
     return entry_hash(to_single_stage_lockfile(stage))
 
 
-def entry_hash(entry: dict[str, Any]) -> str:
+def entry_hash(entry: Mapping[str, Any]) -> str:
     """Return DVC's run-cache key for an entry of ``dvc.lock``; of its outputs the paths count."""
     from dvc.stage.cache import _get_cache_hash
 
-    key: str = _get_cache_hash(entry, key=True)
+    # DVC puts the paths in the place of the outputs: an entry of ours stays as it is.
+    key: str = _get_cache_hash({**entry}, key=True)
     return key
 
 

@@ -23,7 +23,7 @@ def test_the_stage_hash_is_dvcs_run_cache_key_however_it_is_computed(pipeline: P
         stage = graph.stages[name]
         inputs = {path: content_on_disk(graph.repo, path) for path in stage.dependencies}
         assert planned_hash(stage, inputs, parameters.of(stage)) == expected
-        assert entry_hash(dict(graph.lock[name])) == expected
+        assert entry_hash(graph.lock[name]) == expected
 
 
 def test_inputs_of_no_earlier_run_restore_nothing(pipeline: Pipeline) -> None:

@@ -20,7 +20,7 @@ def register(pipeline: Pipeline, *models: str) -> None:
 def test_an_evaluation_is_known_by_its_stage_hash(pipeline: Pipeline) -> None:
     lock = read_lock()
     assert evaluations(["m", "n", "unknown"]) == {
-        model: entry_hash(dict(lock[f"evaluate@{model}"])) for model in ("m", "n")
+        model: entry_hash(lock[f"evaluate@{model}"]) for model in ("m", "n")
     }
 
 

@@ -33,7 +33,7 @@ def test_outputs_are_recorded_under_new_code_and_nothing_is_stale_after_it(
 ) -> None:
     edit_code(pipeline)
     before = pipeline.lock()["stages"]
-    libraries.keep_versions("finetune@m", entry_hash(dict(before["finetune@m"])))
+    libraries.keep_versions("finetune@m", entry_hash(before["finetune@m"]))
     (found,) = accept(("finetune@m",), " only  a\nnew name ", pipeline.codes())
     assert (found.stage, found.changed) == ("finetune@m", ["modules.finetune"])
     assert pipeline.states() == {"finetune@n": "stale", "evaluate@n": "waiting"}
@@ -44,8 +44,8 @@ def test_outputs_are_recorded_under_new_code_and_nothing_is_stale_after_it(
     assert pipeline.ran() == []
     after = pipeline.lock()["stages"]
     assert after["finetune@m"]["outs"] == before["finetune@m"]["outs"]
-    assert found.old_hash == entry_hash(dict(before["finetune@m"]))
-    assert found.new_hash == entry_hash(dict(after["finetune@m"]))
+    assert found.old_hash == entry_hash(before["finetune@m"])
+    assert found.new_hash == entry_hash(after["finetune@m"])
     assert libraries.versions_then("finetune@m", found.new_hash) == versions_now()
 
 

@@ -87,7 +87,7 @@ def test_what_a_running_process_holds_is_left_and_told(
 
 
 def test_a_kept_result_goes_once_the_lock_has_it(pipeline: Pipeline) -> None:
-    known = entry_hash(dict(pipeline.lock()["stages"]["finetune@m"]))
+    known = entry_hash(pipeline.lock()["stages"]["finetune@m"])
     for stage_hash in (known, "f" * 64):
         pipeline.write(f".downstream/finished/finetune@m/{stage_hash}/record.json", "{}")
     assert removed_now() == {f".downstream/finished/finetune@m/{known}"}
@@ -96,7 +96,7 @@ def test_a_kept_result_goes_once_the_lock_has_it(pipeline: Pipeline) -> None:
 def test_versions_stay_with_their_results_and_definitions_with_their_code(
     pipeline: Pipeline,
 ) -> None:
-    known = entry_hash(dict(pipeline.lock()["stages"]["finetune@m"]))
+    known = entry_hash(pipeline.lock()["stages"]["finetune@m"])
     libraries.keep_versions("finetune@m", known)
     libraries.keep_versions("finetune@m", "f" * 64)
     module = Path("data/code/clean/a.txt").read_text().split()[-1]

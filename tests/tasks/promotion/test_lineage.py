@@ -18,12 +18,12 @@ from tasks.promotion.lineage import (
     Lineage,
     Link,
     acceptances,
-    hash_of,
     lineage,
     of_workspace,
     upstream_of,
     was_accepted_from,
 )
+from tasks.stage_process.stage_hash import entry_hash
 from tasks.tracking.registry.version import RegisteredVersion
 from tests.tasks.promotion.chain import BACKBONE, CORPUS, MODEL, PINS, write_lock
 
@@ -143,8 +143,8 @@ def test_a_result_that_was_accepted_under_new_code_holds_and_says_who_said_so(
     now = read_lock()["evaluate@digits"]
     accepted = {
         "stage": "evaluate@digits",
-        "old_hash": hash_of(before),
-        "new_hash": hash_of(now),
+        "old_hash": entry_hash(before),
+        "new_hash": entry_hash(now),
         "time": "2026-11-22T09:00:00+00:00",
         "who": "ann@example.org",
         "reason": "a comment",
@@ -190,7 +190,7 @@ def _entry(code: str) -> dict[str, Any]:
 
 
 def _accept(before: str, after: str) -> str:
-    hashes = {"old_hash": hash_of(_entry(before)), "new_hash": hash_of(_entry(after))}
+    hashes = {"old_hash": entry_hash(_entry(before)), "new_hash": entry_hash(_entry(after))}
     about = {"time": "2026-11-22T09:00:00+00:00", "who": "ann", "reason": f"{before} to {after}"}
     return json.dumps({"stage": STAGE, **hashes, **about})
 
