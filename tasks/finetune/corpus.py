@@ -14,16 +14,13 @@ import pyarrow as pa
 
 from tasks.contracts import records
 from tasks.errors import BadInput
-from tasks.models.model import load_backbone
 from tasks.progress import say
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tasks.contracts.paths import Part
-    from tasks.finetune.settings import Settings
     from tasks.models.model import Backbone
-    from tasks.models.text import TextBackbone
     from tasks.objectives.classification import Examples
 
 
@@ -58,23 +55,6 @@ class Corpus:
                 "label": pa.array([self.labels[index] for index in indices], pa.string()),
             }
         )
-
-
-def load_backbone_for(folder: Path, settings: Settings) -> Backbone:
-    """Load a backbone that cuts texts to the length that a row asks for.
-
-    The default length is a bound: a backbone with fewer positions lowers it.
-
-    Raises:
-        BadInput: the row asks for more tokens than there are positions.
-    """
-    backbone = load_backbone(folder)
-    if backbone.modality == "text":
-        texts: TextBackbone = backbone  # type: ignore[assignment]
-        if "tokens" in settings.model_fields_set:
-            texts.require_positions(settings.tokens)
-        texts.cut_to(settings.tokens)
-    return backbone
 
 
 def read_corpus(backbone: Backbone, splits: dict[Part, Path]) -> Corpus:

@@ -72,14 +72,16 @@ def _finetune(
     from tasks.finetune.corpus import (
         assign_folds,
         choose_few,
-        load_backbone_for,
         read_corpus,
         say_what_lacks,
     )
     from tasks.finetune.task import Recipe
+    from tasks.models.model import load_backbone
     from tasks.training.ranks import rank
 
-    loaded = load_backbone_for(backbone, settings)
+    loaded = load_backbone(backbone)
+    # The default length is a bound: a backbone with fewer positions lowers it.
+    loaded.cut_to(settings.tokens, all_must_fit="tokens" in settings.model_fields_set)
     corpus = read_corpus(loaded, splits)
     recipe = Recipe(model, loaded, corpus.classes, settings, seed, checkpoints, journal=journal)
     fold_of = assign_folds(corpus.ids, corpus.labels, settings.folds, seed)

@@ -1,7 +1,11 @@
-"""Models: architectures, how they are saved, and the classifier that evaluation and serving use.
+"""What is a model? Architectures, what lies in a model's folder, and the classifier made of it.
 
-``architectures/`` is a registry: one file an architecture, its name being the key. Text
-architectures are transformers'; image architectures are ours, saved in the same way
-(``config.json``, ``model.safetensors``). Beside them lies ``downstream.json``, which says which
-architecture a folder holds.
+- ``model``: the protocols of a backbone and of a model, and how both are loaded from a folder;
+- ``text``, ``image``: those of texts and of images;
+- ``classifier``: a finished model on a device, which evaluation, review and serving ask for scores;
+- ``attribution``: which words or pixels spoke for a class;
+- ``checkpoint``: published weights to start from;
+- ``transformer``: how transformers' architectures load, attend, and are saved with a head;
+- ``text_layers``, ``image_layers``: the torch modules of our own architectures;
+- ``architectures/``: the registry, one file an architecture, its name being the key.
 """

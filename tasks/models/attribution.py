@@ -10,7 +10,7 @@ Dimensions: T tokens, E features of an embedding, C channels, H rows, W columns.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def word_weights(classifier: Classifier, text: str, target: int) -> list[Piece]:
     """
     import torch
 
-    model: TextModel = classifier.model  # type: ignore[assignment]
+    model = cast("TextModel", classifier.model)
     embedding = _embedding(model.encoder)
     inputs = model.inputs([text])
     batch = {k: value.to(classifier.device) for k, value in inputs.batch(np.array([0])).items()}

@@ -72,6 +72,9 @@ class ImageBackbone:
         """Decode images."""
         return PixelInputs(decode(contents, self.traits))
 
+    def cut_to(self, num_tokens: int, *, all_must_fit: bool = False) -> None:
+        """Leave images whole: they have no tokens."""
+
     def read_inputs(self, splits: Sequence[Path]) -> PixelInputs:
         """Decode the images of whole splits, one after the other."""
         batches = (batch for split in splits for batch in records.read_batches(split))

@@ -1,6 +1,6 @@
 """What the architectures of images are built of.
 
-Dimensions: N images, C channels, H rows, W columns.
+Dimensions: N images, C channels, H rows, W columns, F features.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
-from torch import nn
+from torch import arange, nn
 from torch.nn.functional import relu
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jaxtyping import Float
     from torch import Tensor
+    from transformers import ViTMAEModel
 
     from tasks.contracts.settings import Settings
     from tasks.inputs.traits import ImageTraits
@@ -105,3 +107,23 @@ class BasicBlock(nn.Module):
         hidden = relu(self.first_norm(self.first(images)))
         hidden = self.second_norm(self.second(hidden))
         return relu(hidden + self.shortcut(images))
+
+
+class PatchEncoder(nn.Module):
+    """The mean of the patches' last hidden states (He et al., 2022, appendix A.1).
+
+    Attributes:
+        vit: transformers' encoder; how much of an image it sees is ``vit.config.mask_ratio``.
+    """
+
+    def __init__(self, vit: ViTMAEModel) -> None:
+        super().__init__()
+        self.vit = vit
+
+    def forward(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N F"]:
+        """Return the features of images that are seen whole."""
+        # transformers would shuffle the patches at random: harmless, but for the last bits.
+        num_patches = self.vit.embeddings.patch_embeddings.num_patches
+        order = arange(num_patches, device=images.device).expand(len(images), -1)
+        hidden: Tensor = self.vit(images, noise=order).last_hidden_state
+        return hidden[:, 1:].mean(dim=1)

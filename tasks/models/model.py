@@ -53,6 +53,17 @@ class Backbone(Protocol):
     def inputs(self, contents: Sequence[Any]) -> Inputs:
         """Return contents as the encoder takes them."""
 
+    def cut_to(self, num_tokens: int, *, all_must_fit: bool = False) -> None:
+        """Cut texts to so many tokens, or to the encoder's positions if those are fewer.
+
+        Args:
+            num_tokens: special tokens included.
+            all_must_fit: refuse to have fewer positions.
+
+        Raises:
+            BadInput: there are fewer, and it is refused.
+        """
+
     def read_inputs(self, splits: Sequence[Path]) -> Inputs:
         """Return the contents of whole splits, one after the other, as the encoder takes them."""
 

@@ -127,23 +127,16 @@ class TextBackbone:
         length: int = self._tokenizer_config["model_max_length"]
         return length
 
-    def cut_to(self, num_tokens: int) -> None:
-        """Cut texts to so many tokens, unless that is more than the encoder takes."""
-        self._tokenizer_config["model_max_length"] = min(num_tokens, self.num_tokens)
-        self.tokenizer.enable_truncation(self.num_tokens)
-
-    def require_positions(self, num_tokens: int) -> None:
-        """Check that there is a position for each token of a text.
-
-        Raises:
-            BadInput: there are fewer.
-        """
-        if num_tokens > self.num_tokens:
+    def cut_to(self, num_tokens: int, *, all_must_fit: bool = False) -> None:
+        """Cut texts to so many tokens; see ``tasks.models.model.Backbone``."""
+        if all_must_fit and num_tokens > self.num_tokens:
             raise BadInput(
                 f"finetune.tokens is {num_tokens}, but the backbone {self.folder} has "
                 f"{self.num_tokens} positions: lower finetune.tokens, or take a backbone with more "
                 "positions"
             )
+        self._tokenizer_config["model_max_length"] = min(num_tokens, self.num_tokens)
+        self.tokenizer.enable_truncation(self.num_tokens)
 
     def inputs(self, contents: Sequence[str]) -> TokenInputs:
         """Tokenise texts."""
@@ -184,7 +177,10 @@ class TextBackbone:
             model.above_encoder.load_state_dict(load_file(self.folder / HEAD))
         else:
             with safe_open(self.folder / WEIGHTS, "pt") as weights:
-                head = {name: weights.get_tensor(f"{TRANSFORMERS_HEAD}.{name}") for name in _LINEAR}
+                head = {
+                    name: weights.get_tensor(f"{TRANSFORMERS_HEAD}.{name}")
+                    for name in ("weight", "bias")
+                }
             model.module["head"][1].load_state_dict(head)  # type: ignore[index]
         return model
 
@@ -192,9 +188,6 @@ class TextBackbone:
         """Copy the tokenizer to another folder, with the length that texts are cut to."""
         files.write_text(folder / TOKENIZER, (self.folder / TOKENIZER).read_text(encoding="utf-8"))
         files.write_json(folder / TOKENIZER_CONFIG, self._tokenizer_config)
-
-
-_LINEAR = ("weight", "bias")
 
 
 class TextModel:

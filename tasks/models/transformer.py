@@ -8,6 +8,7 @@ Dimensions: N sequences, T tokens.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,18 +47,25 @@ def fastest_attention(*, causal: bool = False) -> str:
 
 
 def give_whole_masks(encoder: nn.Module) -> None:
-    """Have a bidirectional encoder's mask, N T, made whole, N 1 1 T, before it looks into it."""
-    encoder.register_forward_pre_hook(_whole_mask, with_kwargs=True)
+    """Have a bidirectional encoder's mask, N T, made whole, N 1 1 T, before it looks into it.
+
+    Args:
+        encoder: computes with ``fastest_attention()``.
+    """
+    eager = fastest_attention() == "eager"
+    encoder.register_forward_pre_hook(partial(_whole_mask, eager=eager), with_kwargs=True)
 
 
-def _whole_mask(encoder: Any, values: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _whole_mask(
+    encoder: Any, values: Any, named: dict[str, Any], *, eager: bool
+) -> tuple[Any, dict[str, Any]]:
     import torch
 
     mask = named.get("attention_mask")
     if mask is None or mask.ndim != 2:
         return values, named
     attended = mask[:, None, None, :].bool()
-    if encoder.config._attn_implementation == "eager":
+    if eager:
         dtype = encoder.dtype
         nothing = torch.zeros(attended.shape, dtype=dtype, device=mask.device)
         attended = nothing.masked_fill(~attended, torch.finfo(dtype).min)

@@ -53,8 +53,7 @@ def build(settings: Settings, traits: ImageTraits) -> ImageParts:
     """
     from transformers import ViTMAEForPreTraining
 
-    from tasks.models.architectures._patches import PatchEncoder
-    from tasks.models.image_layers import ImageParts
+    from tasks.models.image_layers import ImageParts, PatchEncoder
 
     if traits.height != traits.width:
         raise BadSettings(

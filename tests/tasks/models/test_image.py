@@ -9,13 +9,10 @@ import pytest
 import torch
 
 from tasks.contracts import registry
-from tasks.errors import BadInput
 from tasks.inputs.traits import ImageTraits
 from tasks.models import image
-from tasks.models.architectures import convnet, vit
 from tasks.models.image import ImageBackbone, ImageModel
-from tasks.models.image_layers import group_norm, two_convolutions
-from tasks.models.model import architecture_of, describe, load_model
+from tasks.models.model import describe, load_model
 
 GRAY = ImageTraits(1, 8, 8)
 SHAPES = [(1, 8, 8), (3, 7, 5), (1, 28, 28)]
@@ -87,18 +84,6 @@ def test_an_autoencoder_gives_back_the_shape_it_is_given(
     assert 0 <= float(restored.min().detach()) < float(restored.max().detach()) <= 1
 
 
-@pytest.mark.parametrize(("channels", "groups"), [(8, 8), (64, 8), (12, 4), (7, 1)])
-def test_the_groups_of_a_norm_divide_the_channels(channels: int, groups: int) -> None:
-    norm = group_norm(channels)
-    assert (norm.num_groups, norm.num_channels) == (groups, channels)
-
-
-def test_the_first_convolutions_halve_sides_rounding_up() -> None:
-    layers, shape = two_convolutions(ImageTraits(3, 7, 5), 8)
-    assert torch.nn.Sequential(*layers)(torch.rand(2, 3, 7, 5)).shape == (2, *shape)
-    assert shape == (16, 4, 3)
-
-
 @pytest.mark.parametrize("name", image_architectures())
 def test_the_twin_has_the_shape_but_not_the_weights(name: str, tmp_path: Path) -> None:
     _, model = built(name, GRAY.shape)
@@ -140,12 +125,3 @@ def test_transformers_reads_the_encoder_of_a_classifier_too(tmp_path: Path) -> N
     saved = dict(model["encoder"].vit.named_parameters())
     assert all(value.equal(saved[name]) for name, value in encoder.named_parameters())
     assert encoder.config.num_labels == 5
-
-
-def test_a_folder_says_which_architecture_it_holds(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"holds no downstream\.json"):
-        architecture_of(tmp_path)
-    describe(tmp_path, architecture="convnet")
-    assert architecture_of(tmp_path) is convnet
-    describe(tmp_path, architecture="vit")
-    assert architecture_of(tmp_path) is vit

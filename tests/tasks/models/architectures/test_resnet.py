@@ -17,10 +17,3 @@ def test_stages_double_the_channels_and_norms_look_at_one_image_alone(
     assert encoder(torch.rand(2, 3, 7, 5)).shape == (2, 8 * 2 ** (stages - 1))
     assert sum(isinstance(layer, torch.nn.Conv2d) for layer in layers) == num_convolutions
     assert not any(isinstance(layer, torch.nn.modules.batchnorm._BatchNorm) for layer in layers)
-
-
-def test_a_block_that_changes_nothing_keeps_a_plain_shortcut() -> None:
-    from tasks.models.image_layers import BasicBlock
-
-    assert isinstance(BasicBlock(8, 8, 1).shortcut, torch.nn.Identity)
-    assert BasicBlock(8, 16, 2)(torch.rand(1, 8, 7, 5)).shape == (1, 16, 4, 3)
