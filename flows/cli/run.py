@@ -1,13 +1,14 @@
 """``downstream run`` from the command line to its exit code."""
 
+import atexit
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from flows.orchestration.settings import prepare_prefect
 from flows.plan.fingerprints import current_codes
-from flows.run.results import finish
+from flows.run.results import TEMPORARY, finish
 from flows.run.run_lock import active_run
 from flows.run.session import Options, Session
 from flows.run.set_params import parse_assignments, set_values
@@ -48,16 +49,14 @@ def launch(options: Options, assignments: Sequence[str], debug: bool) -> int:
 
 
 def _run_flow(session: Session, debug: bool) -> int:
-    if "PREFECT_API_URL" not in os.environ:
-        say("Starting a temporary Prefect server (10 to 20 s; PREFECT_API_URL names a lasting one)")
     prepare_prefect(debug)
+    wait_for_server = _start_temporary_server()
     import httpx
     from prefect.exceptions import PrefectException
 
     from flows.orchestration.pipeline import downstream, prepared
-    from flows.orchestration.temporary_server import tie_to_this_process
 
-    tie_to_this_process()
+    wait_for_server()
     prepared.set(session)
     options = session.options
     try:
@@ -85,6 +84,31 @@ def _run_flow(session: Session, debug: bool) -> int:
     elif code:
         raise StageFailed(f"{state.message}")
     return code
+
+
+def _start_temporary_server() -> Callable[[], None]:
+    """Start a Prefect server that ends with this process, if no setting names one.
+
+    Returns:
+        What waits for it: the rest of Prefect is imported meanwhile.
+    """
+    from prefect.context import refresh_global_settings_context
+    from prefect.settings import get_current_settings
+
+    if get_current_settings().api.url:
+        return lambda: None
+    from flows.servers.supervisor import Servers
+    from flows.servers.up import temporary_prefect_server
+
+    say("Starting a temporary Prefect server (10 to 20 s; PREFECT_API_URL names a lasting one)")
+    servers = Servers()
+    address, server = temporary_prefect_server()
+    # First to be registered, so last to be called: Prefect's last log lines are sent before.
+    atexit.register(servers.stop)
+    servers.launch(server)
+    os.environ |= {"PREFECT_API_URL": address, TEMPORARY: "1"}
+    refresh_global_settings_context()
+    return lambda: servers.wait_for(server)
 
 
 def _leave_after(seconds: float, code: int) -> None:

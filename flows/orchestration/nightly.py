@@ -7,8 +7,6 @@ It works in a clone of its own, so that it disturbs nobody: the workspace's file
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +16,7 @@ from prefect.states import Cancelled, Completed, Failed, State
 from pydantic import Field
 
 from flows.checkout import find_root
-from flows.orchestration.checkout_code import code_of
+from flows.orchestration.child_run import run_pipeline_in
 from flows.orchestration.clone import commit_results, prepare
 from flows.servers.child import end_with_runner
 from tasks.contracts import paths
@@ -53,70 +51,49 @@ def nightly(
     """
     end_with_runner()
     workspace = find_root(Path.cwd())
-    place = workspace / clone
+    checkout = workspace / clone
+    checkout.parent.mkdir(parents=True, exist_ok=True)
+    # The clone's records go to the workspace's MLflow store, where reviewers look.
+    environment = {**os.environ, CHOICE: tracking_uri()}
     try:
-        with _alone(place), _same_store():
-            prepare(workspace, repository or str(workspace), place, branch, commit_to)
+        # The lock goes with its process, also after kill -9.
+        with FileLock(checkout.with_name(f"{checkout.name}.lock"), timeout=0):
+            prepare(workspace, repository or str(workspace), checkout, branch, commit_to)
             if refresh:
-                _refresh(place)
-            ended = _run(place, targets, jobs)
+                _refresh(checkout, environment)
+            ended = run_pipeline_in(checkout, targets, jobs, environment)
             if not ended.is_completed():
                 return ended
-            commit = commit_results(place, f"Nightly results of {branch}")
+            commit = commit_results(checkout, f"Nightly results of {branch}")
     except Timeout:
-        return Cancelled(name="Skipped", message=f"another nightly run works in {place}")
+        return Cancelled(name="Skipped", message=f"another nightly run works in {checkout}")
     except DownstreamError as error:
         return Failed(message=str(error))
-    made = f"committed {commit} to {commit_to} in {place}" if commit else "nothing to commit"
+    made = f"committed {commit} to {commit_to} in {checkout}" if commit else "nothing to commit"
     return Completed(message=f"{ended.message}; {made}")
 
 
-@contextmanager
-def _alone(clone: Path) -> Iterator[None]:
-    """Hold the clone; the lock goes with its process, also after kill -9."""
-    clone.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(clone.with_name(f"{clone.name}.lock"), timeout=0):
-        yield
-
-
-@contextmanager
-def _same_store() -> Iterator[None]:
-    """Send the clone's records to the workspace's MLflow store, where reviewers look."""
-    before = os.environ.get(CHOICE)
-    os.environ[CHOICE] = tracking_uri()
-    try:
-        yield
-    finally:
-        os.environ.pop(CHOICE)
-        if before is not None:
-            os.environ[CHOICE] = before
-
-
-def _refresh(clone: Path) -> None:
+def _refresh(checkout: Path, environment: dict[str, str]) -> None:
     """Call ``downstream refresh`` as a person would, with the clone's own code."""
     logger = get_run_logger()
-    with subprocess.Popen(
-        [sys.executable, "-m", "flows", "refresh"],
-        cwd=clone,
+    command = [sys.executable, "-m", "flows", "refresh"]
+    with subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-m", "flows.servers.child", *command],
+        cwd=checkout,
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
         last = ""
-        for line in process.stdout or ():
-            last = line.rstrip() or last
-            say(line.rstrip())
-            logger.info(line.rstrip())
+        try:
+            for line in process.stdout or ():
+                last = line.rstrip() or last
+                say(line.rstrip())
+                logger.info(line.rstrip())
+        except BaseException:
+            process.terminate()
+            raise
     if process.returncode != 0:
         raise StageFailed(f"refresh failed: {last.removeprefix('error: ')}")
-
-
-def _run(clone: Path, targets: tuple[str, ...], jobs: int) -> State[Any]:
-    """Run the pipeline in the clone, its stages as task runs of this flow run."""
-    with code_of(clone):
-        # The clone's, not this checkout's.
-        from flows.orchestration.train import run_here
-
-        ended: State[Any] = run_here(targets=targets, jobs=jobs)
-    return ended

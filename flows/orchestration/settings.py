@@ -8,17 +8,12 @@ QUIET = "CRITICAL"
 def prepare_prefect(debug: bool) -> None:
     """Set what the user has not set.
 
-    Without ``PREFECT_API_URL`` (or a profile that names a server) Prefect starts a temporary server
-    of its own: that takes about 10 s here, and its own time-out of 20 s is too short for a busy
-    machine.
-
     Args:
         debug: let Prefect print its own log lines too.
     """
     defaults = {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         # A server that is gone is then given up after 14 s a call instead of 62.
         "PREFECT_CLIENT_MAX_RETRIES": "3",
         # Our lines are on the terminal already; Prefect's own go to its server and its pages.

@@ -49,18 +49,8 @@ def train(
         set_values(overrides)
     except DownstreamError as error:
         return Failed(message=str(error))
-    return run_here(targets, jobs, force=force, keep_going=keep_going, skip_gpu=skip_gpu)
-
-
-def run_here(targets: tuple[str, ...], jobs: int, **how: bool) -> State[Any]:
-    """Run the pipeline of the current directory, its stages as task runs of the present flow run.
-
-    Args:
-        targets: as ``train``.
-        jobs: as ``train``.
-        how: the other options of the flow ``downstream``, by name.
-    """
-    ended: State[Any] = downstream.fn(list(targets), jobs or None, **how)
+    # Its stages are task runs of this flow run.
+    ended: State[Any] = downstream.fn(list(targets), jobs or None, force, keep_going, skip_gpu)
     return ended
 
 

@@ -40,17 +40,18 @@ class Server:
 
 
 class Servers:
-    """Those that run now, in order of their start."""
+    """Those that run now, in order of their start; they end with this process, also by kill -9."""
 
     def __init__(self) -> None:
         self._running: list[tuple[Server, subprocess.Popen[bytes]]] = []
 
     def start(self, server: Server) -> None:
-        """Start a server and wait until it answers.
+        """Start a server and wait until it answers; see ``launch`` and ``wait_for``."""
+        self.launch(server)
+        self.wait_for(server)
 
-        Raises:
-            DownstreamError: it, or one that was started before, has ended; or it does not answer.
-        """
+    def launch(self, server: Server) -> None:
+        """Start a server."""
         LOGS.mkdir(parents=True, exist_ok=True)
         with server.log.open("wb") as log:
             process = subprocess.Popen(  # noqa: S603
@@ -63,6 +64,13 @@ class Servers:
                 process_group=0,
             )
         self._running.append((server, process))
+
+    def wait_for(self, server: Server) -> None:
+        """Wait until a server answers.
+
+        Raises:
+            DownstreamError: it, or one that was started before, has ended; or it does not answer.
+        """
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while not server.answers(server):
             self.require_alive()
@@ -90,10 +98,11 @@ class Servers:
             DownstreamError: one has ended; the message names its log.
         """
         for server, process in self._running:
-            if process.poll() is not None:
+            code = process.poll()
+            if code is not None:
+                how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
                 raise DownstreamError(
-                    f"{server.name} has ended ({_how(process.returncode)}), so the others were "
-                    f"stopped: see {server.log}"
+                    f"{server.name} has ended ({how}), so the others were stopped: see {server.log}"
                 )
 
     def stop(self) -> None:
@@ -128,6 +137,14 @@ def running() -> Iterator[Servers]:
         signal.signal(signal.SIGTERM, before)
 
 
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
 def require_free(ports: dict[str, int]) -> None:
     """Check that ports can be listened on.
 
@@ -147,14 +164,11 @@ def require_free(ports: dict[str, int]) -> None:
             try:
                 probe.bind((HOST, port))
             except (OSError, OverflowError) as error:
+                reason = getattr(error, "strerror", None) or "no port number: 1 to 65535"
                 raise DownstreamError(
-                    f"{flag} {port}: cannot listen on {HOST}:{port} ({_reason(error)}): stop what "
+                    f"{flag} {port}: cannot listen on {HOST}:{port} ({reason}): stop what "
                     f"does, or choose another with {flag}"
                 ) from None
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or "no port number: 1 to 65535"
 
 
 def _interrupt(_number: int, _frame: object) -> None:
@@ -166,7 +180,3 @@ def _signal(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
         os.killpg(process.pid, number)
     except ProcessLookupError:
         return
-
-
-def _how(code: int) -> str:
-    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

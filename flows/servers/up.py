@@ -1,16 +1,28 @@
-"""``downstream up``: a Prefect server, an MLflow server and the deployments, for one laptop."""
+"""``downstream up``: a Prefect server, an MLflow server and the deployments, for one laptop.
+
+The Prefect server of a run that has none is started in the same way; it ends with that run.
+"""
 
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from flows.servers.supervisor import HOST, SERVING, Server, require_free, running
+from flows.servers.supervisor import HOST, SERVING, Server, free_port, require_free, running
 from tasks.errors import DownstreamError
 from tasks.progress import say
 from tasks.tracking.store import CHOICE, DEFAULTS, SQLITE, artifact_folder, opened, tracking_uri
 
 ANSWER_TIMEOUT_SECONDS = 2
+LASTING_SERVICES = (
+    "CANCELLATION_CLEANUP",
+    "CLEANUP_RECONCILER",
+    "FOREMAN",
+    "PAUSE_EXPIRATIONS",
+    "REPOSSESSOR",
+)
+"""Services of Prefect's server, beside its scheduler and late runs, that a temporary one lacks."""
 
 
 def up(prefect_port: int, mlflow_port: int) -> None:
@@ -58,16 +70,38 @@ def prefect_server(address: str, port: int) -> Server:
     return Server("prefect", command, _answers(f"{address}/api/health"), environment)
 
 
+def temporary_prefect_server() -> tuple[str, Server]:
+    """Return a Prefect server for one run, and its API's address.
+
+    Its database is the lasting one, where PREFECT_HOME says, so that a server that is started later
+    shows the run. What would act on other runs there, or start them, is off, and so are the pages.
+    """
+    port = free_port()
+    address = f"http://{HOST}:{port}"
+    server = prefect_server(address, port)
+    off = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in LASTING_SERVICES}
+    command = [*server.command, "--no-ui", "--no-scheduler", "--no-late-runs"]
+    return f"{address}/api", replace(
+        server,
+        name="temporary-prefect",
+        command=command,
+        environment={**server.environment, **off},
+    )
+
+
 def mlflow_server(address: str, port: int) -> Server:
     """Return an MLflow server over the workspace's store.
 
     Artifacts are written by the clients, and their places kept as the workspace alone would keep
     them: what is recorded over HTTP and what is recorded without a server can be read either way.
     """
+    artifacts = artifact_folder()
+    if artifacts is None:
+        raise AssertionError("a SQLite store has its artifacts beside it")
     options = [
         *("--host", HOST, "--port", str(port), "--workers", "1"),
         *("--backend-store-uri", tracking_uri()),
-        *("--no-serve-artifacts", "--default-artifact-root", _artifact_root()),
+        *("--no-serve-artifacts", "--default-artifact-root", artifacts.as_uri()),
     ]
     environment = {**DEFAULTS, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     command = [_tool("mlflow"), "server", *options]
@@ -76,15 +110,12 @@ def mlflow_server(address: str, port: int) -> Server:
 
 def serving(addresses: dict[str, str]) -> Server:
     """Return the process that runs the deployments."""
-    command = [sys.executable, "-m", "flows", "serve"]
-    return Server("serve", command, _says_so, addresses)
 
+    def says_so(server: Server) -> bool:
+        log = server.log
+        return log.exists() and SERVING in log.read_text(encoding="utf-8", errors="replace")
 
-def _artifact_root() -> str:
-    folder = artifact_folder()
-    if folder is None:
-        raise AssertionError("a SQLite store has its artifacts beside it")
-    return folder.as_uri()
+    return Server("serve", [sys.executable, "-m", "flows", "serve"], says_so, addresses)
 
 
 def _answers(address: str) -> Callable[[Server], bool]:
@@ -97,12 +128,6 @@ def _answers(address: str) -> Callable[[Server], bool]:
             return False
 
     return answers
-
-
-def _says_so(server: Server) -> bool:
-    return server.log.exists() and SERVING in server.log.read_text(
-        encoding="utf-8", errors="replace"
-    )
 
 
 def _tool(name: str) -> str:

@@ -8,8 +8,9 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from tests.flows.deployed import Prefect, commit, deployable, git, wait_for
+from tests.flows.deployed import ENDED, Prefect, commit, deployable, git, wait_for
 from tests.flows.pipeline import Pipeline
+from tests.flows.servers.test_serve import running_in
 
 ALL = ["clean@a", "clean@b", "evaluate@m", "evaluate@n", "finetune@m", "finetune@n",
        "split@a", "split@b"]  # fmt: skip
@@ -120,6 +121,32 @@ def test_a_night_runs_what_a_branch_has_made_stale_with_that_branchs_code(
     night = prefect.run("nightly", branch="newer", commit_to="nightly-newer", refresh=False)
     assert prefect.task_runs(night) == ["evaluate@m"]
     assert "1 stages of the new code; committed" in night["state"]["message"]
+
+
+def test_a_night_that_is_cancelled_ends_its_stages_which_are_task_runs_of_its_own(
+    workspace: Pipeline, prefect: Prefect
+) -> None:
+    git(workspace.root, "checkout", "-q", "-B", "slow", "main")
+    workspace.change("corpora.a.clean", {"seconds": 600})
+    commit(workspace, "a slow stage")
+    git(workspace.root, "checkout", "-q", "main")
+    identifier = prefect.schedule(
+        "nightly", branch="slow", commit_to="nightly-slow", refresh=False, targets=["clean@a"]
+    )
+    ran = workspace.root / CLONE / "ran.txt"
+    ran.unlink(missing_ok=True)
+    wait_for(ran.exists, bool)
+    state = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+    prefect.ask(f"flow_runs/{identifier}/set_state", state)
+    night = prefect.end_of(identifier)
+    assert night["state_type"] == "CANCELLED", night["state"]
+    wanted = {"flow_runs": {"id": {"any_": [identifier]}}}
+    (stage,) = wait_for(
+        lambda: prefect.ask("task_runs/filter", wanted),
+        lambda runs: runs and runs[0]["state_type"] in ENDED,
+    )
+    assert (stage["name"], stage["state_type"]) == ("clean@a", "CANCELLED")
+    wait_for(lambda: running_in(workspace.root / CLONE), lambda left: not left, seconds=30)
 
 
 def test_a_source_that_does_not_answer_is_a_failed_night_and_nothing_runs(

@@ -19,7 +19,6 @@ def test_telemetry_is_off_and_prefects_own_lines_are_quiet() -> None:
     prepare_prefect(debug=False)
     assert {name: value for name, value in os.environ.items() if name.startswith("PREFECT_")} == {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         "PREFECT_CLIENT_MAX_RETRIES": "3",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     }

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import requests
 from playwright.sync_api import Page, expect, sync_playwright
+from prefect.settings.models.root import Settings
 
+from flows.servers.up import temporary_prefect_server
 from tests.flows.deployed import Prefect, deployable, wait_for
 from tests.flows.pipeline import OWN_ROWS, Pipeline
 from tests.flows.servers.test_serve import running_in
@@ -146,6 +148,20 @@ def test_if_one_dies_all_end_and_the_error_names_its_log(up: Up) -> None:
 def is_prefect_server(process_id: int) -> bool:
     command = Path(f"/proc/{process_id}/cmdline").read_text().split("\0")
     return command[2:4] == ["server", "start"]
+
+
+def test_a_runs_own_server_acts_on_no_other_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    address, server = temporary_prefect_server()
+    assert server.command[-3:] == ["--no-ui", "--no-scheduler", "--no-late-runs"]
+    assert address.endswith(f":{server.command[server.command.index('--port') + 1]}/api")
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    services = Settings().server.services
+    enabled = {name for name, service in services if getattr(service, "enabled", False)}
+    # `scheduler` and `late_runs` are off by its flags; the others take in what this run sends.
+    assert enabled == {
+        "db_vacuum", "event_persister", "late_runs", "scheduler", "task_run_recorder", "triggers",
+    }  # fmt: skip
 
 
 def test_a_taken_port_is_told_before_anything_starts(installed: Pipeline) -> None:
