@@ -4,4 +4,7 @@ Reads ``data/collect/<corpus>/records.parquet``. Writes ``data/clean/<corpus>/re
 columns of :func:`tasks.contracts.records.cleaned_schema`) and ``report.json``, where every dropped
 record is counted by reason. A record that stands in two official splits stays in both: that is a
 finding of ``validate``.
+
+- ``settings``, ``stage``: the section of ``params.yaml``, and the records of a corpus cleaned;
+- ``text``, ``images``: how one text or image is repaired; ``report``: what is kept and dropped.
 """

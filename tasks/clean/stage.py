@@ -7,7 +7,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from tasks.clean.duplicates import Seen
 from tasks.clean.images import Images
 from tasks.clean.report import Report
 from tasks.clean.settings import Settings
@@ -27,6 +26,27 @@ from tasks.progress import progress, say
 Record = dict[str, Any]
 # Sets a record's content and id; returns why it is dropped, or nothing.
 Cleaner = Callable[[Record], str | None]
+
+
+class Seen:
+    """The contents seen so far, each with its first label; 16 bytes a record, not the record."""
+
+    def __init__(self) -> None:
+        self._labels: dict[bytes, str | None] = {}
+
+    def reason_to_drop(self, identity: str, split: str | None, label: str | None) -> str | None:
+        """Return why a record is dropped, or nothing; then it counts as seen.
+
+        Args:
+            identity: the sha256 of its content.
+            split: its official split; the same content in another one is no duplicate.
+            label: its class.
+        """
+        key = hashlib.sha256(f"{split}:{identity}".encode()).digest()[:16]
+        if key not in self._labels:
+            self._labels[key] = label
+            return None
+        return "duplicate" if self._labels[key] == label else "duplicate_other_label"
 
 
 def run(records: Path, output: Path, settings: Settings) -> None:

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from tasks.collect.place import Place
 from tasks.collect.settings import SOURCES, Settings
+from tasks.collect.source import SourceContext
 from tasks.contracts import registry
 from tasks.contracts.files import write_json
 
@@ -24,8 +24,8 @@ def refresh(corpus: str, settings: Settings, pin_path: Path) -> dict[str, dict[s
     """
     pins: dict[str, dict[str, Any]] = {}
     for number, (source, kind) in enumerate(zip(settings.sources, settings.kinds(), strict=True)):
-        place = Place(corpus, number, pin_path.parent, pin_path, {})
-        pins |= registry.load(SOURCES, kind, "sources").resolve(source, place)
+        context = SourceContext(corpus, number, pin_path.parent, pin_path, {})
+        pins |= registry.load(SOURCES, kind, "sources").resolve(source, context)
     pins = dict(sorted(pins.items()))
     write_json(pin_path, pins)
     return pins

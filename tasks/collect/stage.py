@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from tasks.collect.place import Place
-from tasks.collect.record import Record, as_batches, modality_of
 from tasks.collect.settings import SOURCES, Settings
+from tasks.collect.source import Record, SourceContext, as_batches, modality_of
 from tasks.contracts import registry
 from tasks.contracts.records import collected_schema, write_records
 from tasks.errors import BadInput
 from tasks.progress import Reporter, progress, say
-from tasks.remote.pins import read_pins
+from tasks.remote.downloads import read_pins
 
 
 def run(
@@ -36,12 +35,13 @@ def run(
         Unreachable: a remote source does not answer.
     """
     pins = read_pins(pin)
-    places = [
-        Place(corpus, number, sources_folder, pin, pins) for number in range(len(settings.sources))
+    contexts = [
+        SourceContext(corpus, number, sources_folder, pin, pins)
+        for number in range(len(settings.sources))
     ]
-    _check_pins(settings, places)
+    _check_pins(settings, contexts)
     with progress(f"collect {corpus}") as reporter:
-        records = _counted(_one_modality(_records(settings, places)), reporter)
+        records = _counted(_one_modality(_records(settings, contexts)), reporter)
         first = next(records)
         modality = modality_of(first)
         num_records = write_records(
@@ -52,22 +52,22 @@ def run(
     say(f"collect {corpus}: {num_records:,} {modality} records")
 
 
-def _check_pins(settings: Settings, places: list[Place]) -> None:
+def _check_pins(settings: Settings, contexts: list[SourceContext]) -> None:
     """Fail on a missing pin before the first source is read, not after hours."""
-    for source, kind, place in zip(settings.sources, settings.kinds(), places, strict=True):
+    for source, kind, context in zip(settings.sources, settings.kinds(), contexts, strict=True):
         for identity in registry.load(SOURCES, kind, "sources").identities(source):
-            place.pin(identity)
+            context.pin(identity)
 
 
-def _records(settings: Settings, places: list[Place]) -> Iterator[Record]:
-    for source, kind, place in zip(settings.sources, settings.kinds(), places, strict=True):
+def _records(settings: Settings, contexts: list[SourceContext]) -> Iterator[Record]:
+    for source, kind, context in zip(settings.sources, settings.kinds(), contexts, strict=True):
         found = False
-        for record in registry.load(SOURCES, kind, "sources").read(source, place):
+        for record in registry.load(SOURCES, kind, "sources").read(source, context):
             found = True
             yield record
         if not found:
             raise BadInput(
-                f"corpora.{place.corpus}.collect.sources.{place.number} ({kind}) holds no records: "
+                f"corpora.{context.corpus}.collect.sources.{context.number} ({kind}) holds no records: "
                 "check its path and its splits"
             )
 

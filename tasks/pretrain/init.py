@@ -15,10 +15,16 @@ from tasks.contracts import files, paths
 from tasks.errors import BadInput, MissingPin
 from tasks.models.checkpoint import CONFIG, PATTERNS
 from tasks.pretrain.settings import AnyInit, InitSettings, PackageInit, PathInit
-from tasks.remote.downloads import DOWNLOADS, keep, kept_folder, pinned, pinned_folder
+from tasks.remote.downloads import (
+    DOWNLOADS,
+    keep,
+    kept_folder,
+    pinned,
+    pinned_folder,
+    read_pins,
+)
 from tasks.remote.hub import commit_of, download_model
 from tasks.remote.members import in_archive
-from tasks.remote.pins import read_pins
 from tasks.remote.wheel import download_wheel
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from tasks.contracts.lock import hashes, md5_of, read_lock
 from tasks.contracts.params import STAGES
 from tasks.errors import BadInput
 from tasks.promotion.versions import connected, download_evidence, download_model
-from tasks.remote.pins import read_pins
+from tasks.remote.downloads import read_pins
 from tasks.stage_process.stage_hash import entry_hash
 from tasks.tracking.audit.aliases import CANDIDATE
 from tasks.tracking.audit.log import aliases_of

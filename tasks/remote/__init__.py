@@ -1,1 +1,6 @@
-"""What comes from outside: pins, downloads checked by sha256, archives read with care."""
+"""How is what comes from outside fetched, checked and opened?
+
+- ``downloads``: pins, and downloads kept by their sha256;
+- ``hub``, ``wheel``: where they are fetched: the Hugging Face hub, the package index;
+- ``members``: the files of a folder or an archive, unpacked no further than is honest.
+"""

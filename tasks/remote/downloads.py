@@ -1,12 +1,14 @@
-"""What was downloaded, kept by its sha256 and checked before it is opened."""
+"""What was downloaded is kept by its sha256, and checked against its pin before it is opened.
 
-import shutil
+``pin.json`` holds the exact revision and sha256 of what ``params.yaml`` only names.
+"""
+
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts.files import sha256, sha256_of_folder
+from tasks.contracts.files import read_json, replace_folder, sha256, sha256_of_folder
 from tasks.contracts.paths import STATE
 from tasks.errors import BadInput
 
@@ -16,6 +18,28 @@ DOWNLOADS = STATE / "downloads"
 Fetch = Callable[[Path], Path]
 # Downloads several files into the folder it is given.
 FetchFolder = Callable[[Path], None]
+
+
+def read_pins(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the content of a ``pin.json``; without the file, no pins.
+
+    Raises:
+        BadInput: the file is not what ``downstream refresh`` writes.
+    """
+    if not path.exists():
+        return {}
+    try:
+        pins = read_json(path)
+    except ValueError as error:
+        raise BadInput(
+            f"{path} is not JSON ({error}): restore it, or run `downstream refresh "
+            f"{path.parent.name}`"
+        ) from None
+    if not isinstance(pins, dict) or not all(isinstance(pin, dict) for pin in pins.values()):
+        raise BadInput(
+            f"{path}: expected pins by source: run `downstream refresh {path.parent.name}`"
+        )
+    return pins
 
 
 def keep(downloads: Path, fetch: Fetch) -> dict[str, Any]:
@@ -65,8 +89,7 @@ def kept_folder(downloads: Path, fetch: FetchFolder) -> str:
         folder.mkdir()
         fetch(folder)
         digest = sha256_of_folder(folder)
-        shutil.rmtree(downloads / digest, ignore_errors=True)
-        folder.rename(downloads / digest)
+        replace_folder(folder, downloads / digest)
     return digest
 
 

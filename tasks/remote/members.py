@@ -5,7 +5,11 @@ folder. A member's name that points outside, or a size that no honest archive ha
 the same, since such an archive was made to do harm.
 """
 
+import gzip
+import io
+import lzma
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,12 +17,18 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from tasks.errors import BadInput
-from tasks.remote.packed import guarded, refuse_bomb, unzipped
 
 # What lies beside the data without being data.
 _NO_RECORDS = {"pin.json", "__MACOSX"}
 _ENCRYPTED = 0x1
 _NAME_IS_UTF8 = 0x800
+
+# Text packs 3 to 20 times smaller; deflate ends at 1,030 times, which only a bomb comes near.
+MAXIMUM_RATIO = 200
+# Below this size no ratio does harm (a small file of equal lines packs very well).
+HARMLESS_BYTES = 64 * 2**20
+
+_DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, ValueError)
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,7 @@ class Member:
     def open(self) -> IO[bytes]:
         """Return the member's bytes, unpacked."""
         if self.parts[-1].lower().endswith(".gz"):
-            return unzipped(self.packed(), self.name, self.num_bytes)
+            return _unzipped(self.packed(), self.name, self.num_bytes)
         return self.packed()
 
 
@@ -98,7 +108,7 @@ def in_archive(path: Path, parts: tuple[str, ...] = ()) -> Iterator[Member]:
         raise BadInput(f"{path.name} is not a zip archive that can be read: {error}") from None
     with archive:
         infos = [info for info in archive.infolist() if not info.is_dir()]
-        refuse_bomb(path.name, path.stat().st_size, sum(info.file_size for info in infos))
+        _refuse_bomb(path.name, path.stat().st_size, sum(info.file_size for info in infos))
         members = [(_safe_parts(info, path), info) for info in infos]
         for inner, info in sorted(members, key=lambda member: member[0]):
             if _is_data(inner):
@@ -136,10 +146,77 @@ def _open_file(path: Path) -> IO[bytes]:
 
 def _open(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> IO[bytes]:
     where = f"{name}/{info.filename}"
-    refuse_bomb(where, info.compress_size, info.file_size)
+    _refuse_bomb(where, info.compress_size, info.file_size)
     if info.flag_bits & _ENCRYPTED:
         raise BadInput(f"{where} is encrypted: pack the archive again without a password")
     try:
-        return guarded(archive.open(info), where, info.file_size)
+        return _guarded(archive.open(info), where, info.file_size)
     except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
         raise BadInput(f"{where} cannot be unpacked: {error}") from None
+
+
+def _refuse_bomb(name: str, packed_bytes: int, unpacked_bytes: int) -> None:
+    """Refuse an archive that says it grows absurdly when unpacked.
+
+    Raises:
+        BadInput: it does.
+    """
+    if unpacked_bytes > max(HARMLESS_BYTES, MAXIMUM_RATIO * packed_bytes):
+        raise BadInput(
+            f"{name} unpacks from {packed_bytes:,} to {unpacked_bytes:,} bytes, more than "
+            f"{MAXIMUM_RATIO} times its size: it was not opened"
+        )
+
+
+class _Guarded(io.RawIOBase):
+    """Reads from ``inner`` up to a limit, with errors that name the file."""
+
+    def __init__(self, inner: IO[bytes], name: str, limit: int, below: IO[bytes] | None) -> None:
+        self._inner = inner
+        self._below = below
+        self._name = name
+        self._limit = limit
+        self._count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        try:
+            data = self._inner.read(len(buffer))
+        except _DAMAGED as error:
+            raise BadInput(f"{self._name} is damaged: {error}; get or pack it again") from None
+        self._count += len(data)
+        if self._count > self._limit:
+            raise BadInput(
+                f"{self._name} unpacks to more than {self._limit:,} bytes, over {MAXIMUM_RATIO} "
+                "times its size: reading it was given up"
+            )
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._inner.close()
+        if self._below is not None:
+            self._below.close()
+        super().close()
+
+
+def _guarded(inner: IO[bytes], name: str, limit: int, below: IO[bytes] | None = None) -> IO[bytes]:
+    """Return ``inner`` as a stream that raises :class:`BadInput` on damage or above ``limit``.
+
+    Args:
+        inner: the unpacked bytes.
+        name: the file, for messages.
+        limit: how many bytes there may be.
+        below: a stream that ``inner`` reads from but does not close.
+    """
+    raw = _Guarded(inner, name, limit, below)
+    return io.BufferedReader(raw, 2**16)  # type: ignore[type-var]
+
+
+def _unzipped(packed: IO[bytes], name: str, packed_bytes: int) -> IO[bytes]:
+    """Return the content of a gzip stream, which does not say beforehand how large it is."""
+    limit = max(HARMLESS_BYTES, MAXIMUM_RATIO * packed_bytes)
+    inner = gzip.GzipFile(fileobj=packed)
+    return _guarded(inner, name, limit, packed)  # type: ignore[arg-type]

@@ -4,4 +4,7 @@ Reads ``data/clean/<corpus>/records.parquet``. Writes ``train.parquet``, ``valid
 ``test.parquet`` into ``data/split/<corpus>/`` (the columns of
 :func:`tasks.contracts.records.split_schema`), sorted by id. A source's official split is kept; what
 it lacks is decided by a hash of the content, so that a new record never moves an old one.
+
+- ``settings``, ``stage``: the section of ``params.yaml``, and the three files;
+- ``assign``: the split of one record.
 """

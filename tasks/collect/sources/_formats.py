@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tasks.collect.record import Record
+from tasks.collect.source import Record
 from tasks.collect.sources import _delimited, _images, _lines, _parquet
 from tasks.collect.sources._columns import Row, TableSettings
 from tasks.contracts.paths import Part

@@ -5,8 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tasks.collect.place import Place
-from tasks.collect.record import Record
+from tasks.collect.source import Record, SourceContext
 from tasks.collect.sources._columns import TableSettings
 from tasks.collect.sources._formats import read_member
 from tasks.collect.sources._selection import Selection, select
@@ -28,12 +27,12 @@ def identities(settings: Settings) -> list[str]:  # noqa: ARG001 - an entry's si
     return []
 
 
-def resolve(settings: Settings, place: Place) -> dict[str, dict[str, Any]]:  # noqa: ARG001 - an entry's signature
+def resolve(settings: Settings, context: SourceContext) -> dict[str, dict[str, Any]]:  # noqa: ARG001 - an entry's signature
     """Return no pins."""
     return {}
 
 
-def read(settings: Settings, place: Place) -> Iterator[Record]:
+def read(settings: Settings, context: SourceContext) -> Iterator[Record]:
     """Yield the records of all files that are chosen, sorted by path."""
-    for member, split in select(in_folder(place.folder), settings.path, str(place.folder)):
+    for member, split in select(in_folder(context.folder), settings.path, str(context.folder)):
         yield from read_member(member, split, settings, f"files:{member.name}")

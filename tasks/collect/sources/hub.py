@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tasks.collect.place import Place
-from tasks.collect.record import Record
+from tasks.collect.source import Record, SourceContext
 from tasks.collect.sources._columns import TableSettings, as_label, as_text, check_columns
 from tasks.collect.sources._parquet import image_bytes
 from tasks.contracts.files import sha256_of_folder
@@ -36,7 +35,7 @@ def identities(settings: Settings) -> list[str]:
     return [f"hub:{settings.id}@{settings.revision}"]
 
 
-def resolve(settings: Settings, place: Place) -> dict[str, dict[str, Any]]:  # noqa: ARG001 - an entry's signature
+def resolve(settings: Settings, context: SourceContext) -> dict[str, dict[str, Any]]:  # noqa: ARG001 - an entry's signature
     """Return the exact commit, or the sha256 of a local folder.
 
     Raises:
@@ -49,7 +48,7 @@ def resolve(settings: Settings, place: Place) -> dict[str, dict[str, Any]]:  # n
     return {identity: {"revision": commit_of(settings.id, settings.revision, "dataset")}}
 
 
-def read(settings: Settings, place: Place) -> Iterator[Record]:
+def read(settings: Settings, context: SourceContext) -> Iterator[Record]:
     """Yield the records of each official split.
 
     Raises:
@@ -57,18 +56,18 @@ def read(settings: Settings, place: Place) -> Iterator[Record]:
         MissingPin: the data set is not pinned.
         Unreachable: the hub does not answer.
     """
-    pin = place.pin(identities(settings)[0])
+    pin = context.pin(identities(settings)[0])
     if _is_local(settings):
         if (found := _folder_sha256(settings)) != pin["sha256"]:
             raise BadInput(
                 f"{settings.id}: expected sha256 {pin['sha256']} (pin.json), found {found}: "
-                f"if the change is wanted, `downstream refresh {place.corpus}`"
+                f"if the change is wanted, `downstream refresh {context.corpus}`"
             )
     elif not offline():
         commit_of(
             settings.id, pin["revision"], "dataset"
         )  # one quick question, where load_dataset asks for long
-    splits = _load(settings, pin.get("revision"), place.downloads / "hub")
+    splits = _load(settings, pin.get("revision"), context.downloads / "hub")
     for part, name in _official(settings, list(splits)):
         yield from _records(splits[name], settings, part, name)
 

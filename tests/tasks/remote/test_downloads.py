@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import BadInput
-from tasks.remote.pins import read_pins
+from tasks.remote.downloads import read_pins
 
 
 def test_a_missing_file_holds_no_pins(tmp_path: Path) -> None:
