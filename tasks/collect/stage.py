@@ -67,8 +67,8 @@ def _records(settings: Settings, contexts: list[SourceContext]) -> Iterator[Reco
             yield record
         if not found:
             raise BadInput(
-                f"corpora.{context.corpus}.collect.sources.{context.number} ({kind}) holds no records: "
-                "check its path and its splits"
+                f"corpora.{context.corpus}.collect.sources.{context.number} ({kind}) holds no "
+                "records: check its path and its splits"
             )
 
 

