@@ -141,19 +141,25 @@ class Workspace:
 def make_workspace(root: Path) -> Workspace:
     """Lay a workspace that has not run yet."""
     root.mkdir(parents=True)
-    ignored = shutil.ignore_patterns("__pycache__")
-    for folder in ("flows", "tasks"):
-        shutil.copytree(ROOT / folder, root / folder, ignore=ignored)
-    for file in ("dvc.yaml", ".gitignore", ".dvcignore", "pyproject.toml"):
-        shutil.copy(ROOT / file, root / file)
+    lay_code(root)
     (root / "params.yaml").write_text(PARAMS, encoding="utf-8")
     for corpus in ("topics", "digits"):
         (root / "data" / "sources" / corpus).mkdir(parents=True)
         (root / "data" / "sources" / corpus / "pin.json").write_text("{}\n")
     shutil.copy(SAMPLE, root / "data" / "sources" / "topics" / "topics.csv")
+    return Workspace(root)
+
+
+def lay_code(root: Path) -> None:
+    """Lay this checkout's code into a folder, with git and DVC of its own."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    for folder in ("flows", "tasks"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=ignored)
+    for file in ("dvc.yaml", ".gitignore", ".dvcignore", "pyproject.toml"):
+        shutil.copy(ROOT / file, root / file)
     workspace = Workspace(root)
     for command in (["git", "init", "--quiet"], ["dvc", "init", "--quiet"]):
-        assert workspace.run(*command).returncode == 0
+        done = workspace.run(*command)
+        assert done.returncode == 0, done.stderr
     shutil.copy(ROOT / ".dvc" / "config", root / ".dvc" / "config")
     lay_prefect_home(root / ".prefect")
-    return workspace

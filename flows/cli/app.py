@@ -226,8 +226,30 @@ def accept(
     if not stages:
         raise DownstreamError("accept: no stage was named; `downstream plan` lists those it can")
     for one in accept_outputs(stages, reason, current_codes()):
-        say(f"{one.stage}: accepted under new code ({', '.join(one.changed) or 'no module'})")
+        changed = ", ".join(one["changed"]) or "no module"
+        say(f"{one['stage']}: accepted under new code ({changed})")
     return 0
+
+
+@app.command
+def upgrade() -> int:
+    """Take the results of an earlier version of this project over, instead of running all again.
+
+    Reads what plan reads. Records a result as good where only this project's own code and command
+    differ; names what differs otherwise, and leaves that stage stale (exit code 1). Runs no stage;
+    writes dvc.lock, data/code/, and a line a stage to accepted.jsonl, which belongs in git.
+    """
+    from flows.plan.fingerprints import current_codes
+    from flows.upkeep.upgrade import upgrade as take_results_over
+
+    done = take_results_over(current_codes())
+    for one in done.accepted:
+        say(f"{one['stage']}: taken over")
+    for name, differences in done.refused.items():
+        say(f"error: {name}: not only this project's code differs: {differences}")
+    if not done.accepted and not done.refused:
+        say("nothing to do: every result is one of this version")
+    return 1 if done.refused else 0
 
 
 @app.command

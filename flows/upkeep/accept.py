@@ -6,9 +6,8 @@ both belong into the same commit, and in ``.downstream/accepted.jsonl``, which o
 of another branch.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from flows.dvc.internals import dvc_errors, dvc_stages, hold_files, open_repo
 from flows.dvc.lockfile import LockFile
 from flows.dvc.recorder import Job, Recorder
 from flows.plan.plan import Plan, make_plan
-from flows.plan.reasons import reason_line
+from flows.plan.reasons import Reason, reason_line
 from flows.run.stage_command import Processes
 from tasks.contracts import paths
 from tasks.contracts.acceptances import Acceptance, append_acceptances
@@ -26,24 +25,13 @@ from tasks.contracts.git import ask_git
 from tasks.errors import BadInput, DownstreamError, StageFailed
 from tasks.fingerprint import libraries
 from tasks.progress import say
-from tasks.stage_process.stage_hash import stage_hash
+from tasks.stage_process.stage_hash import entry_hash, stage_hash
 
 if TYPE_CHECKING:
     from dvc.stage import Stage as DvcStage
 
 
-@dataclass(frozen=True)
-class Accepted:
-    """One stage whose outputs were recorded under new code."""
-
-    stage: str
-    old_hash: str
-    new_hash: str
-    changed: list[str]
-    """The modules that differ, and the defaults."""
-
-
-def accept(targets: tuple[str, ...], reason: str, codes: dict[str, str]) -> list[Accepted]:
+def accept(targets: tuple[str, ...], reason: str, codes: dict[str, str]) -> list[Acceptance]:
     """Record the outputs of stages as good under the code as it is now.
 
     Args:
@@ -66,81 +54,125 @@ def accept(targets: tuple[str, ...], reason: str, codes: dict[str, str]) -> list
     graph = load_graph()
     named = {name for target in targets for name in graph.named(target)}
     plan = make_plan(graph, codes, graph.planned())
-    names = [stage.name for stage in plan.unfresh if stage.name in named]
-    if not names:
+    chosen = [stage for stage in plan.unfresh if stage.name in named]
+    if not chosen:
         raise DownstreamError(f"{', '.join(sorted(named))}: fresh already, nothing to accept")
-    _require_code_alone(graph, plan, names)
-    changed = {
-        stage.name: [reason.what for reason in stage.reasons if reason.kind in ("code", "param")]
-        for stage in plan.stages
-        if stage.name in names
-    }
-    accepted = record_under_present_code(changed)
-    log_accepted(accepted, " ".join(reason.split()))
-    return accepted
-
-
-def _require_code_alone(graph: Graph, plan: Plan, names: list[str]) -> None:
-    """Refuse before anything is written; DVC looks again when it is."""
-    by_name = {stage.name: stage for stage in plan.stages}
-    for name in names:
-        stage, reasons = graph.stages[name], by_name[name].reasons
-        if stage.record is None:
-            raise BadInput(f"{name} never ran: there is nothing to accept; `downstream run {name}`")
-        other = [
-            reason_line(reason)
-            for reason in reasons
-            if reason.kind in ("data", "command", "missing")
-            or (reason.kind == "param" and not reason.default)
-        ]
+    for stage in chosen:
+        if stage.name not in graph.lock:
+            raise BadInput(
+                f"{stage.name} never ran: there is nothing to accept; `downstream run {stage.name}`"
+            )
+        other = beyond_code(stage.reasons)
         if other:
             raise BadInput(
-                f"{name}: not only its code differs: {'; '.join(other[:3])}. Only code and "
-                f"defaults can be accepted: `downstream run {name}`, or undo the other changes"
+                f"{stage.name}: not only its code differs: {'; '.join(other[:3])}. Only code and "
+                f"defaults can be accepted: `downstream run {stage.name}`, or undo the other "
+                "changes"
             )
+    with recording([stage.name for stage in chosen]) as stages:
+        for dvc_stage in stages:
+            different = not_as_recorded(dvc_stage)
+            if different:
+                raise BadInput(
+                    f"{dvc_stage.name}: {', '.join(different)}: not as recorded in dvc.lock: "
+                    "nothing was accepted"
+                )
+        return record(graph, plan, stages, " ".join(reason.split()))
 
 
-def record_under_present_code(changed: Mapping[str, list[str]]) -> list[Accepted]:
-    """Record the outputs of stages, as they are recorded already, under the code as it is now.
+def beyond_code(reasons: Iterable[Reason]) -> list[str]:
+    """Return, in words, what differs beside code and the defaults that it gives to settings."""
+    return [
+        reason_line(reason)
+        for reason in reasons
+        if reason.kind in ("data", "command", "missing")
+        or (reason.kind == "param" and not reason.default)
+        # A fingerprint names what a row reads as well: a template of ours, which is code, or a
+        # checkpoint to start from and its pin, which are not.
+        or (reason.kind == "code" and "/" in reason.what and not reason.what.startswith("tasks/"))
+    ]
 
-    Args:
-        changed: the stages, upstream first, and what differs of the code and defaults of each.
 
-    Returns:
-        What was recorded, in the same order.
-
-    Raises:
-        BadInput: DVC finds that more than code differs; nothing was recorded.
-        StageFailed: another process works on one of them.
-    """
-    with dvc_errors(), _refused_if_held():
-        repo = open_repo()
-        with repo.lock:
-            stages = dvc_stages(repo)
-            for name in (CODE, *changed):
-                with hold_files(stages[name]):
-                    pass  # nobody works on it
-        _write_fingerprints()
-        repo, lock_file = open_repo(), LockFile()
-        with repo.lock:
-            stages = dvc_stages(repo)
-            for name in changed:
-                _require_unchanged(stages[name])
-            return [_record_one(stages[name], changed[name], lock_file) for name in changed]
+def not_as_recorded(stage: "DvcStage") -> list[str]:
+    """Ask DVC itself, which is about to record a stage, what beside its code differs."""
+    code = paths.code(*stage.name.split("@", 1)).as_posix()
+    items = [*stage.outs, *(item for item in stage.deps if item.def_path != code)]
+    differing = sorted({str(path) for item in items for path in item.status()})
+    return [*(["its command"] if stage.cmd_changed else []), *differing]
 
 
 @contextmanager
-def _refused_if_held() -> Iterator[None]:
-    """Turn DVC's locks into an error of ours: a training may hold its files for hours."""
+def recording(names: list[str]) -> Iterator[list["DvcStage"]]:
+    """Bring ``data/code`` up to date, and give DVC's stages to record, under its lock.
+
+    Raises:
+        StageFailed: another process works on one of them.
+    """
     from dvc.lock import LockError
 
-    try:
-        yield
-    except LockError as held:
-        raise StageFailed(
-            f"another process works on these stages ({' '.join(str(held).split())}): "
-            "wait for its end, then accept again"
-        ) from None
+    with dvc_errors():
+        try:
+            repo = open_repo()
+            with repo.lock:
+                stages = dvc_stages(repo)
+                for name in (CODE, *names):
+                    with hold_files(stages[name]):
+                        pass  # nobody works on it
+            _write_fingerprints()
+            repo = open_repo()
+            with repo.lock:
+                stages = dvc_stages(repo)
+                yield [stages[name] for name in names]
+        except LockError as held:
+            # A training may hold its files for hours.
+            raise StageFailed(
+                f"another process works on these stages ({' '.join(str(held).split())}): "
+                "wait for its end, then try again"
+            ) from None
+
+
+def record(graph: Graph, plan: Plan, stages: list["DvcStage"], reason: str) -> list[Acceptance]:
+    """Record outputs as good under the present code and command, and log it.
+
+    Args:
+        graph: the pipeline with its lock as it was before.
+        plan: why they are not fresh.
+        stages: DVC's stages, from ``recording``.
+        reason: one line.
+
+    Returns:
+        What was recorded, in the same order.
+    """
+    changed = {
+        stage.name: [reason.what for reason in stage.reasons if reason.kind in ("code", "param")]
+        for stage in plan.stages
+    }
+    time = datetime.now(UTC).isoformat(timespec="seconds")
+    who, commit = actor(), ask_git("rev-parse", "HEAD")
+    lock_file = LockFile()
+    accepted = []
+    for stage in stages:
+        old_hash = entry_hash(graph.lock[stage.name])
+        with hold_files(stage):
+            stage.save_deps()
+            acceptance = Acceptance(
+                stage=stage.name,
+                old_hash=old_hash,
+                new_hash=stage_hash(stage),
+                changed=changed[stage.name],
+                time=time,
+                who=who,
+                commit=commit,
+                reason=reason,
+            )
+            # A line without a record says nothing; a record without a line would be unexplained.
+            append_acceptances([acceptance])
+            stage.md5 = stage.compute_md5()
+            stage.repo.stage_cache.save(stage)
+            lock_file.record(stage)
+        libraries.carry_versions(stage.name, old_hash, acceptance["new_hash"])
+        accepted.append(acceptance)
+    return accepted
 
 
 def _write_fingerprints() -> None:
@@ -154,47 +186,3 @@ def _write_fingerprints() -> None:
             succeeded = True
         finally:
             recorder.end(job, succeeded)
-
-
-def _require_unchanged(stage: "DvcStage") -> None:
-    """Ask DVC itself, which is about to record it, whether all but the code is as recorded.
-
-    Raises:
-        BadInput: it is not.
-    """
-    code = paths.code(*stage.name.split("@", 1)).as_posix()
-    items = [*stage.outs, *(item for item in stage.deps if item.def_path != code)]
-    differing = sorted({str(path) for item in items for path in item.status()})
-    if stage.cmd_changed or differing:
-        what = ", ".join([*(["its command"] if stage.cmd_changed else []), *differing])
-        raise BadInput(f"{stage.name}: {what}: not as recorded in dvc.lock: nothing was accepted")
-
-
-def _record_one(stage: "DvcStage", changed: list[str], lock_file: LockFile) -> Accepted:
-    old_hash = stage_hash(stage)
-    with hold_files(stage):
-        stage.save_deps()
-        stage.md5 = stage.compute_md5()
-        stage.repo.stage_cache.save(stage)
-        lock_file.record(stage)
-    libraries.carry_versions(stage.name, old_hash, stage_hash(stage))
-    return Accepted(stage.name, old_hash, stage_hash(stage), changed)
-
-
-def log_accepted(accepted: list[Accepted], reason: str) -> None:
-    """Append one line a stage, each whole or absent, to both logs."""
-    time = datetime.now(UTC).isoformat(timespec="seconds")
-    who, commit = actor(), ask_git("rev-parse", "HEAD")
-    append_acceptances(
-        Acceptance(
-            stage=one.stage,
-            old_hash=one.old_hash,
-            new_hash=one.new_hash,
-            changed=one.changed,
-            time=time,
-            who=who,
-            commit=commit,
-            reason=reason,
-        )
-        for one in accepted
-    )

@@ -5,20 +5,37 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
+BARE = [sys.executable, "-S"]
+"""A Python that finds no installed package."""
 
 
-def test_a_bare_python_hands_over_to_the_environment(tmp_path: Path) -> None:
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project whose stage ``where`` says which Python runs it."""
     (tmp_path / "tasks").mkdir()
     shutil.copy(ROOT / "tasks" / "__init__.py", tmp_path / "tasks")
-    (tmp_path / "tasks" / "where.py").write_text("print('bare')\n")
+    (tmp_path / "tasks" / "where.py").write_text("print('this Python')\n")
     interpreter = tmp_path / ".venv" / "bin" / "python"
     interpreter.parent.mkdir(parents=True)
-    interpreter.write_text('#!/bin/sh\necho "environment: $*"\n')
+    interpreter.write_text('#!/bin/sh\necho "the project\'s: $*"\n')
     interpreter.chmod(0o755)
-    command = [sys.executable, "-S", "-m", "tasks.where", "row"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout == "environment: -S -m tasks.where row\n"
-    command.remove("-S")
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout == "bare\n"
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ([*BARE, "-m", "tasks.where", "row"], "the project's: -S -m tasks.where row\n"),
+        ([sys.executable, "-m", "tasks.where", "row"], "this Python\n"),
+        ([*BARE, "-c", "import tasks.where"], "this Python\n"),
+    ],
+    ids=["a stage, by a bare Python", "a stage, by one with the packages", "another program"],
+)
+def test_a_stage_alone_hands_over_to_the_environment_and_only_where_it_must(
+    command: list[str], said: str, project: Path
+) -> None:
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)
+    assert done.stdout == said

@@ -10,7 +10,8 @@ import pytest
 
 from flows.dvc.graph import load_graph
 from flows.dvc.internals import dvc_stages, hold_files, open_repo
-from flows.upkeep.accept import accept
+from flows.plan.reasons import Reason
+from flows.upkeep.accept import accept, beyond_code
 from tasks.contracts.acceptances import LOGS
 from tasks.contracts.libraries import versions_now
 from tasks.errors import BadInput, DownstreamError, StageFailed
@@ -35,7 +36,7 @@ def test_outputs_are_recorded_under_new_code_and_nothing_is_stale_after_it(
     before = pipeline.lock()["stages"]
     libraries.keep_versions("finetune@m", entry_hash(before["finetune@m"]))
     (found,) = accept(("finetune@m",), " only  a\nnew name ", pipeline.codes())
-    assert (found.stage, found.changed) == ("finetune@m", ["modules.finetune"])
+    assert (found["stage"], found["changed"]) == ("finetune@m", ["modules.finetune"])
     assert pipeline.states() == {"finetune@n": "stale", "evaluate@n": "waiting"}
     accept(("finetune",), "the same", pipeline.codes())
     assert pipeline.states() == {}
@@ -44,9 +45,9 @@ def test_outputs_are_recorded_under_new_code_and_nothing_is_stale_after_it(
     assert pipeline.ran() == []
     after = pipeline.lock()["stages"]
     assert after["finetune@m"]["outs"] == before["finetune@m"]["outs"]
-    assert found.old_hash == entry_hash(before["finetune@m"])
-    assert found.new_hash == entry_hash(after["finetune@m"])
-    assert libraries.versions_then("finetune@m", found.new_hash) == versions_now()
+    assert found["old_hash"] == entry_hash(before["finetune@m"])
+    assert found["new_hash"] == entry_hash(after["finetune@m"])
+    assert libraries.versions_then("finetune@m", found["new_hash"]) == versions_now()
 
 
 def test_the_lock_is_the_one_that_a_rerun_would_have_written(pipeline: Pipeline) -> None:
@@ -76,10 +77,19 @@ def test_it_is_on_record_in_two_files_who_said_so_and_why(pipeline: Pipeline) ->
 def test_a_changed_default_is_accepted_like_code(pipeline: Pipeline) -> None:
     pipeline.write("modules/defaults.json", json.dumps({"finetune": {"epochs": 5}}))
     found = accept(("finetune",), "not used here", pipeline.codes())
-    assert [one.changed for one in found] == [
+    assert [one["changed"] for one in found] == [
         ["models.m.finetune.epochs"], ["models.n.finetune.epochs"],
     ]  # fmt: skip
     assert pipeline.states() == {}
+
+
+def test_a_file_that_a_fingerprint_names_is_code_only_if_it_is_one_of_ours() -> None:
+    reasons = [
+        Reason("code", "tasks.evaluate.stage", "a", "b"),
+        Reason("code", "tasks/evaluate/card.html.j2", None, "b"),
+        Reason("code", "data/sources/reuters-bert/pin.json", "a", "b"),
+    ]
+    assert beyond_code(reasons) == ["code data/sources/reuters-bert/pin.json: a → b"]
 
 
 def test_an_accepted_result_is_in_the_run_cache_under_its_new_identity(pipeline: Pipeline) -> None:

@@ -1,0 +1,74 @@
+"""``downstream upgrade``: results of an earlier version of this project, taken over as they are.
+
+A new version changes the code of every row, so the fingerprints of all results differ, and a run
+would train everything again. Where nothing but the project's own code differs (the modules, the
+command that ``dvc.yaml`` gives, settings that are new), the results are recorded as good under the
+present code, as ``downstream accept`` does for one stage: no stage runs, and ``accepted.jsonl`` has
+a line for each.
+"""
+
+from dataclasses import dataclass, field
+
+from flows.dvc.graph import load_graph
+from flows.plan.plan import StagePlan, make_plan
+from flows.plan.reasons import Reason, reason_line
+from flows.upkeep.accept import beyond_code, not_as_recorded, record, recording
+from tasks.contracts.acceptances import Acceptance
+from tasks.contracts.git import ask_git
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """What became of the stages that were not fresh."""
+
+    accepted: list[Acceptance] = field(default_factory=list)
+    """Upstream first."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """By stage, what differs beside the project's own code; it is left stale."""
+
+
+def upgrade(codes: dict[str, str]) -> Upgrade:
+    """Take over every result that differs from its record by this project's own code alone.
+
+    Args:
+        codes: the code fingerprint of every ``stage@row``, as it is now.
+
+    Raises:
+        StageFailed: another process works on one of the stages.
+    """
+    graph = load_graph()
+    plan = make_plan(graph, codes, graph.planned())
+    # What only waits for others has the same code as before.
+    changed = [stage for stage in plan.unfresh if {r.kind for r in stage.reasons} != {"upstream"}]
+    refused = {stage.name: _other_differences(stage, stage.name in graph.lock) for stage in changed}
+    names = [name for name, differences in refused.items() if not differences]
+    if not names:
+        return Upgrade(refused={name: "; ".join(lines) for name, lines in refused.items()})
+    reason = f"upgrade from {_earlier_version()}"
+    with recording(names) as stages:
+        for stage in stages:
+            refused[stage.name] = [what for what in not_as_recorded(stage) if what != "its command"]
+        good = [stage for stage in stages if not refused[stage.name]]
+        accepted = record(graph, plan, good, reason)
+    return Upgrade(accepted, {name: "; ".join(lines) for name, lines in refused.items() if lines})
+
+
+def _other_differences(stage: StagePlan, ran: bool) -> list[str]:
+    """Return, in words, what beside the project's own code separates a stage from its record."""
+    if not ran:
+        return ["it never ran"]
+    return [
+        *beyond_code(reason for reason in stage.reasons if reason.kind != "command"),
+        *(reason_line(reason) for reason in stage.reasons if _is_other_default(reason)),
+    ]
+
+
+def _is_other_default(reason: Reason) -> bool:
+    """Tell whether a setting that was left to the code had another value; a new one had none."""
+    return reason.default and reason.old is not None and reason.new is not None
+
+
+def _earlier_version() -> str:
+    """Return the commit that has the results that are taken over."""
+    commit = ask_git("log", "-1", "--format=%h", "--", "dvc.lock")
+    return commit or "an earlier version"
