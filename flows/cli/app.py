@@ -156,8 +156,7 @@ def refresh(
     """
     from tasks.collect.refresh import refresh as refresh_corpus
     from tasks.contracts import params, paths
-    from tasks.fingerprint.rows import stage_settings
-    from tasks.params import check_params
+    from tasks.contracts.params import check_params, stage_settings
     from tasks.pretrain.init import refresh as refresh_backbone
 
     raw = params.read_params()

@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from tasks.contracts.params import read_params
-from tasks.fingerprint.rows import fingerprints, stage_settings
-from tasks.params import check_params
+from tasks.contracts.params import check_params, read_params, stage_settings
+from tasks.fingerprint.rows import fingerprints
 
 
 def current_codes() -> dict[str, str]:

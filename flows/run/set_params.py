@@ -14,9 +14,8 @@ import yaml
 
 from flows.run.run_lock import no_active_run
 from tasks.contracts import files, paths
-from tasks.contracts.params import read_params
+from tasks.contracts.params import check_params, read_params
 from tasks.errors import BadSettings
-from tasks.params import check_params
 
 WORD = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
 NO_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from tasks.contracts import files
-from tasks.contracts.params import read_params
+from tasks.contracts.params import check_params, read_params
 from tasks.fingerprint.rows import fingerprints
-from tasks.params import check_params
 
 
 def run(params_file: Path, root: Path, output: Path) -> None:

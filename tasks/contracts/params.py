@@ -1,11 +1,19 @@
-"""Reading ``params.yaml``, with the values that DVC sees."""
+"""``params.yaml``: read with the values that DVC sees, and checked before anything runs.
 
+Each stage checks its own section (``tasks/<stage>/settings.py``); here are the tables around them:
+row names, references from one table to another, and that every row has all its sections.
+"""
+
+import importlib
+import os
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tasks.contracts.paths import PARAMS
+from tasks.contracts.settings import Settings
 from tasks.contracts.yaml12 import parse_yaml
 from tasks.errors import BadSettings, one_of
 
@@ -21,6 +29,21 @@ TABLES = {
     "register": "models",
 }
 STAGES = tuple(TABLES)
+ROW_NAME = re.compile(r"[a-z0-9-]+")
+
+# The keys of a row that name a row of another table.
+REFERENCES: dict[str, dict[str, str]] = {
+    "corpora": {},
+    "backbones": {"corpus": "corpora"},
+    "models": {"backbone": "backbones", "corpus": "corpora"},
+}
+
+ROWS = "DOWNSTREAM_ROWS"
+"""Names a module with ``fingerprints(params)`` and ``stage_settings(params, stage, row)``.
+
+It is asked in place of this one in a workspace whose stages are not those of ``tasks`` (a test's or
+a benchmark's), in every process; its ``params.yaml`` has no schema of ours.
+"""
 
 
 def read_params(path: Path = PARAMS) -> dict[str, Any]:
@@ -58,3 +81,101 @@ def row_of(params: dict[str, Any], table: str, row: str) -> dict[str, Any]:
     if not isinstance(rows[row], dict):
         raise BadSettings(f"{PARAMS}: {table}.{row}: expected a mapping, found {rows[row]!r:.60}")
     return rows[row]
+
+
+def stage_settings(params: dict[str, Any], stage: str, row: str) -> Any:
+    """Return the checked settings of one ``stage@row``, defaults filled in.
+
+    Args:
+        params: the content of ``params.yaml``.
+        stage: one of ``STAGES``.
+        row: a row of its table.
+
+    Raises:
+        BadSettings: its section is not what the stage's schema allows.
+    """
+    if ROWS in os.environ:
+        return other_rows().stage_settings(params, stage, row)
+    table = TABLES[stage]
+    raw = row_of(params, table, row).get(stage)
+    # One row's settings are asked for several times, and checking them is most of what it costs.
+    key = (stage, repr(raw))
+    if key not in _CHECKED:
+        schema: type[Settings] = importlib.import_module(f"tasks.{stage}.settings").Settings
+        _CHECKED[key] = schema.parse(raw, f"{table}.{row}.{stage}")
+    return _CHECKED[key]
+
+
+def other_rows() -> Any:
+    """Return the module that ``DOWNSTREAM_ROWS`` names."""
+    return importlib.import_module(os.environ[ROWS])
+
+
+_CHECKED: dict[tuple[str, str], Any] = {}
+"""Settings that passed, which are frozen, by stage and the text of what was checked."""
+
+
+def check_params(params: dict[str, Any]) -> None:
+    """Check every row of every table; those of other stages (``ROWS``) are not ours to check.
+
+    Raises:
+        BadSettings: the first fault found, with its key path, the value and what is allowed.
+    """
+    if ROWS in os.environ:
+        return
+    _check_keys(params, ["seed", *REFERENCES], "")
+    seed = params["seed"]
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise BadSettings(f"params.yaml: seed: expected a whole number from 0, found {seed!r}")
+    for table in REFERENCES:
+        _check_table(params, table)
+    for table in REFERENCES:
+        for row in params[table]:
+            _check_row(params, table, row)
+
+
+def _check_table(params: dict[str, Any], table: str) -> None:
+    rows = params[table]
+    if not isinstance(rows, dict):
+        raise BadSettings(
+            f"params.yaml: {table}: expected rows ({{}} for none), found {rows!r:.60}"
+        )
+    for row in rows:
+        if not isinstance(row, str) or not ROW_NAME.fullmatch(row):
+            raise BadSettings(
+                f"params.yaml: {table}: the row name {row!r} is not of a-z, 0-9 and '-' alone"
+            )
+
+
+def _check_row(params: dict[str, Any], table: str, row: str) -> None:
+    values = params[table][row]
+    if not isinstance(values, dict):
+        raise BadSettings(f"params.yaml: {table}.{row}: expected keys, found {values!r:.60}")
+    stages = [stage for stage in STAGES if TABLES[stage] == table]
+    _check_keys(values, [*REFERENCES[table], *stages], f"{table}.{row}.")
+    for key, other in REFERENCES[table].items():
+        if not isinstance(values[key], str) or values[key] not in params[other]:
+            raise BadSettings(
+                f"params.yaml: {table}.{row}.{key}: no row {values[key]!r} in {other}; "
+                f"{one_of(str(values[key]), params[other])}"
+            )
+    for stage in stages:
+        settings = stage_settings(params, stage, row)
+        if stage == "pretrain" and settings.init is not None and row in params["corpora"]:
+            raise BadSettings(
+                f"params.yaml: {table}.{row}: a corpus has the same name, and the pins of both "
+                f"would be data/sources/{row}/pin.json: rename one"
+            )
+
+
+def _check_keys(values: dict[str, Any], expected: list[str], where: str) -> None:
+    for key in values:
+        if key not in expected:
+            raise BadSettings(
+                f"params.yaml: {where}{key}: unknown key; {one_of(str(key), expected)}"
+            )
+    for key in expected:
+        if key not in values:
+            raise BadSettings(
+                f"params.yaml: {where}{key} is missing; add it ({{}} takes all defaults)"
+            )

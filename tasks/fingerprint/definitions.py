@@ -9,7 +9,8 @@ import ast
 from pathlib import Path
 
 from tasks.contracts import files, paths
-from tasks.fingerprint.rows import SETTINGS_LINE, hash_of_source, module_source
+from tasks.fingerprint.rows import SETTINGS_LINE, module_source
+from tasks.fingerprint.syntax_hash import hash_of_source
 
 DEFINITIONS = paths.STATE / "definitions"
 MODULE_LEVEL = "module level"

@@ -8,19 +8,14 @@ leaves the rows of the others fresh. Last, one line a file or folder that the ro
 ``dvc.yaml`` does not know of: a checkpoint to start from, or its pin.
 """
 
-import ast
-import hashlib
-import importlib
 import json
 import os
 from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from tasks.contracts import files
-from tasks.contracts.params import STAGES, TABLES, row_of
-from tasks.contracts.settings import Settings
+from tasks.contracts.params import ROWS, STAGES, TABLES, other_rows, stage_settings
 from tasks.fingerprint.syntax_hash import ModuleHashes
 
 # The one list of modules that are not hashed, and why; a name covers what lies below it.
@@ -38,12 +33,6 @@ NOT_HASHED = {
 }
 
 
-ROWS = "DOWNSTREAM_ROWS"
-"""Names a module with ``fingerprints(params)`` and ``stage_settings(params, stage, row)``.
-
-It is asked in place of this one in a workspace whose stages are not those of ``tasks`` (a test's or
-a benchmark's), in every process; its ``params.yaml`` has no schema of ours.
-"""
 SETTINGS_LINE = "settings"
 """What the line with the resolved settings starts with; no module has that name."""
 
@@ -97,38 +86,6 @@ def _one_word(path: Path) -> str:
     return path.as_posix().replace(" ", "%20")
 
 
-def stage_settings(params: dict[str, Any], stage: str, row: str) -> Any:
-    """Return the checked settings of one ``stage@row``, defaults filled in.
-
-    Args:
-        params: the content of ``params.yaml``.
-        stage: one of ``STAGES``.
-        row: a row of its table.
-
-    Raises:
-        BadSettings: its section is not what the stage's schema allows.
-    """
-    if ROWS in os.environ:
-        return other_rows().stage_settings(params, stage, row)
-    table = TABLES[stage]
-    raw = row_of(params, table, row).get(stage)
-    # One row's settings are asked for several times, and checking them is most of what it costs.
-    key = (stage, repr(raw))
-    if key not in _CHECKED:
-        schema: type[Settings] = importlib.import_module(f"tasks.{stage}.settings").Settings
-        _CHECKED[key] = schema.parse(raw, f"{table}.{row}.{stage}")
-    return _CHECKED[key]
-
-
-def other_rows() -> Any:
-    """Return the module that ``DOWNSTREAM_ROWS`` names."""
-    return importlib.import_module(os.environ[ROWS])
-
-
-_CHECKED: dict[tuple[str, str], Any] = {}
-"""Settings that passed, which are frozen, by stage and the text of what was checked."""
-
-
 class _Code:
     """The modules of ``tasks`` as they lie on disk, and who imports whom."""
 
@@ -138,7 +95,7 @@ class _Code:
         self._root = root
         self._graph = grimp.build_graph("tasks", cache_dir=None, exclude_type_checking_imports=True)
         self._hashes: dict[str, str] = {}
-        self._remembered = ModuleHashes(hash_of_source, Path(__file__))
+        self._remembered = ModuleHashes()
         self._lines: dict[tuple[str, ...], str] = {}
         self._templates = sorted(
             path.relative_to(root) for path in root.joinpath("tasks").rglob("*.j2")
@@ -204,47 +161,3 @@ def not_hashed(module: str) -> bool:
     if module.startswith("tasks.") and module.endswith(".settings"):
         return True
     return any(module == name or module.startswith(f"{name}.") for name in NOT_HASHED)
-
-
-@lru_cache(maxsize=1024)
-def hash_of_source(source: str) -> str:
-    """Return a hash that formatting, comments, docstrings and error texts do not change."""
-    tree = _Normalised().visit(ast.parse(source))
-    return hashlib.sha256(_dump(tree).encode()).hexdigest()[:32]
-
-
-def _dump(node: Any) -> str:
-    """Return a syntax tree as a text that every version of Python writes in the same way.
-
-    ``ast.dump`` does not: a new version adds fields, empty where the code has nothing for them, and
-    a result would be stale for a colleague with another Python.
-    """
-    if isinstance(node, list):
-        return f"[{', '.join(map(_dump, node))}]"
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    given = (f"{name}={_dump(of)}" for name, of in ast.iter_fields(node) if of not in (None, []))
-    return f"{type(node).__name__}({', '.join(given)})"
-
-
-class _Normalised(ast.NodeTransformer):
-    """Drops what cannot reach an output's bytes."""
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST | None:
-        """Settings classes are schema: their resolved values are in the fingerprint."""
-        return None if node.name.endswith("Settings") else self.generic_visit(node)
-
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        """Keep which exception is raised, not its text."""
-        if isinstance(node.exc, ast.Call):
-            return ast.Raise(exc=node.exc.func, cause=None)
-        return node
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        """Drop docstrings, which are strings that stand alone, and calls of ``say``."""
-        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            return None
-        call = node.value
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "say":
-            return None
-        return self.generic_visit(node)

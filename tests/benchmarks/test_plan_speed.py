@@ -8,7 +8,7 @@ import yaml
 from benchmarks.plan_speed import SIZES, STAGES_PER_UNIT, make_project, repeated_params
 from flows.dvc.graph import load_graph
 from flows.plan.plan import plan_now
-from tasks.params import check_params
+from tasks.contracts.params import check_params
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from benchmarks.quality import BERTS, CORPORA, make_params
-from tasks.params import check_params
+from tasks.contracts.params import check_params
 
 
 @pytest.mark.parametrize("size", BERTS)

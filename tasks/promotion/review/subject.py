@@ -13,9 +13,9 @@ from pathlib import Path
 import tasks
 from tasks.contracts import files, paths
 from tasks.contracts.lock import hashes, md5_of, md5_of_text, read_lock
-from tasks.contracts.params import read_params, row_of
+from tasks.contracts.params import read_params, row_of, stage_settings
 from tasks.errors import BadInput, DownstreamError
-from tasks.fingerprint.rows import fingerprint, stage_settings
+from tasks.fingerprint.rows import fingerprint
 from tasks.promotion.settings import PromotionSettings
 from tasks.tracking.audit.aliases import CANDIDATE, CHAMPION
 from tasks.tracking.audit.log import AuditLog

@@ -10,7 +10,7 @@ from tasks.fingerprint.definitions import (
     definitions,
     keep_definitions,
 )
-from tasks.fingerprint.rows import hash_of_source
+from tasks.fingerprint.syntax_hash import hash_of_source
 
 SOURCE = '''"""A module."""
 LIMIT = 3

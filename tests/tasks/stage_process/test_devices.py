@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from tasks.contracts.params import read_params
+from tasks.contracts.params import read_params, stage_settings
 from tasks.errors import BadInput
-from tasks.fingerprint.rows import stage_settings
 from tasks.stage_process.devices import device_indexes, device_lease
 
 ROOT = Path(__file__).parents[3]
