@@ -20,7 +20,7 @@ from tasks.contracts.acceptances import Acceptance, read_acceptances
 from tasks.contracts.lock import hashes, md5_of, read_lock
 from tasks.contracts.params import STAGES
 from tasks.errors import BadInput
-from tasks.promotion.versions import connected, download_evidence, download_model
+from tasks.promotion.versions import download_evidence, download_model
 from tasks.remote.downloads import read_pins
 from tasks.stage_process.stage_hash import entry_hash
 from tasks.tracking.audit.aliases import CANDIDATE
@@ -41,6 +41,7 @@ from tasks.tracking.registry.version import (
     RegisteredVersion,
     read_version,
 )
+from tasks.tracking.store import opened
 
 if TYPE_CHECKING:
     from tasks.tracking.store import MlflowClient
@@ -102,7 +103,7 @@ def lineage(model: str, version: int | None = None) -> Lineage:
         BadInput: there is no such version.
         Unreachable: MLflow is away.
     """
-    with connected() as client:
+    with opened() as client:
         where = aliases_of(client, model)
         number = version if version is not None else where.get(CANDIDATE)
         if number is None:

@@ -18,7 +18,7 @@ from tasks.errors import BadInput, DownstreamError
 from tasks.metrics.predictions import read_predictions
 from tasks.progress import say
 from tasks.promotion.review.subject import corpus_of
-from tasks.promotion.versions import FetchedVersion, connected, fetch
+from tasks.promotion.versions import FetchedVersion, fetch
 from tasks.tracking.audit.aliases import CHAMPION, PREVIOUS, move, settle
 from tasks.tracking.audit.log import FOUND, AuditLog, Entry, require_registered
 from tasks.tracking.audit.writer import LONGEST_REASON, Change
@@ -29,6 +29,7 @@ from tasks.tracking.registry.version import (
     RegisteredVersion,
     read_version,
 )
+from tasks.tracking.store import opened
 
 if TYPE_CHECKING:
     from tasks.tracking.store import MlflowClient
@@ -63,7 +64,7 @@ def history(model: str) -> History:
         BadInput: there is no such registered model.
         Unreachable: the store is away.
     """
-    with connected() as client:
+    with opened() as client:
         require_registered(client, model)
         log = settle(client, model)
     return History(model, log.entries, log.problems(), dict(log.aliases))
@@ -93,7 +94,7 @@ def roll_back(model: str, to: int | None, reason: str) -> str:
             f"{LONGEST_REASON:,} at most"
         )
     corpus = corpus_of(model)
-    with connected() as client:
+    with opened() as client:
         require_registered(client, model)
         log = settle(client, model)
         champion, target = _way_back(client, log, to)

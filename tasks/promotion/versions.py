@@ -1,4 +1,4 @@
-"""The registry as promotion reads it: the open store, and the files of a version.
+"""The files of a registered version, each checked against what the version is bound to.
 
 Whoever can write to the artifact store can replace a file there; the registry's tags say what it
 must hold. A file that differs is refused by its name.
@@ -6,14 +6,13 @@ must hold. A file that differs is refused by its name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.contracts import files
-from tasks.errors import BadInput, Unreachable
+from tasks.errors import BadInput
 from tasks.progress import say
 from tasks.tracking.registry.version import (
     MODEL_FILES,
@@ -21,26 +20,9 @@ from tasks.tracking.registry.version import (
     download_evidence_files,
     download_model_files,
 )
-from tasks.tracking.store import errors, first_line, opened
 
 if TYPE_CHECKING:
     from tasks.tracking.store import MlflowClient
-
-
-@contextmanager
-def connected() -> Iterator[MlflowClient]:
-    """Hold the store, alone among this workspace's processes.
-
-    Raises:
-        Unreachable: it does not answer, or goes away meanwhile, or refuses.
-    """
-    with opened() as client:
-        try:
-            yield client
-        except errors() as error:
-            raise Unreachable(
-                f"MLflow: {first_line(error)}: what was done up to here is kept; call it again"
-            ) from error
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,12 @@ from tasks.promotion.review.report import checked_report, read_report
 from tasks.promotion.review.requests import request
 from tasks.promotion.review.store import Review, find, find_again, reviews_of
 from tasks.promotion.review.subject import Subject, subject_of
-from tasks.promotion.versions import connected, download_model
+from tasks.promotion.versions import download_model
 from tasks.tracking.audit.aliases import CANDIDATE, CHAMPION, move, settle
 from tasks.tracking.audit.log import AuditLog, read_log
 from tasks.tracking.audit.writer import Change, append, claim
 from tasks.tracking.registry.version import WEIGHTS_HASH, read_version
+from tasks.tracking.store import opened
 
 if TYPE_CHECKING:
     from tasks.tracking.store import MlflowClient
@@ -97,7 +98,7 @@ def decide(review: Review, decision: str, comment: str, reviewer: str | None = N
     """
     intent = _intent(decision, comment, reviewer)
     model = review.subject.model
-    with connected() as client:
+    with opened() as client:
         carry_out_abandoned(client, model)
         log = settle(client, model)
         _require_undecided(find(log, review.subject) or review)

@@ -9,10 +9,10 @@ from tasks.contracts.params import read_params
 from tasks.promotion.review.decisions import carry_out_abandoned, outcome
 from tasks.promotion.review.store import Review, reviews_of
 from tasks.promotion.review.subject import champion_since
-from tasks.promotion.versions import connected
 from tasks.tracking.audit.aliases import CANDIDATE, CHAMPION, settle
 from tasks.tracking.audit.log import aliases_of
 from tasks.tracking.registry.version import GATE, GATE_MISSED, versions_of
+from tasks.tracking.store import opened
 
 if TYPE_CHECKING:
     from tasks.tracking.store import MlflowClient
@@ -38,14 +38,14 @@ class Pending:
 
 def pending() -> list[Pending]:
     """Return the registered models of ``params.yaml``, those that wait for a decision first."""
-    with connected() as client:
+    with opened() as client:
         rows = [_pending(client, model) for model in _registered(client)]
     return sorted(rows, key=lambda row: (not row.waits, row.model))
 
 
 def with_candidate() -> list[str]:
     """Return the models of ``params.yaml`` whose candidate is not the champion."""
-    with connected() as client:
+    with opened() as client:
         aliases_by_model = {model: aliases_of(client, model) for model in _registered(client)}
     return [
         model

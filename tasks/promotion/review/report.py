@@ -31,11 +31,11 @@ from tasks.promotion.gates import missed_gates, missed_serving
 from tasks.promotion.policy import apply_policy
 from tasks.promotion.review.store import Review
 from tasks.promotion.review.subject import Subject, corpus_of, settings_of, split_file
-from tasks.promotion.versions import FetchedVersion, connected
+from tasks.promotion.versions import FetchedVersion
 from tasks.reports.page import render
 from tasks.tracking.registry.bindings import CODE, SPLIT
 from tasks.tracking.registry.version import CARD, GATE_FILE, METRICS, PREDICTIONS
-from tasks.tracking.store import errors, first_line
+from tasks.tracking.store import errors, first_line, opened
 
 if TYPE_CHECKING:
     from tasks.tracking.store import MlflowClient
@@ -173,7 +173,7 @@ def read_report(review: Review) -> Report:
     """
     with (
         tempfile.TemporaryDirectory(prefix="downstream-review-") as temporary,
-        connected() as client,
+        opened() as client,
     ):
         folder = checked_report(client, review, Path(temporary))
         comparison = folder / COMPARISON

@@ -18,12 +18,13 @@ from tasks.promotion.comparison.schema import Comparison
 from tasks.promotion.review.report import COMPARISON, REPORT, Summary, write_report
 from tasks.promotion.review.store import Review, find
 from tasks.promotion.review.subject import Subject, subject_of
-from tasks.promotion.versions import FetchedVersion, connected, fetch
+from tasks.promotion.versions import FetchedVersion, fetch
 from tasks.tracking.audit.aliases import CANDIDATE, CHAMPION, settle
 from tasks.tracking.audit.log import AuditLog, read_log
 from tasks.tracking.audit.writer import claim
 from tasks.tracking.registry.version import read_version
 from tasks.tracking.runs.run_writer import ensure_experiment, log_metrics, metrics_of
+from tasks.tracking.store import opened
 
 if TYPE_CHECKING:
     from tasks.tracking.store import MlflowClient
@@ -39,7 +40,7 @@ def request(model: str) -> Review:
     """
     with tempfile.TemporaryDirectory(prefix="downstream-review-") as temporary:
         folder = Path(temporary)
-        with connected() as client:
+        with opened() as client:
             log = settle(client, model)
             subject = subject_of(log)
             review = find(log, subject)
@@ -56,7 +57,7 @@ def request(model: str) -> Review:
         summary = write_report(
             subject, versions[CANDIDATE], versions.get(CHAMPION), returns, report
         )
-        with connected() as client:
+        with opened() as client:
             return _record(client, subject, versions, report, summary)
 
 

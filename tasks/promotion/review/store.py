@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from tasks.errors import BadInput
 from tasks.promotion.review.subject import Subject, subject_of
-from tasks.promotion.versions import connected
 from tasks.tracking.audit.log import AuditLog, read_log
+from tasks.tracking.store import opened
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def latest(model: str) -> Review:
         NothingToReview: there is no candidate, or it is the champion already.
         BadInput: it was not reviewed yet.
     """
-    with connected() as client:
+    with opened() as client:
         log = read_log(client, model)
     subject = subject_of(log)
     reviews = [review for review in reviews_of(log) if review.subject.versions == subject.versions]
@@ -89,5 +89,5 @@ def latest(model: str) -> Review:
 
 def find_again(review: Review) -> Review:
     """Return a review as it is now, with the decision that was made meanwhile."""
-    with connected() as client:
+    with opened() as client:
         return find(read_log(client, review.subject.model), review.subject) or review

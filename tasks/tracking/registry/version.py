@@ -49,15 +49,15 @@ class RegisteredVersion:
         model: the registered model.
         number: the version's number.
         tags: what it is bound to.
-        description: the beginning of its card.
         evidence_run: the run that keeps the evidence that holds now.
+        description: the beginning of its card.
     """
 
     model: str
     number: int
     tags: Mapping[str, str]
-    description: str
     evidence_run: str
+    description: str = ""
 
     @property
     def title(self) -> str:

@@ -9,12 +9,11 @@ import pytest
 from tasks.contracts import files, paths
 from tasks.contracts.lock import md5_of
 from tasks.errors import BadInput, Unreachable
-from tasks.promotion.versions import connected, download_evidence, download_model
+from tasks.promotion.versions import download_evidence, download_model
 from tasks.tracking.registry.registry import reconcile
 from tasks.tracking.registry.version import read_version
 from tasks.tracking.store import opened
 from tests.tasks.promotion.chain import BACKBONE, CORPUS, MODEL, write_lock
-from tests.tasks.promotion.scene import Scene
 
 
 def test_the_tags_name_all_that_a_version_is_bound_to(chain: Path) -> None:
@@ -138,9 +137,3 @@ def test_evidence_that_dvc_has_not_recorded_is_not_published(
     ) in capsys.readouterr().err
     with opened() as client:
         assert read_version(client, MODEL, 1).tags["downstream.predictions_sha256"] == before
-
-
-def test_what_mlflow_refuses_is_an_error_of_ours(scene: Scene) -> None:
-    message = r"^MLflow: Registered Model with name=nobody not found: what was done up to here is "
-    with pytest.raises(Unreachable, match=message), connected() as client:
-        client.get_registered_model("nobody")

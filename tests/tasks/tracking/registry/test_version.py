@@ -31,9 +31,9 @@ def test_evidence_replaces_what_was_there_and_leaves_nothing_else(
     with opened() as client:
         run = client.create_run(ensure_experiment(client, "topics")).info.run_id
         client.log_text(run, "new", "evaluation/new.json")
-        version = RegisteredVersion("topics", 1, {}, "", run)
+        version = RegisteredVersion("topics", 1, {}, run)
         found = download_evidence_files(client, version, tmp_path)
-        gone = RegisteredVersion("topics", 1, {}, "", "f" * 32)
+        gone = RegisteredVersion("topics", 1, {}, "f" * 32)
         with pytest.raises(Unreachable, match=r"topics version 1: MLflow does not give its files"):
             download_evidence_files(client, gone, tmp_path)
     assert [path.name for path in found.iterdir()] == ["new.json"]
