@@ -131,6 +131,7 @@ def size_of(batch: Any) -> tuple[int, int]:
 
 def ours(data: Data) -> Figures:
     """Finetune one epoch with our loop, then score the same texts."""
+    from tasks.inputs.documents import TokenInputs
     from tasks.models.text import TextBackbone
     from tasks.objectives.classification import Classification, Examples
     from tasks.training.loop import train
@@ -138,13 +139,11 @@ def ours(data: Data) -> Figures:
 
     figures = Figures()
 
-    class Inputs:
+    class Scored(TokenInputs):
         """Notes what is scored."""
 
-        lengths = data.inputs.lengths
-
         def batch(self, indices: np.ndarray) -> Batch:
-            batch = data.inputs.batch(indices)
+            batch = super().batch(indices)
             figures.scored.append(size_of(batch))
             return batch
 
@@ -158,8 +157,9 @@ def ours(data: Data) -> Figures:
             return super().step(optimizers, parts)
 
     model = TextBackbone(data.backbone).model(data.known, dropout=DROPOUT)
+    scored = Scored(data.inputs.tokens, data.inputs.starts, data.inputs.padding_token)
     examples = Examples.of(data.inputs, data.labels)
-    task = Watched(model, examples, Examples.of(Inputs(), data.labels))
+    task = Watched(model, examples, Examples.of(scored, data.labels))
     train(task, TrainingSettings(epochs=1, batch_size=BATCH_SIZE), 0, "downstream")
     figures.starts.append(time.perf_counter())
     started = time.perf_counter()

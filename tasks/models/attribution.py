@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tasks.models.classifier import Classifier
+    from tasks.models.image import ImageModel
     from tasks.models.text import TextModel
 
 INTEGRATION_STEPS = 16
@@ -140,12 +141,13 @@ def pixel_weights(
     """
     from captum.attr import Saliency
 
-    batch = classifier.model.inputs([image]).batch(np.array([0]))
+    model = cast("ImageModel", classifier.model)
+    batch = model.inputs([image]).batch(np.array([0]))
     # captum asks for leaves that want gradients, and warns where it has to make them so.
     pixels = batch["images"].to(classifier.device).requires_grad_()
 
     def logits(images: Tensor) -> Tensor:
-        return classifier.model.logits({"images": images}).float()
+        return model.logits({"images": images}).float()
 
     gradient = Saliency(logits).attribute(pixels, target=target)
     weights = gradient.detach()[0].amax(dim=0).cpu().numpy().astype(np.float64)

@@ -5,7 +5,7 @@ Dimensions: N records, K labels.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,8 +45,8 @@ class Classifier:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         model.module.to(self.device).eval()
 
-    def scores(self, contents: Sequence[str] | Sequence[bytes]) -> Float[np.ndarray, "N K"]:
-        """Return the probability of each label, float32."""
+    def scores(self, contents: Sequence[Any]) -> Float[np.ndarray, "N K"]:
+        """Return the probability of each label, float32, of texts or encoded images."""
         return self.scores_of(self.model.inputs(contents))
 
     def scores_of(self, inputs: Inputs) -> Float[np.ndarray, "N K"]:

@@ -82,14 +82,19 @@ class ImageBackbone:
         return PixelInputs(np.concatenate(pixels))
 
     def model(
-        self,
-        labels: list[str],
-        *,
-        pretrained: bool = True,
-        dropout: float = 0.0,
-        pooling: str = AUTO,
+        self, labels: list[str], *, pretrained: bool = True, dropout: float = 0, pooling: str = AUTO
     ) -> ImageModel:
-        """Return a classifier with a new head; see ``tasks.models.model.Backbone``."""
+        """Return a classifier with a new head on the encoder, or on a random one like it.
+
+        Args:
+            labels: the class names, in the order of the logits.
+            pretrained: whether to load the encoder's weights.
+            dropout: share of activations dropped before the head.
+            pooling: ``auto``, the encoder's own.
+
+        Raises:
+            BadSettings: it is another.
+        """
         if pooling != AUTO:
             raise BadSettings(
                 f"finetune.pooling is {pooling!r}, but the backbone takes {self.modality}s, "

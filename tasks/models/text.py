@@ -119,24 +119,26 @@ class TextBackbone:
         self.folder = folder
         self.tokenizer: Tokenizer = load_tokenizer(folder)
         self._tokenizer_config: dict[str, Any] = files.read_json(folder / TOKENIZER_CONFIG)
-        self.cut_to(self._tokenizer_config["model_max_length"])
-
-    @property
-    def num_tokens(self) -> int:
-        """The longest text, in tokens; longer ones are cut."""
-        length: int = self._tokenizer_config["model_max_length"]
-        return length
+        self.tokenizer.enable_truncation(self._tokenizer_config["model_max_length"])
 
     def cut_to(self, num_tokens: int, *, all_must_fit: bool = False) -> None:
-        """Cut texts to so many tokens; see ``tasks.models.model.Backbone``."""
-        if all_must_fit and num_tokens > self.num_tokens:
+        """Cut texts to so many tokens, or to the encoder's positions if those are fewer.
+
+        Args:
+            num_tokens: special tokens included.
+            all_must_fit: refuse to have fewer positions.
+
+        Raises:
+            BadInput: there are fewer, and it is refused.
+        """
+        positions = self._tokenizer_config["model_max_length"]
+        if all_must_fit and num_tokens > positions:
             raise BadInput(
-                f"finetune.tokens is {num_tokens}, but the backbone {self.folder} has "
-                f"{self.num_tokens} positions: lower finetune.tokens, or take a backbone with more "
-                "positions"
+                f"finetune.tokens is {num_tokens}, but the backbone {self.folder} has {positions} "
+                "positions: lower finetune.tokens, or take a backbone with more positions"
             )
-        self._tokenizer_config["model_max_length"] = min(num_tokens, self.num_tokens)
-        self.tokenizer.enable_truncation(self.num_tokens)
+        self._tokenizer_config["model_max_length"] = min(num_tokens, positions)
+        self.tokenizer.enable_truncation(min(num_tokens, positions))
 
     def inputs(self, contents: Sequence[str]) -> TokenInputs:
         """Tokenise texts."""
@@ -147,14 +149,19 @@ class TextBackbone:
         return read_token_inputs(splits, self.tokenizer)
 
     def model(
-        self,
-        labels: list[str],
-        *,
-        pretrained: bool = True,
-        dropout: float = 0.0,
-        pooling: str = AUTO,
+        self, labels: list[str], *, pretrained: bool = True, dropout: float = 0, pooling: str = AUTO
     ) -> TextModel:
-        """Return a classifier with a new head; see ``tasks.models.model.Backbone``."""
+        """Return a classifier with a new head on the encoder, or on a random one like it.
+
+        Args:
+            labels: the class names, in the order of the logits.
+            pretrained: whether to load the encoder's weights.
+            dropout: share of activations dropped, in the encoder and before the head.
+            pooling: what the head sees of a text; ``auto`` for the architecture's own.
+
+        Raises:
+            BadSettings: the architecture has no such pooling.
+        """
         architecture: Architecture = architecture_of(self.folder)
         parts = architecture.load_parts(self.folder, pretrained=pretrained, dropout=dropout)
         if pooling not in (AUTO, *parts.poolings):
@@ -248,7 +255,7 @@ class TextModel:
         return self._backbone.inputs(contents)
 
     def logits(self, batch: dict[str, Tensor]) -> Float[Tensor, "N K"]:
-        """Return the logits of a batch made by ``TokenInputs``."""
+        """Return the logits of a batch made by ``TokenInputs``, which may hold more than that."""
         inputs = {name: batch[name] for name in INPUT_NAMES if name in batch}
         output = self.encoder(**inputs)
         if "reader" in self.module:
@@ -267,6 +274,7 @@ class TextModel:
             from tasks.models.transformer import with_head
 
             save(with_head(encoder, self.module["head"][1], self.labels), folder)  # type: ignore[index]
+            (folder / HEAD).unlink(missing_ok=True)
         else:
             save(encoder, folder)
             weights = self.above_encoder.state_dict()
