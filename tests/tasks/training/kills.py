@@ -3,8 +3,13 @@
 The moments are drawn over all of its time, from its first checkpoint to its end, validations, the
 twin and the writing of the results included. What is drawn is a checkpoint of the undisturbed
 training, and a time after it, so that it means the same on a machine that is slower just then.
+
+A fault names the seed that the moments were drawn from: ``KILL_SEED=<seed> pytest …`` draws them
+again, whatever other tests run beside.
 """
 
+import os
+import random
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +26,8 @@ from tests.tasks.training.jobs import END, Checkpoint, Job, RunFailed
 SECONDS_TO_PREEMPT = 10.0
 LONGEST_SECONDS = 300
 TRIES = 10
-RANDOM = secrets.SystemRandom()
+SEED = int(os.environ.get("KILL_SEED") or secrets.randbelow(2**32))
+RANDOM = random.Random(SEED)  # noqa: S311 - no secret
 
 
 class TooLate(Exception):
@@ -74,12 +80,12 @@ def kill_at(job: Job, undisturbed: Job, moment: Moment, kill: Kill) -> str:
         TooLate: it had ended, or had nothing left to train.
     """
     order = [checkpoint for checkpoint, _ in undisturbed.checkpoints()]
-    wanted = max(order.index(moment.checkpoint), _place(job, order) + 1)
+    wanted = max(order.index(moment.checkpoint), _reached(job, order) + 1)
     if order[wanted].training == END:
         raise TooLate
     deadline = time.monotonic() + LONGEST_SECONDS
     with job._start() as process:
-        while _place(job, order) < wanted and process.poll() is None:
+        while _reached(job, order) < wanted and process.poll() is None:
             if time.monotonic() > deadline:
                 process.kill()
             time.sleep(0.005)
@@ -88,7 +94,7 @@ def kill_at(job: Job, undisturbed: Job, moment: Moment, kill: Kill) -> str:
         if was_alive:
             kill(psutil.Process(process.pid))
         printed, _ = process.communicate(timeout=LONGEST_SECONDS)
-    if process.returncode == 0 or _place(job, order) == len(order) - 1:
+    if process.returncode == 0 or _reached(job, order) == len(order) - 1:
         raise TooLate
     if not was_alive:
         raise RunFailed(printed)
@@ -102,7 +108,7 @@ def _require_end(printed: str, seconds: float) -> None:
         raise RunFailed(f"not stopped by SIGTERM, or only after {seconds:.1f} s: {printed}")
 
 
-def _place(job: Job, order: list[Checkpoint]) -> int:
+def _reached(job: Job, order: list[Checkpoint]) -> int:
     reached = job.checkpoints()
     return order.index(reached[-1][0]) if reached else -1
 
@@ -126,6 +132,8 @@ def fault_when_killed(undisturbed: Job, folder: Path, kills: Sequence[Kill]) -> 
 
     A training that had ended before it was killed does not count: the moments are drawn again.
     """
+    names = [kill.__name__ for kill in kills]
+    RANDOM.seed(f"{SEED} {undisturbed._name} {names}")
     for number in range(TRIES):
         moments = moments_of(undisturbed, len(kills))
         try:
@@ -138,8 +146,8 @@ def fault_when_killed(undisturbed: Job, folder: Path, kills: Sequence[Kill]) -> 
             f"{kill.__name__} {seconds:.3f} s after step {step} of {training}"
             for kill, ((training, step), seconds) in zip(kills, moments, strict=True)
         )
-        return f"{fault} (killed: {done})" if fault else None
-    return f"{TRIES} times in a row the training had ended before it was killed"
+        return f"{fault} (killed: {done}; KILL_SEED={SEED} draws this again)" if fault else None
+    return f"{TRIES} times the training had ended before it was killed (KILL_SEED={SEED})"
 
 
 def _fault(undisturbed: Job, job: Job, kills: Sequence[Kill], moments: list[Moment]) -> str | None:

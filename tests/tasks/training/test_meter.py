@@ -1,12 +1,13 @@
 """What is measured while a model trains."""
 
-import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from tasks.errors import Diverged
+from tasks.training import meter as _meter
 from tasks.training.meter import LossMeter, Throughput, steps_per_reading
 
 
@@ -55,23 +56,31 @@ def test_the_first_loss_that_is_not_finite_is_named() -> None:
         meter_of(1.0, float("nan"), float("inf")).read()
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the time in seconds, which stands still unless it is set."""
+    now = [100.0]
+    monkeypatch.setattr(_meter, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
 @pytest.mark.parametrize(
     ("lengths", "name"), [([1, 1], "examples_per_second"), ([3, 5], "tokens_per_second")]
 )
-def test_the_pace_is_in_what_the_lengths_count(lengths: list[int], name: str) -> None:
-    pace = Throughput(np.array(lengths))
-    pace.restart()
-    pace.add(sum(lengths))
-    time.sleep(0.05)
-    found = pace.read()
-    assert list(found) == [name, "waiting_share"]
-    assert 0 < found[name] <= sum(lengths) / 0.05
-    assert pace.read() == {name: 0.0, "waiting_share": 0.0}
+def test_the_throughput_is_in_what_the_lengths_count(
+    lengths: list[int], name: str, clock: list[float]
+) -> None:
+    throughput = Throughput(np.array(lengths))
+    throughput.add(sum(lengths))
+    clock[0] += 4
+    assert throughput.read() == {name: sum(lengths) / 4, "waiting_share": 0.0}
+    clock[0] += 1
+    assert throughput.read() == {name: 0.0, "waiting_share": 0.0}
 
 
-def test_the_time_in_which_a_step_waits_for_its_batch_is_a_share_of_all() -> None:
-    pace = Throughput(np.array([1]))
-    with pace.waiting():
-        time.sleep(0.06)
-    time.sleep(0.02)
-    assert 0.1 < pace.read()["waiting_share"] < 0.9
+def test_the_time_in_which_a_step_waits_for_its_batch_is_a_share_of_all(clock: list[float]) -> None:
+    throughput = Throughput(np.array([1]))
+    with throughput.waiting():
+        clock[0] += 6
+    clock[0] += 2
+    assert throughput.read()["waiting_share"] == 0.75

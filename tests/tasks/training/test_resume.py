@@ -1,7 +1,7 @@
 """Exact resume: killed at any moment and run again, a training ends in the same bytes.
 
 So do its curves: no step is missing, and none is there twice. The moments are random
-(``kills.py``), one in each half of the training's time; a fault names them.
+(``kills.py``), one in each half of the training's time; a fault names them, and their seed.
 """
 
 from pathlib import Path
@@ -10,6 +10,7 @@ import pytest
 
 from tests.tasks.training.jobs import BERT, SAVED, Checkpoint, Job
 from tests.tasks.training.kills import (
+    RANDOM,
     Kill,
     everything,
     fault_when_killed,
@@ -88,3 +89,13 @@ def test_a_run_that_starts_over_is_noticed(tmp_path: Path) -> None:
     assert not job.goes_on(printed, Checkpoint("model", 1070))
     assert not job.goes_on(printed, Checkpoint("twin", 1))
     assert not job.goes_on("", Checkpoint("model", 1))
+
+
+def test_moments_are_drawn_again_from_their_seed(tmp_path: Path) -> None:
+    job = Job(tmp_path, (tmp_path, tmp_path), "finetune")
+    (tmp_path / SAVED).write_text("model 1 5.0\nmodel 2 6.0\nend 0 9\n")
+    drawn = []
+    for seed in ("1", "1", "2"):
+        RANDOM.seed(seed)
+        drawn.append(moments_of(job, 2))
+    assert drawn[0] == drawn[1] != drawn[2]
