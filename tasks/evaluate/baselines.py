@@ -112,7 +112,13 @@ def common_shape(images: Sequence[bytes]) -> tuple[tuple[int, int], str]:
 
 
 def pixels(images: Sequence[bytes], size: tuple[int, int], mode: str) -> Any:
-    """Return one row of pixel values in [0, 1] an image."""
+    """Return one row of pixel values in [0, 1] an image, N P.
+
+    Args:
+        images: encoded, N.
+        size: width and height that each is brought to.
+        mode: Pillow's, ``L`` or ``RGB``; P is width times height, three times that in colour.
+    """
     import numpy as np
 
     rows = [np.asarray(image.convert(mode).resize(size)).ravel() for image in _opened(images)]

@@ -18,7 +18,13 @@ MOST_CURVES = 10
 
 
 def write_plots(folder: Path, evaluation: Evaluation, num_bins: int) -> None:
-    """Write ``confusion.png``, ``roc.png`` and ``reliability.png``."""
+    """Write ``confusion.png``, ``roc.png`` and ``reliability.png``.
+
+    Args:
+        folder: where they go; it is made.
+        evaluation: what is known about the model.
+        num_bins: calibration bins, of equal width in [0, 1].
+    """
     folder.mkdir(parents=True, exist_ok=True)
     model = evaluation.model
     names = plain_names(evaluation.labels)

@@ -4,6 +4,7 @@ Every function returns one sentence for each gate that is missed. A metric that 
 not a number passes no gate.
 """
 
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from tasks.promotion.comparison.schema import Serving
 from tasks.promotion.settings import PromotionSettings, ServingSettings
 
 BASELINES = {"linear": "the linear baseline", "twin": "its twin from random weights"}
+
+NOT_VALIDATED = "the corpus has not passed its validation"
 
 
 def missed_gates(
@@ -25,9 +28,8 @@ def missed_gates(
         settings: the gates.
     """
     return [
-        *_validation(validation),
-        *_floors(metrics, settings.floors),
-        *_ceilings(metrics, settings.ceilings),
+        *([] if validation.get("passed") is True else [NOT_VALIDATED]),
+        *_limits(metrics, settings.floors, settings.ceilings),
         *_leads(metrics, settings.lead),
         *_slices(metrics, settings),
     ]
@@ -48,37 +50,23 @@ def missed_serving(serving: Serving, limits: ServingSettings) -> list[str]:
     ]
 
 
-def _validation(validation: Mapping[str, Any]) -> list[str]:
-    if validation.get("passed") is True:
-        return []
-    return ["the corpus has not passed its validation"]
-
-
-def _floors(metrics: Mapping[str, Any], floors: Mapping[str, float]) -> list[str]:
+def _limits(
+    metrics: Mapping[str, Any], floors: Mapping[str, float], ceilings: Mapping[str, float]
+) -> list[str]:
     missed = []
-    for name, floor in sorted(floors.items()):
-        value = _at(metrics, name)
-        if value is None:
-            missed.append(_no_value(metrics, name))
-        elif not value >= floor:
-            missed.append(f"{name} is {value:g}, below the floor of {floor:g}")
+    # Written so that a NaN passes neither.
+    for limits, passes, text in (
+        (floors, operator.ge, "below the floor"),
+        (ceilings, operator.le, "above the ceiling"),
+    ):
+        for name, limit in sorted(limits.items()):
+            value = _at(metrics, name)
+            if value is None:
+                numbers = [key for key in metrics if _at(metrics, key) is not None]
+                missed.append(f"{name} has no value; {one_of(name, numbers)}")
+            elif not passes(value, limit):
+                missed.append(f"{name} is {value:g}, {text} of {limit:g}")
     return missed
-
-
-def _ceilings(metrics: Mapping[str, Any], ceilings: Mapping[str, float]) -> list[str]:
-    missed = []
-    for name, ceiling in sorted(ceilings.items()):
-        value = _at(metrics, name)
-        if value is None:
-            missed.append(_no_value(metrics, name))
-        elif not value <= ceiling:
-            missed.append(f"{name} is {value:g}, above the ceiling of {ceiling:g}")
-    return missed
-
-
-def _no_value(metrics: Mapping[str, Any], name: str) -> str:
-    numbers = [key for key in metrics if _at(metrics, key) is not None]
-    return f"{name} has no value; {one_of(name, numbers)}"
 
 
 def _leads(metrics: Mapping[str, Any], leads: Mapping[Any, float]) -> list[str]:

@@ -117,6 +117,8 @@ def lineage(model: str, version: int | None = None) -> Lineage:
     links += of_workspace(registered, lock)
     chain = upstream_of(lock, f"register@{model}")
     links += [link for stage in chain for link in _of_stage(lock, stage, chain)]
+    rows = [name.partition("@")[2] for name in chain if name.startswith(("collect@", "pretrain@"))]
+    pins = {row: read_pins(paths.pin(row)) for row in sorted(rows)}
     dirty = " and changes that were not committed" if registered.tags.get(DIRTY) == "true" else ""
     return Lineage(
         model=model,
@@ -124,7 +126,7 @@ def lineage(model: str, version: int | None = None) -> Lineage:
         aliases=[alias for alias, version in where.items() if version == number],
         commit=f"{registered.tags.get(COMMIT, 'unknown')}{dirty}",
         links=links,
-        pins=_pins(chain),
+        pins={row: found for row, found in pins.items() if found},
     )
 
 
@@ -224,7 +226,8 @@ def _of_stage(lock: Lock, stage: str, chain: list[str]) -> Iterator[Link]:
         if path in makers:
             made = hashes(lock[makers[path]], "outs")[path]
             if made != md5:
-                yield Link(stage, path, md5, _made_anew(stage, makers[path], made))
+                problem = f"was made anew by {makers[path]} ({made}): `downstream run {stage}`"
+                yield Link(stage, path, md5, problem)
         else:
             is_code = path == paths.code(*stage.split("@", 1)).as_posix()
             note = _accepted_by(acceptances(stage, entry)) if is_code else ""
@@ -236,16 +239,6 @@ def _on_disk(path: str, md5: str) -> str:
     if actual is None:
         return f"is missing: `dvc checkout {path}`, or `dvc pull {path}`"
     return "" if actual == md5 else f"holds {actual}, dvc.lock has {md5}"
-
-
-def _made_anew(stage: str, maker: str, made: str) -> str:
-    return f"was made anew by {maker} ({made}): `downstream run {stage}`"
-
-
-def _pins(chain: list[str]) -> dict[str, dict[str, dict[str, Any]]]:
-    rows = [name.partition("@")[2] for name in chain if name.startswith(("collect@", "pretrain@"))]
-    pins_by_row = {row: read_pins(paths.pin(row)) for row in sorted(rows)}
-    return {row: pins for row, pins in pins_by_row.items() if pins}
 
 
 def acceptances(stage: str, entry: dict[str, Any]) -> list[Acceptance]:

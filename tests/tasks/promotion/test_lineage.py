@@ -27,7 +27,7 @@ from tasks.stage_process.stage_hash import entry_hash
 from tasks.tracking.registry.version import RegisteredVersion
 from tests.tasks.promotion.chain import BACKBONE, CORPUS, MODEL, PINS, write_lock
 
-UNTAGGED = RegisteredVersion(MODEL, 1, {}, "a run")
+UNTAGGED = RegisteredVersion(MODEL, 1, {}, "a card", "a run")
 STAGE = "evaluate@topics"
 CHAIN = [
     "register@digits",

@@ -179,7 +179,7 @@ def evaluated(
 
 
 def _fetched(model: Path) -> FetchedVersion:
-    return FetchedVersion(RegisteredVersion("m", 1, {}, "a run"), model, Path())
+    return FetchedVersion(RegisteredVersion("m", 1, {}, "a card", "a run"), model, Path())
 
 
 def test_a_sample_is_repeated(evaluated: dict[int, Path]) -> None:

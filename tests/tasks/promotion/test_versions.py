@@ -1,4 +1,4 @@
-"""A version's files are those that were registered, or refused; so is what MLflow refuses."""
+"""A version's files are those that were registered, or they are refused by name."""
 
 import shutil
 from collections.abc import Callable
