@@ -1,4 +1,4 @@
-"""What objectives of images share: a split's images, decoded, and a task on those of two splits."""
+"""How an objective of images begins: architecture and corpus checked, two splits decoded."""
 
 from __future__ import annotations
 
@@ -43,32 +43,34 @@ def read_images(path: Path, objective: str) -> Images:
     return Images(PixelInputs(decode(contents)), table["label"].to_pylist(), traits_of(contents))
 
 
-def require_part(architecture: ModuleType, part: str, objective: str) -> None:
-    """Check that an architecture has the part that an objective trains.
+def start(
+    objective: str, part: str, architecture: ModuleType, train: Path, validation: Path
+) -> tuple[Images, Images]:
+    """Check that an architecture can be trained on a corpus, and read both splits.
+
+    Args:
+        objective: its key in ``params.yaml``.
+        part: what the architecture has to have, one of its ``PARTS``; those of text have none.
+        architecture: the architecture's module.
+        train: the training split.
+        validation: the validation split.
 
     Raises:
-        BadSettings: it has not; the message lists the architectures that have.
+        BadSettings: the architecture has no such part; the message lists those that have.
+        BadInput: the corpus holds text.
     """
-    if part not in _parts(architecture):
+    if part not in getattr(architecture, "PARTS", ()):
+        fitting = [
+            name
+            for name in registry.entries(ARCHITECTURES)
+            if part in getattr(registry.load(ARCHITECTURES, name, name), "PARTS", ())
+        ]
         raise BadSettings(
             f"the objective {objective!r} cannot train the architecture "
             f"{architecture.__name__.rpartition('.')[2]!r}, which has no {part}; "
-            f"set architecture to one of: {', '.join(_architectures_with(part))}"
+            f"set architecture to one of: {', '.join(fitting)}"
         )
-
-
-def _architectures_with(part: str) -> list[str]:
-    return [
-        name
-        for name in registry.entries(ARCHITECTURES)
-        if part in _parts(registry.load(ARCHITECTURES, name, name))
-    ]
-
-
-def _parts(architecture: ModuleType) -> tuple[str, ...]:
-    """Return the parts of an image architecture; those of text have none."""
-    parts: tuple[str, ...] = getattr(architecture, "PARTS", ())
-    return parts
+    return read_images(train, objective), read_images(validation, objective)
 
 
 class ImageTask(Task):

@@ -23,7 +23,7 @@ UNLIMITED = 1_000_000
 """Positions of a model that has no limit."""
 
 
-class TextModel(NamedTuple):
+class StartingPoint(NamedTuple):
     """A model to train, with what it reads texts by."""
 
     tokenizer: Tokenizer
@@ -40,7 +40,7 @@ def start(
     settings: Any,
     train: Path,
     initial: Checkpoint | None = None,
-) -> TextModel:
+) -> StartingPoint:
     """Train the tokenizer and build the model, or take those of ``initial``.
 
     Args:
@@ -69,7 +69,7 @@ def start(
             f"lower {objective}.tokens or raise positions"
         )
     if initial:
-        return TextModel(initial.tokenizer(), initial.pretraining_model(), positions)
+        return StartingPoint(initial.tokenizer(), initial.pretraining_model(), positions)
     tokenizer = corpus_tokenizer(train, settings, objective)
     traits = TextTraits(tokenizer.get_vocab_size(), id_in(tokenizer, PADDING))
-    return TextModel(tokenizer, architecture.build(sizes, traits), positions)
+    return StartingPoint(tokenizer, architecture.build(sizes, traits), positions)

@@ -16,7 +16,7 @@ import numpy as np
 
 from tasks.contracts import settings as contract
 from tasks.errors import BadInput
-from tasks.objectives._images import ImageTask, read_images, require_part
+from tasks.objectives._images import ImageTask, start
 from tasks.training.evaluation import evaluate
 from tasks.training.task import Batch, ExampleRandom
 
@@ -172,8 +172,7 @@ def prepare(
         BadInput: the corpus holds text, or one image to validate with.
         BadSettings: the architecture has no generator.
     """
-    require_part(architecture, "generator", "adversarial")
-    images, held_out = (read_images(path, "adversarial") for path in (train, validation))
+    images, held_out = start("adversarial", "generator", architecture, train, validation)
     if len(held_out.inputs.pixels) < 2:
         raise BadInput(
             f"{validation} holds one image, but drawn ones are compared with two at least: raise "

@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import Field
 
 from tasks.contracts import settings as contract
-from tasks.objectives._images import ImageTask, read_images, require_part
+from tasks.objectives._images import ImageTask, start
 from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom
 
@@ -175,7 +175,6 @@ def prepare(
         BadInput: the corpus holds text.
         BadSettings: the architecture has no visible units.
     """
-    require_part(architecture, "visible", "boltzmann")
-    images, held_out = (read_images(path, "boltzmann") for path in (train, validation))
+    images, held_out = start("boltzmann", "visible", architecture, train, validation)
     model = architecture.build(architecture_settings, images.traits)
     return Boltzmann(model, images.inputs, held_out.inputs, settings)

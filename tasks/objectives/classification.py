@@ -16,7 +16,7 @@ import numpy as np
 from tasks.contracts import settings as contract
 from tasks.errors import BadInput
 from tasks.models.image import ImageModel
-from tasks.objectives._images import read_images, require_part
+from tasks.objectives._images import start
 from tasks.training.evaluation import evaluate, slices
 from tasks.training.task import Batch, ExampleRandom, Task
 
@@ -207,8 +207,7 @@ def prepare(
         BadSettings: the architecture reads texts.
         BadInput: the corpus holds text, or has fewer than two classes.
     """
-    require_part(architecture, "encoder", "classification")
-    images, held_out = (read_images(path, "classification") for path in (train, validation))
+    images, held_out = start("classification", "encoder", architecture, train, validation)
     known = known_labels(images.labels, train)
     return Classification(
         ImageModel(architecture.build(architecture_settings, images.traits), known),

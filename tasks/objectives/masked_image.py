@@ -15,7 +15,7 @@ from pydantic import Field
 
 from tasks.contracts import settings as contract
 from tasks.errors import BadSettings
-from tasks.objectives._images import ImageTask, read_images, require_part
+from tasks.objectives._images import ImageTask, start
 from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom
 
@@ -160,8 +160,7 @@ def prepare(
         BadSettings: the architecture draws no patches, its patches do not fit the images, or all
             or none of them would be hidden.
     """
-    require_part(architecture, "patch_decoder", "masked_image")
-    images, held_out = (read_images(path, "masked_image") for path in (train, validation))
+    images, held_out = start("masked_image", "patch_decoder", architecture, train, validation)
     if initial:
         model = initial.image_model(architecture, images.traits)
     else:

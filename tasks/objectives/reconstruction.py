@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from tasks.contracts import settings as contract
-from tasks.objectives._images import ImageTask, read_images, require_part
+from tasks.objectives._images import ImageTask, start
 from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom
 
@@ -110,7 +110,6 @@ def prepare(
         BadInput: the corpus holds text.
         BadSettings: the architecture has no decoder.
     """
-    require_part(architecture, "decoder", "reconstruction")
-    images, held_out = (read_images(path, "reconstruction") for path in (train, validation))
+    images, held_out = start("reconstruction", "decoder", architecture, train, validation)
     model = architecture.build(architecture_settings, images.traits)
     return Reconstruction(model, images.inputs, held_out.inputs, settings)

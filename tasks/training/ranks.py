@@ -45,7 +45,7 @@ def launch(num_ranks: int, run: Callable[..., Any], *arguments: Any) -> Any:
     import torch
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+    from torch.distributed.launcher import LaunchConfig, elastic_launch
 
     num_gpus = torch.cuda.device_count()
     if 0 < num_gpus < num_ranks:
