@@ -61,7 +61,7 @@ for name, stage in load_graph().stages.items():
     started = time.perf_counter()
     job = recorder.begin(name)
     seconds += time.perf_counter() - started
-    for out in stage.outs:
+    for out in stage.outputs:
         Path(out.path).parent.mkdir(parents=True, exist_ok=True)
         Path(out.path).write_text(name)
     started = time.perf_counter()
