@@ -133,14 +133,10 @@ def run(
     from flows.cli.run import launch
     from flows.run.session import Options
 
-    options = Options(targets, _jobs(jobs), force, keep_going, skip_gpu)
-    return launch(options, assignments or [], debug=DEBUG in os.environ)
-
-
-def _jobs(jobs: int | None) -> int:
     if jobs is not None and jobs < 1:
         raise DownstreamError(f"--jobs: expected a number from 1, found {jobs}")
-    return jobs or os.cpu_count() or 1
+    options = Options(targets, jobs or os.cpu_count() or 1, force, keep_going, skip_gpu)
+    return launch(options, assignments or [], debug=DEBUG in os.environ)
 
 
 @app.command
@@ -224,9 +220,9 @@ def accept(
 
     if not stages:
         raise DownstreamError("accept: no stage was named; `downstream plan` lists those it can")
-    for one in accept_outputs(stages, reason, current_codes()):
-        changed = ", ".join(one["changed"]) or "no module"
-        say(f"{one['stage']}: accepted under new code ({changed})")
+    for entry in accept_outputs(stages, reason, current_codes()):
+        modules = ", ".join(entry["changed"]) or "no module"
+        say(f"{entry['stage']}: accepted under new code ({modules})")
     return 0
 
 

@@ -108,23 +108,11 @@ def _decide(model: str, decision: str, comment: str, reviewer: str | None) -> in
 
     decided = decide(latest(model), decision, comment, reviewer)
     print_outcome(decided)
-    _close_forms(model, outcome(decided))
+    if "PREFECT_API_URL" in os.environ:
+        from flows.orchestration.review_runs import close_forms
+
+        close_forms(model, outcome(decided))
     return 0
-
-
-def _close_forms(model: str, reason: str) -> None:
-    """End the flow runs that still ask; what is decided does not depend on it."""
-    if "PREFECT_API_URL" not in os.environ:
-        return
-    import httpx
-    from prefect.exceptions import PrefectException
-
-    from flows.orchestration.review_runs import close, waiting_runs
-
-    try:
-        close(waiting_runs(model), reason)
-    except (httpx.HTTPError, PrefectException, RuntimeError) as error:
-        say(f"warning: Prefect's server was not told ({type(error).__name__}): its form stays open")
 
 
 def print_list(rows: Sequence["Pending"]) -> None:

@@ -1,14 +1,13 @@
 """``downstream run`` from the command line to its exit code."""
 
-import atexit
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from flows.orchestration.settings import prepare_prefect
 from flows.plan.fingerprints import current_codes
-from flows.run.results import TEMPORARY, finish
+from flows.run.results import finish
 from flows.run.run_lock import active_run
 from flows.run.session import Options, Session
 from flows.run.set_params import parse_assignments, set_values
@@ -50,33 +49,17 @@ def launch(options: Options, assignments: Sequence[str], debug: bool) -> int:
 
 def _run_flow(session: Session, debug: bool) -> int:
     prepare_prefect(debug)
-    wait_for_server = _start_temporary_server()
-    import httpx
-    from prefect.exceptions import PrefectException
+    from flows.servers.up import start_temporary_prefect
 
-    from flows.orchestration.pipeline import downstream, prepared
+    wait_for_server = start_temporary_prefect()
+    from flows.orchestration.pipeline import run_flow
 
     wait_for_server()
-    prepared.set(session)
-    options = session.options
     try:
-        state = downstream(
-            targets=list(options.targets),
-            jobs=options.jobs,
-            force=options.force,
-            keep_going=options.keep_going,
-            skip_gpu=options.skip_gpu,
-            return_state=True,
-        )
-    except (httpx.HTTPError, PrefectException, RuntimeError) as error:
+        state = run_flow(session)
+    except (Unreachable, RuntimeError):
         _leave_after(LOST_SECONDS, 1)
-        if isinstance(error, RuntimeError) and "API" not in str(error):
-            raise
-        raise Unreachable(
-            f"Prefect's server does not answer ({' '.join(str(error).split())}); stages that had "
-            "ended are recorded: see PREFECT_API_URL, or unset it for a temporary server, and "
-            "run again"
-        ) from error
+        raise
     code = INTERRUPTED if state.is_cancelled() else int(not state.is_completed())
     _leave_after(LEAVE_SECONDS, code)
     if state.is_cancelled():
@@ -84,31 +67,6 @@ def _run_flow(session: Session, debug: bool) -> int:
     elif code:
         raise StageFailed(f"{state.message}")
     return code
-
-
-def _start_temporary_server() -> Callable[[], None]:
-    """Start a Prefect server that ends with this process, if no setting names one.
-
-    Returns:
-        What waits for it: the rest of Prefect is imported meanwhile.
-    """
-    from prefect.context import refresh_global_settings_context
-    from prefect.settings import get_current_settings
-
-    if get_current_settings().api.url:
-        return lambda: None
-    from flows.servers.supervisor import Servers
-    from flows.servers.up import temporary_prefect_server
-
-    say("Starting a temporary Prefect server (10 to 20 s; PREFECT_API_URL names a lasting one)")
-    servers = Servers()
-    address, server = temporary_prefect_server()
-    # First to be registered, so last to be called: Prefect's last log lines are sent before.
-    atexit.register(servers.stop)
-    servers.launch(server)
-    os.environ |= {"PREFECT_API_URL": address, TEMPORARY: "1"}
-    refresh_global_settings_context()
-    return lambda: servers.wait_for(server)
 
 
 def _leave_after(seconds: float, code: int) -> None:

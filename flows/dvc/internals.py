@@ -187,3 +187,25 @@ def load_parameter_file(repo: "Repo", path: str) -> Any:
     from dvc.utils.serialize import load_path
 
     return load_path(path, repo.fs)
+
+
+def share_cache(workspace: Path, clone: Path, link_types: list[str]) -> None:
+    """Let a clone use a workspace's cache; what the clone's own settings say stays.
+
+    ``local_cache_dir`` and ``Config.edit`` are what ``dvc cache dir`` reads and writes; as commands
+    they would be three processes of a second each.
+
+    Args:
+        workspace: whose cache it is.
+        clone: whose ``.dvc/config.local`` is written.
+        link_types: how the clone takes files from the cache, the best first.
+    """
+    from dvc.config import Config
+    from dvc.repo import Repo
+
+    with Repo(str(workspace)) as repo:
+        cache = repo.cache.local_cache_dir
+    with Config(str(clone / ".dvc")).edit("local") as config:
+        section = config.setdefault("cache", {})
+        section["dir"] = cache
+        section.setdefault("type", link_types)

@@ -99,10 +99,10 @@ def publish(what: str, make: Callable[..., Any], *arguments: Any, **options: Any
 
 def share_done(line: str) -> float | None:
     """Return how far a line of progress (``pretrain x: 129/612 loss 0.8``) says a stage is."""
-    found = PROGRESS.match(line)
-    if not found:
+    match = PROGRESS.match(line)
+    if not match:
         return None
-    done, total = (int(found[key].replace(",", "")) for key in ("done", "total"))
+    done, total = (int(match[key].replace(",", "")) for key in ("done", "total"))
     return min(done / total, 1.0) if total else None
 
 
@@ -120,8 +120,8 @@ def mlflow_page(name: str, stage_hash: str | None) -> str | None:
     if not is_tracked or not server.startswith(("http://", "https://")):
         return None
     try:
-        found = _ask(server, "experiments/get-by-name", {"experiment_name": row})
-        experiment = found["experiment"]["experiment_id"]
+        answer = _ask(server, "experiments/get-by-name", {"experiment_name": row})
+        experiment = answer["experiment"]["experiment_id"]
         same = f"tags.`downstream.stage` = '{stage}' and tags.`downstream.stage_hash` = "
         search = {
             "experiment_ids": [experiment],

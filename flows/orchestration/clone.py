@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from flows.dvc.internals import share_cache
 from tasks.contracts import paths
 from tasks.contracts.files import new_folder
 from tasks.contracts.git import git, run_command
@@ -51,7 +52,11 @@ def prepare(workspace: Path, repository: str, clone: Path, branch: str, commit_t
     git(clone, "reset", "--hard", "--quiet")
     git(clone, "clean", "--quiet", "--force", "-d", "--", str(paths.DATA / "sources"))
     _merge(clone, branch, commit_to)
-    share_cache(workspace, clone)
+    # With its local settings, such as remotes.
+    local = workspace / ".dvc" / "config.local"
+    if local.exists():
+        shutil.copy(local, clone / ".dvc" / "config.local")
+    share_cache(workspace, clone, LINK_TYPES)
     share_state(workspace, clone)
     checkout = ["checkout", "--quiet", "--force", "--allow-missing"]
     run_command("dvc checkout", [sys.executable, "-m", "dvc", *checkout], clone)
@@ -63,28 +68,12 @@ def commit_results(clone: Path, message: str) -> str | None:
     Returns:
         The commit, or None if neither has changed.
     """
-    files = [Path("dvc.lock"), *_relative(clone, "data/sources/*/pin.json")]
-    git(clone, "add", "--", *(str(file) for file in files if (clone / file).is_file()))
+    files = [clone / "dvc.lock", *sorted(clone.glob("data/sources/*/pin.json"))]
+    git(clone, "add", "--", *(str(file.relative_to(clone)) for file in files if file.is_file()))
     if not git(clone, "diff", "--cached", "--name-only"):
         return None
     git(clone, "commit", "--quiet", "--no-verify", "--message", message)
     return git(clone, "rev-parse", "--short", "HEAD")
-
-
-def share_cache(workspace: Path, clone: Path) -> None:
-    """Let the clone use the workspace's DVC cache, and its local settings such as remotes."""
-    from dvc.config import Config
-    from dvc.repo import Repo
-
-    local = workspace / ".dvc" / "config.local"
-    if local.exists():
-        shutil.copy(local, clone / ".dvc" / "config.local")
-    with Repo(str(workspace)) as repo:
-        cache = repo.cache.local_cache_dir
-    with Config(str(clone / ".dvc")).edit("local") as config:
-        section = config.setdefault("cache", {})
-        section["dir"] = cache
-        section.setdefault("type", LINK_TYPES)
 
 
 def share_state(workspace: Path, clone: Path) -> None:
@@ -140,7 +129,3 @@ def _take_theirs(clone: Path, branch: str) -> None:
         else:
             git(clone, "rm", "--quiet", "--force", "--", path)
     git(clone, "commit", "--quiet", "--no-verify", "--no-edit")
-
-
-def _relative(root: Path, pattern: str) -> list[Path]:
-    return [path.relative_to(root) for path in sorted(root.glob(pattern))]

@@ -37,9 +37,9 @@ Verdicts = dict[str, Verdict]
 
 def verdicts() -> Verdicts:
     """Return the verdicts that lie in the workspace, by resource id."""
-    found = [_of_model(path) for path in sorted(paths.DATA.glob("register/*/version.json"))]
-    found += [_of_corpus(path) for path in sorted(paths.STATE.glob("validate/*/result.json"))]
-    return {_resource_id(verdict): verdict for verdict in found}
+    models = [_of_model(path) for path in sorted(paths.DATA.glob("register/*/version.json"))]
+    corpora = [_of_corpus(path) for path in sorted(paths.STATE.glob("validate/*/result.json"))]
+    return {_resource_id(verdict): verdict for verdict in [*models, *corpora]}
 
 
 def announce(before: Verdicts, flow_run_id: str) -> list[str]:
@@ -61,22 +61,25 @@ def announce(before: Verdicts, flow_run_id: str) -> list[str]:
     ]
     news = [verdict for verdict in new if verdict.kind == "model" or not verdict.passed]
     versions = _versions([verdict for verdict in news if verdict.kind == "model"])
-    sent = []
-    for verdict in news:
-        event = _event(verdict, versions.get(verdict.row), flow_run_id)
+    events = [_event(verdict, versions.get(verdict.row), flow_run_id) for verdict in news]
+    for event in events:
         emit_event(**event)
-        sent.append(event["event"])
-    return sent
+    return [event["event"] for event in events]
 
 
 def _of_model(path: Path) -> Verdict:
     version = files.read_json(path)
     gates = version["gates"]
+    metrics_file = paths.metrics(version["model"])
+    metrics = files.read_json(metrics_file) if metrics_file.exists() else {}
     content = {
         "model": version["model"],
         "content_hash": version["content_hash"],
         "missed": gates["missed"],
-        "metrics": _metrics(version["model"]),
+        # Its single numbers; curves and intervals are in the file.
+        "metrics": {
+            key: number for key, number in metrics.items() if isinstance(number, int | float)
+        },
     }
     return Verdict("model", path.parent.name, gates["passed"], files.sha256(path), content)
 
@@ -88,14 +91,6 @@ def _of_corpus(path: Path) -> Verdict:
     content = {"corpus": path.parent.name, "missed": failed, "evidence": str(path)}
     stamp = str(path.stat().st_mtime_ns)
     return Verdict("corpus", path.parent.name, result["passed"], stamp, content)
-
-
-def _metrics(model: str) -> dict[str, float]:
-    """Return the model's single numbers; its curves and intervals are in the file."""
-    path = paths.metrics(model)
-    found = files.read_json(path) if path.exists() else {}
-    numbers = (int, float)
-    return {name: value for name, value in found.items() if isinstance(value, numbers)}
 
 
 def _versions(models: list[Verdict]) -> dict[str, int | None]:

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+import httpx
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
-from prefect.exceptions import TerminationSignal
+from prefect.exceptions import PrefectException, TerminationSignal
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed, State
@@ -30,7 +31,7 @@ from flows.run.run_lock import active_run
 from flows.run.schedule import Schedule
 from flows.run.session import Options, Outcome, Session
 from flows.run.stage_command import RunStoppedError, TransientError
-from tasks.errors import DownstreamError
+from tasks.errors import DownstreamError, Unreachable
 from tasks.stage_process.devices import device_indexes
 
 RETRIES = 4
@@ -39,8 +40,36 @@ RETRY_SECONDS = float(os.environ.get("DOWNSTREAM_RETRY_SECONDS", "2"))
 RETRY_JITTER = 0.5
 
 Futures = dict[str, PrefectFuture[Any]]
-prepared: ContextVar[Session | None] = ContextVar("prepared", default=None)
+_prepared: ContextVar[Session | None] = ContextVar("prepared", default=None)
 """A session that the command line has made already, so that it need not be made twice."""
+
+
+def run_flow(session: Session) -> State[Any]:
+    """Run the flow for a session that was made already.
+
+    Raises:
+        Unreachable: Prefect's server does not answer.
+    """
+    _prepared.set(session)
+    options = session.options
+    try:
+        state: State[Any] = downstream(
+            targets=list(options.targets),
+            jobs=options.jobs,
+            force=options.force,
+            keep_going=options.keep_going,
+            skip_gpu=options.skip_gpu,
+            return_state=True,
+        )
+    except (httpx.HTTPError, PrefectException, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "API" not in str(error):
+            raise
+        raise Unreachable(
+            f"Prefect's server does not answer ({' '.join(str(error).split())}); stages that had "
+            "ended are recorded: see PREFECT_API_URL, or unset it for a temporary server, and "
+            "run again"
+        ) from error
+    return state
 
 
 @flow(name="downstream", persist_result=False)
@@ -68,8 +97,9 @@ def downstream(
 
 
 def _run(options: Options) -> State[Any]:
+    """Make the session and run it; automations hear of its verdicts, however it ended."""
     try:
-        session = prepared.get() or Session(options, current_codes())
+        session = _prepared.get() or Session(options, current_codes())
     except DownstreamError as error:
         return Failed(message=str(error))
     before = verdicts()
@@ -92,8 +122,16 @@ def _run_session(session: Session) -> State[Any]:
         session.processes.stop()  # whatever went wrong here, no stage outlives the run
         raise
     if run.errors:
-        return Failed(message="\n".join([*run.errors, *run.not_started()]))
-    _publish_results(finish(session, time.monotonic() - started))
+        return Failed(message="\n".join(run.errors))
+    results = finish(session, time.monotonic() - started)
+    if results:
+        description = "The models of this workspace"
+        publish(
+            "the results", create_table_artifact, results, key="results", description=description
+        )
+    else:
+        text = "No model has been evaluated yet."
+        publish("the results", create_markdown_artifact, text, key="results")
     return Completed(message=f"{len(session.stages)} stages looked at")
 
 
@@ -117,7 +155,7 @@ class _Run:
             while name := self._schedule.start_next():
                 self._submit(name)
             if not self._schedule.running:
-                return
+                break
             name = self._ended.get()
             self._futures[name].wait()
             state = self._futures[name].state
@@ -129,6 +167,9 @@ class _Run:
                 self.errors.append(state.message or f"{name} {state.name}")
                 self._session.tell(name, "failed")
                 self._schedule.fail(name, self._session.options.keep_going)
+        if self.errors and self._schedule.skipped:
+            skipped = ", ".join(self._schedule.skipped)
+            self.errors.append(f"not started because of this: {skipped}")
 
     def cancel(self) -> None:
         """End the running stages with SIGTERM, at a second Ctrl-C with SIGKILL."""
@@ -142,11 +183,6 @@ class _Run:
                 number = signal.SIGKILL
             else:
                 return
-
-    def not_started(self) -> list[str]:
-        """Say which stages a failure has kept from running."""
-        skipped = self._schedule.skipped
-        return [f"not started because of this: {', '.join(skipped)}"] if skipped else []
 
     def _submit(self, name: str) -> None:
         stage = task(self._body(name)).with_options(
@@ -217,11 +253,3 @@ def _publish_plan(session: Session) -> None:
     ]
     description = "What this run would do, and why"
     publish("the plan", create_table_artifact, rows, key="plan", description=description)
-
-
-def _publish_results(results: list[dict[str, Any]]) -> None:
-    what, key, description = "the results", "results", "The models of this workspace"
-    if results:
-        publish(what, create_table_artifact, results, key=key, description=description)
-    else:
-        publish(what, create_markdown_artifact, "No model has been evaluated yet.", key=key)

@@ -90,33 +90,25 @@ def _ask(found: Review) -> State[Any]:
     was_asked = before != name and before.startswith(f"{found.subject.model} version ")
     problem = f"{before} is out of date, and an answer to it changes nothing" if was_asked else ""
     for number in count(1):
+        again = f"**Asked again: {problem}**\n\n" if problem else ""
         try:
             answer = suspend_flow_run(
-                wait_for_input=Answer.with_initial_data(_description(report, problem)),
+                wait_for_input=Answer.with_initial_data(again + to_markdown(report, "short")),
                 key=f"{found.id}-{number}",
             )
             found = decide(found, answer.decision, answer.comment, answer.reviewer)
-        except (ValidationError, BadAnswer) as error:
-            problem = _first_fault(error)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            problem = f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+            continue
+        except BadAnswer as error:
+            problem = str(error)
             continue
         except AlreadyDecided:
             found = find_again(found)
         break
     _show(read_report(found))
     return _ended(found)
-
-
-def _description(report: Report, problem: str) -> str:
-    """Return what stands above the form."""
-    again = f"**Asked again: {problem}**\n\n" if problem else ""
-    return again + to_markdown(report, "short")
-
-
-def _first_fault(error: Exception) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    fault = error.errors()[0]
-    return f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
 
 
 def _show(report: Report) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowFilter,
@@ -12,7 +13,10 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.exceptions import PrefectException
 from prefect.states import Cancelled
+
+from tasks.progress import say
 
 FLOW = "review"
 
@@ -39,6 +43,14 @@ def close(runs: Sequence[FlowRun], reason: str) -> None:
     with _client() as client:
         for run in runs:
             client.set_flow_run_state(run.id, Cancelled(message=reason), force=True)
+
+
+def close_forms(model: str, reason: str) -> None:
+    """End the flow runs that still ask; what is decided does not depend on it."""
+    try:
+        close(waiting_runs(model), reason)
+    except (httpx.HTTPError, PrefectException, RuntimeError) as error:
+        say(f"warning: Prefect's server was not told ({type(error).__name__}): its form stays open")
 
 
 def _client() -> SyncPrefectClient:

@@ -66,8 +66,9 @@ def read_deployments(path: Path = PREFECT_YAML) -> list[dict[str, Any]]:
         raise BadSettings(f"{path} is missing: it lists what is served") from None
     except yaml.YAMLError as error:
         raise BadSettings(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    found = content.get("deployments") if isinstance(content, dict) else None
-    if not found:
-        raise BadSettings(f"{path}: expected a list of deployments, found {found!r}")
-    listed: list[dict[str, Any]] = found
-    return listed
+    deployments: list[dict[str, Any]] | None = (
+        content.get("deployments") if isinstance(content, dict) else None
+    )
+    if not deployments:
+        raise BadSettings(f"{path}: expected a list of deployments, found {deployments!r}")
+    return deployments

@@ -64,7 +64,10 @@ def deployment(listed: dict[str, Any]) -> RunnerDeployment:
     flow: Flow[..., Any] = load_flow_from_entrypoint(
         listed["entrypoint"], use_placeholder_flow=False
     )
-    schedules = [CronSchedule(**_cron(entry)) for entry in listed.get("schedules") or ()]
+    schedules = [
+        CronSchedule(cron=entry["cron"], timezone=entry.get("timezone"))
+        for entry in listed.get("schedules") or ()
+    ]
     made = flow.to_deployment(
         name=listed["name"],
         schedules=schedules,
@@ -77,7 +80,3 @@ def deployment(listed: dict[str, Any]) -> RunnerDeployment:
     if not isinstance(made, RunnerDeployment):
         raise AssertionError("outside an event loop, Prefect makes deployments at once")
     return made
-
-
-def _cron(entry: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in entry.items() if key in ("cron", "timezone")}

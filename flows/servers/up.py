@@ -3,13 +3,23 @@
 The Prefect server of a run that has none is started in the same way; it ends with that run.
 """
 
+import atexit
+import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from flows.servers.supervisor import HOST, SERVING, Server, free_port, require_free, running
+from flows.servers.supervisor import (
+    HOST,
+    SERVING,
+    Server,
+    Servers,
+    free_port,
+    require_free,
+    running,
+)
 from tasks.errors import DownstreamError
 from tasks.progress import say
 from tasks.tracking.store import CHOICE, DEFAULTS, SQLITE, artifact_folder, opened, tracking_uri
@@ -68,6 +78,31 @@ def prefect_server(address: str, port: int) -> Server:
     }
     command = [_tool("prefect"), *start]
     return Server("prefect", command, _answers(f"{address}/api/health"), environment)
+
+
+def start_temporary_prefect() -> Callable[[], None]:
+    """Start a Prefect server that ends with this process, if no setting names one.
+
+    Returns:
+        What waits until it answers: the rest of Prefect is imported meanwhile.
+    """
+    from prefect.context import refresh_global_settings_context
+    from prefect.settings import get_current_settings
+
+    from flows.run.results import TEMPORARY
+
+    if get_current_settings().api.url:
+        return lambda: None
+    say("Starting a temporary Prefect server (10 to 20 s; PREFECT_API_URL names a lasting one)")
+    servers = Servers()
+    address, server = temporary_prefect_server()
+    # First to be registered, so last to be called: Prefect's last log lines are sent before.
+    atexit.register(servers.stop)
+    servers.launch(server)
+    # Prefect has read its settings when it was imported: it is told to read them again.
+    os.environ |= {"PREFECT_API_URL": address, TEMPORARY: "1"}
+    refresh_global_settings_context()
+    return lambda: servers.wait_for(server)
 
 
 def temporary_prefect_server() -> tuple[str, Server]:

@@ -27,7 +27,7 @@ def workspace(
     tmp_path_factory: pytest.TempPathFactory, reproduced: Pipeline, prefect: Prefect
 ) -> Iterator[Pipeline]:
     """A workspace whose deployments a worker runs, which was started somewhere else."""
-    made = deployable(reproduced.copy_to(tmp_path_factory.mktemp("workspace")))
+    made = deployable(reproduced.copy_to(tmp_path_factory.mktemp("work space")))
     prefect.command("work-pool", "create", "downstream", "--type", "process", folder=made.root)
     prefect.command("deploy", "--all", folder=made.root)
     tool = str(Path(sys.executable).parent / "prefect")

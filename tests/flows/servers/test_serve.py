@@ -21,7 +21,7 @@ def prefect(prefect_api: str, tmp_path_factory: pytest.TempPathFactory) -> Prefe
 
 @pytest.fixture(scope="module")
 def workspace(reproduced: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    return deployable(reproduced.copy_to(tmp_path_factory.mktemp("served")))
+    return deployable(reproduced.copy_to(tmp_path_factory.mktemp("served here")))
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ class Up:
 
 @pytest.fixture(scope="module")
 def up(reproduced: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    workspace = deployable(reproduced.copy_to(tmp_path_factory.mktemp("up")))
+    workspace = deployable(reproduced.copy_to(tmp_path_factory.mktemp("up there")))
     ports = free_ports()
     flags = ("--prefect-port", str(ports[0]), "--mlflow-port", str(ports[1]))
     with start(workspace, *flags) as process:
@@ -112,7 +112,7 @@ def test_what_is_recorded_over_http_lies_where_a_run_without_a_server_puts_it(up
     api = f"{up.mlflow}/api/2.0/mlflow/experiments"
     requests.post(f"{api}/create", json={"name": "m"}, timeout=30).raise_for_status()
     made = requests.get(f"{api}/get-by-name?experiment_name=m", timeout=30).json()["experiment"]
-    assert made["artifact_location"].startswith(f"file://{up.workspace.root}/mlartifacts/")
+    assert made["artifact_location"].startswith(f"{up.workspace.root.as_uri()}/mlartifacts/")
 
 
 def test_prefects_page_of_a_finished_run_shows_its_stages_and_the_results_table(
