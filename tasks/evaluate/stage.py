@@ -52,11 +52,11 @@ def run(
     classifier = load_classifier(model)
     labels = classifier.labels
     true = label_indices(test.labels, labels, splits["test"], model)
-    scored = classify("model", classifier, test, true)
+    scored = classify("model", classifier.scores, test, true)
     baselines: dict[str, Answers] = {}
     # ``finetune`` can be told to train no twin.
     if files.read_json(twin / "downstream.json").get("trained", True):
-        baselines["twin"] = classify("twin", load_classifier(twin), test, true)
+        baselines["twin"] = classify("twin", load_classifier(twin).scores, test, true)
     linear = linear_baseline(test.modality, train.contents, train.labels, test.contents)
     baselines["linear"] = Answers(true, label_indices(linear, labels, splits["train"], model))
     evaluation = Evaluation(

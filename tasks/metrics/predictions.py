@@ -1,11 +1,12 @@
 """The test records, and what a classifier says about them; ``predictions.parquet`` holds both."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,17 +19,6 @@ from tasks.progress import progress
 RECORDS_AT_ONCE = 1024
 # A column of predictions.parquet is named so, and then by a class.
 SCORE = "score_"
-
-
-class Classifier(Protocol):
-    """A finetuned model, as ``tasks.models.classifier`` loads it."""
-
-    @property
-    def labels(self) -> list[str]:
-        """The classes, in the order of the scores."""
-
-    def scores(self, contents: Any) -> Any:
-        """Return the probability of each class, one row a record."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +87,14 @@ def label_indices(labels: Sequence[str], known: list[str], where: Path, model: P
     return np.array([index_of[label] for label in labels], dtype=np.int64)
 
 
-def classify(who: str, classifier: Classifier, test: Labelled, true: Ints) -> Scored:
+def classify(
+    who: str, score: Callable[[Sequence[Any]], npt.ArrayLike], test: Labelled, true: Ints
+) -> Scored:
     """Score all test records.
 
     Args:
         who: what the model is called while it works, and where it fails.
-        classifier: the model.
+        score: gives the probability of each class, one row a record, N K.
         test: the records.
         true: the index of each record's true class, N.
 
@@ -113,7 +105,7 @@ def classify(who: str, classifier: Classifier, test: Labelled, true: Ints) -> Sc
     with progress(f"scoring ({who})", len(test.ids)) as reporter:
         for start in range(0, len(test.ids), RECORDS_AT_ONCE):
             contents = test.contents[start : start + RECORDS_AT_ONCE]
-            batches.append(np.asarray(classifier.scores(contents), dtype=np.float64))
+            batches.append(np.asarray(score(contents), dtype=np.float64))
             reporter.advance(len(contents))
     scores = np.concatenate(batches)
     if not np.isfinite(scores).all():
@@ -207,7 +199,7 @@ def predict(folder: Path, test: Labelled, who: str = "champion") -> Predictions:
     classifier = load_classifier(folder)
     labels = [*classifier.labels, *sorted(set(test.labels) - set(classifier.labels))]
     true = label_indices(test.labels, labels, folder, folder)
-    scored = classify(who, classifier, test, true)
+    scored = classify(who, classifier.scores, test, true)
     unknown = np.zeros((len(true), len(labels) - len(classifier.labels)))
     scores = np.concatenate([scored.scores, unknown], axis=1)
     return Predictions(test.ids, labels, Scored(true, scored.predicted, scores))

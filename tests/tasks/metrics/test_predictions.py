@@ -21,16 +21,10 @@ from tasks.metrics.scores import Answers
 from tests.classifiers import save_text_classifier
 
 
-class LengthClassifier:
-    """Short or long, by the number of letters; a text of five letters breaks it."""
-
-    def __init__(self) -> None:
-        self.labels = ["long", "short"]
-
-    def scores(self, contents: Any) -> Any:
-        """Return a tenth of the number of letters, and the rest."""
-        rows = [[len(text) / 10, 1 - len(text) / 10] for text in contents]
-        return np.array([[np.nan] * 2 if row[0] == 0.5 else row for row in rows], np.float32)
+def _scores(contents: Any) -> Any:
+    """Return a tenth of the number of letters, and the rest; five letters give no number."""
+    rows = [[len(text) / 10, 1 - len(text) / 10] for text in contents]
+    return np.array([[np.nan] * 2 if row[0] == 0.5 else row for row in rows], np.float32)
 
 
 def _split(path: Path, texts: list[str], labels: list[str | None]) -> Path:
@@ -49,7 +43,7 @@ def test_records_are_read_in_order_and_those_without_a_label_counted(tmp_path: P
 def test_predictions_hold_every_score_and_every_rival(tmp_path: Path) -> None:
     test = read_labelled(_split(tmp_path / "test.parquet", ["x", "long text"], ["short", "long"]))
     true = label_indices(test.labels, ["long", "short"], tmp_path, tmp_path)
-    scored = classify("model", LengthClassifier(), test, true)
+    scored = classify("model", _scores, test, true)
     linear = Answers(true, np.array([0, 0]))
     path = tmp_path / "predictions.parquet"
     write_predictions(path, test, ["long", "short"], scored, {"linear": linear})
@@ -78,7 +72,7 @@ def test_predictions_hold_every_score_and_every_rival(tmp_path: Path) -> None:
 def test_a_score_that_is_not_a_number_names_the_record(tmp_path: Path) -> None:
     test = read_labelled(_split(tmp_path / "test.parquet", ["x", "fifth"], ["short", "long"]))
     with pytest.raises(BadInput, match="the twin gives record id1 a score that is not a number"):
-        classify("twin", LengthClassifier(), test, np.array([1, 0]))
+        classify("twin", _scores, test, np.array([1, 0]))
 
 
 def test_an_unknown_label_names_the_file_and_what_is_known() -> None:
@@ -92,7 +86,7 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     texts = ["x", "long text", "four"]
     test = read_labelled(_split(tmp_path / "test.parquet", texts, ["short", "long", "long"]))
     true = label_indices(test.labels, ["long", "short"], tmp_path, tmp_path)
-    scored = classify("model", LengthClassifier(), test, true)
+    scored = classify("model", _scores, test, true)
     path = tmp_path / "predictions.parquet"
     write_predictions(path, test, ["long", "short"], scored, {})
     found = read_predictions(path)
