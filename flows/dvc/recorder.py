@@ -27,7 +27,7 @@ from tasks.contracts.files import Stamp, stamp
 from tasks.contracts.lock import LOCK
 from tasks.errors import BadInput, BadSettings, ChangedWhileRunning, MissingPin, StageFailed
 from tasks.progress import say
-from tasks.stage_process import kept_results as finished
+from tasks.stage_process import kept_results
 from tasks.stage_process.stage_hash import recorded_hash, stage_hash
 
 if TYPE_CHECKING:
@@ -131,10 +131,10 @@ class Recorder:
 
     def sweep(self) -> None:
         """Remove kept results and checkpoints that ``dvc.lock`` has meanwhile (``dvc repro``)."""
-        for name in finished.names():
+        for name in kept_results.names():
             stage = self._stages.get(name)
-            with suppress(Timeout), FileLock(finished.work_lock(name), timeout=0):
-                finished.sweep(name, recorded_hash(stage) if stage else None)
+            with suppress(Timeout), FileLock(kept_results.work_lock(name), timeout=0):
+                kept_results.sweep(name, recorded_hash(stage) if stage else None)
 
     def end(self, job: Job, succeeded: bool) -> None:
         """Record what a stage has made, if nothing it read has changed since ``begin``.
@@ -216,7 +216,7 @@ class Recorder:
         if stage.cmd:
             self._lock_file.record(stage)
             self.recorded[stage.name] = stage_hash(stage)
-            finished.discard(stage.name, stage_hash(stage))
+            kept_results.discard(stage.name, stage_hash(stage))
         else:
             stage.dump()
         if self._seen:
@@ -270,7 +270,7 @@ def _costs_nothing(stage: "DvcStage") -> bool:
         stage.save_deps()
         key = stage_hash(stage)
         restorable = not any(out.persist for out in stage.outs) and outputs_of(stage.repo, key)
-        return bool(restorable) or finished.has(stage.name, key)
+        return bool(restorable) or kept_results.has(stage.name, key)
     finally:
         for item, hash_info, meta in before:
             item.hash_info, item.meta = hash_info, meta

@@ -12,7 +12,7 @@ from flows.plan.plan import Plan, make_plan
 from flows.run.stage_command import Processes
 from flows.terminal import duration
 from tasks.progress import say
-from tasks.stage_process import kept_results as finished
+from tasks.stage_process import kept_results
 
 Outcome = Literal["ran", "restored", "fresh", "left"]
 """``left``: a GPU stage that would have to run, under ``--skip-gpu``."""
@@ -92,7 +92,7 @@ class Session:
     def begin(self) -> None:
         """Make the room for kept results what this run expects; called once, before any stage."""
         self.recorder.sweep()
-        finished.forget(self.forced)
+        kept_results.forget(self.forced)
 
     def perform(self, name: str, on_line: Callable[[str], None]) -> Outcome:
         """Do what is left to do for a stage whose upstream is done: nothing, restore or run.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tasks.errors import StageFailed
-from tasks.stage_process.failure import forget_failure, may_pass
+from tasks.stage_process.failure import forget_failure, was_transient
 
 LAST_LINES_KEPT = 20
 NICENESS = 10
@@ -95,7 +95,7 @@ class Processes:
             self._running.discard(process)
         if self.stopping:
             raise RunStoppedError
-        if code in TERMINATED or (code != 0 and may_pass(name)):
+        if code in TERMINATED or (code != 0 and was_transient(name)):
             raise TransientError(f"{name} failed: {_reason(code, list(last))}")
         if code != 0:
             raise StageFailed(f"{name} failed: {_reason(code, list(last))}")

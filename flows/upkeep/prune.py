@@ -21,7 +21,7 @@ from flows.plan.reasons import recorded_code
 from tasks.contracts import paths
 from tasks.fingerprint import definitions, libraries
 from tasks.progress import say
-from tasks.stage_process import kept_results as finished
+from tasks.stage_process import kept_results
 from tasks.stage_process.stage_hash import entry_hash
 
 BY_STAGE = ("work", "durations", "failures")
@@ -65,9 +65,9 @@ def remove(graph: Graph, removals: Iterable[Removal]) -> list[Removal]:
 
 def _remove_one(removal: Removal) -> bool:
     with ExitStack() as held:
-        if removal.stage and finished.work_lock(removal.stage).exists():
+        if removal.stage and kept_results.work_lock(removal.stage).exists():
             try:
-                held.enter_context(FileLock(finished.work_lock(removal.stage), timeout=0))
+                held.enter_context(FileLock(kept_results.work_lock(removal.stage), timeout=0))
             except Timeout:
                 say(f"{removal.path}: left, since {removal.stage} is running")
                 return False
@@ -100,14 +100,14 @@ def _of_gone_rows(graph: Graph) -> Iterator[Candidate]:
     for folder in sorted((paths.STATE / "validate").glob("*")):
         if folder.name not in corpora:
             yield folder, gone, f"validate@{folder.name}"
-    for lock in sorted(finished.LOCKS.glob("*@*.lock")):
+    for lock in sorted(kept_results.LOCKS.glob("*@*.lock")):
         if lock.stem not in graph.stages:
             yield lock, gone, lock.stem
 
 
 def _kept_by_stage() -> Iterator[tuple[str, Path]]:
     rooms = [paths.STATE / room for room in BY_STAGE]
-    rooms += [finished.FINISHED, finished.CHECKPOINTS, libraries.LIBRARIES]
+    rooms += [kept_results.FINISHED, kept_results.CHECKPOINTS, libraries.LIBRARIES]
     for room in rooms:
         for path in sorted(room.glob("*@*")):
             yield path.name.removesuffix(".json"), path
@@ -116,7 +116,7 @@ def _kept_by_stage() -> Iterator[tuple[str, Path]]:
 def _not_needed(graph: Graph) -> Iterator[Candidate]:
     recorded = {name: entry_hash(entry) for name, entry in graph.lock.items()}
     for name, known in recorded.items():
-        for room in (finished.FINISHED, finished.CHECKPOINTS):
+        for room in (kept_results.FINISHED, kept_results.CHECKPOINTS):
             if (room / name / known).is_dir():
                 yield room / name / known, "dvc.lock has its result", name
     for folder in sorted((paths.STATE / "work").glob("*@*")):

@@ -26,7 +26,7 @@ def forget_failure(name: str) -> None:
     (FAILURES / f"{name}.json").unlink(missing_ok=True)
 
 
-def may_pass(name: str) -> bool:
+def was_transient(name: str) -> bool:
     """Tell whether the last failure of a stage may go away by itself."""
     try:
         return files.read_json(FAILURES / f"{name}.json")["kind"] in TRANSIENT

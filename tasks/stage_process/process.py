@@ -3,7 +3,7 @@
 It dies with its parent, holds the lock on its work folder, reads its settings, input hashes and
 code fingerprint, lets the stage write into a staging folder, and moves the result into ``data/``
 only if nothing it read has changed meanwhile (design: "nothing changes under a run"). A result of
-the same inputs that was finished and never recorded is taken over instead of made again.
+the same inputs that was finished and never recorded is used instead of made again.
 """
 
 import os
@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from tasks.fingerprint.libraries import keep_versions
 from tasks.fingerprint.rows import fingerprint
 from tasks.parent import die_with_parent
 from tasks.progress import say
-from tasks.stage_process import kept_results as finished
+from tasks.stage_process import kept_results
 from tasks.stage_process.devices import device_lease
 from tasks.stage_process.failure import tell_failure
 from tasks.stage_process.stage_hash import Inputs, read_inputs
@@ -47,11 +47,11 @@ class StageRun:
     output: Path
     """A staging folder; it becomes ``data/<stage>/<row>/`` when the stage ends."""
     checkpoints: Path
-    """Where a training of these inputs keeps its checkpoints; not made yet."""
+    """Where a training with these inputs keeps its checkpoints; not made yet."""
     references: dict[str, str]
     """The row's ``corpus`` and ``backbone``, where it names them."""
     metrics: dict[str, Any] = field(default_factory=dict)
-    """Figures for MLflow; the stage may fill them."""
+    """Metrics for MLflow; the stage may fill them."""
     about: dict[str, Any] = field(default_factory=dict)
     """What MLflow is told of the run from its beginning: ``live_run(**stage.about)``."""
 
@@ -71,19 +71,26 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
     """Run the body as ``<stage>@<row>``, the row being the command line's one argument.
 
     A mistake of the user ends the process with one or two lines and exit code 1.
+
+    Args:
+        stage: its name.
+        settings_type: its own ``Settings``.
     """
     die_with_parent()
-    row = _row_argument(stage)
-    name = f"{stage}@{row}"
+    if len(sys.argv) != 2:
+        print(f"usage: python -m tasks.{stage} ROW", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    name = f"{stage}@{sys.argv[1]}"
     with exit_code(name), ExitStack() as held:
         held.enter_context(_work_lock(name))
-        run = _prepare(stage, row, settings_type)
+        run, inputs, code = _prepare(stage, sys.argv[1], settings_type)
         held.callback(shutil.rmtree, run.output, ignore_errors=True)
-        inputs, code = read_inputs(name), _current_code(stage, row)
-        checkpoints = finished.checkpoint_folder(name, inputs.stage_hash)
-        run = replace(run, checkpoints=checkpoints, about=_about(run, inputs, code))
-        finished.sweep(name, inputs.recorded, inputs.stage_hash)
-        if _taken_over(run, inputs):
+        kept_results.sweep(name, inputs.recorded, inputs.stage_hash)
+        kept = kept_results.take(name, inputs.stage_hash, run.output)
+        if kept is not None:
+            run.metrics.update(kept["metrics"])
+            _hand_over(run, kept["seconds"])
+            say(f"{name}: taken over from a run that ended before it was recorded; not run again")
             sys.exit(0)
         if inputs.needs_device:
             held.enter_context(device_lease(name, run.settings.num_devices()))
@@ -95,12 +102,14 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
             _check_unchanged(run, inputs, code)
             raise
         seconds = round(time.monotonic() - started, 3)
-        files.write_json(run.output / "settings.json", _resolved(run))
+        settings = run.settings.model_dump(mode="json")
+        resolved = {"row": run.row, "seed": run.seed, **run.references, "settings": settings}
+        files.write_json(run.output / "settings.json", resolved)
         _check_unchanged(run, inputs, code)
         keep_versions(name, inputs.stage_hash)
         keep_definitions(code, Path.cwd())
-        kept = {"metrics": run.metrics, "seconds": seconds}
-        finished.keep(name, inputs.stage_hash, run.output, kept)
+        record = {"metrics": run.metrics, "seconds": seconds}
+        kept_results.keep(name, inputs.stage_hash, run.output, record)
         _hand_over(run, seconds)
 
 
@@ -129,14 +138,8 @@ def exit_code(name: str | None = None) -> Iterator[None]:
         )
 
 
-def _row_argument(stage: str) -> str:
-    if len(sys.argv) != 2:
-        print(f"usage: python -m tasks.{stage} ROW", file=sys.stderr)  # noqa: T201
-        sys.exit(2)
-    return sys.argv[1]
-
-
-def _prepare(stage: str, row: str, settings_type: type[Settings]) -> StageRun:
+def _prepare(stage: str, row: str, settings_type: type[Settings]) -> tuple[StageRun, Inputs, str]:
+    """Read settings, inputs and code fingerprint as they are now, and empty the work folder."""
     params = read_params()
     table = TABLES[stage]
     values = row_of(params, table, row)
@@ -147,23 +150,42 @@ def _prepare(stage: str, row: str, settings_type: type[Settings]) -> StageRun:
     seed = params.get("seed")
     if not isinstance(seed, int):
         raise BadSettings(f"params.yaml: seed: expected a whole number, found {seed!r}")
-    output = paths.STATE / "work" / f"{stage}@{row}"
+    name = f"{stage}@{row}"
+    settings = settings_type.parse(values[stage], f"{table}.{row}.{stage}")
+    inputs = read_inputs(name)
+    code = fingerprint(read_params(), stage, row, Path.cwd())
+    recorded = paths.code(stage, row)
+    if not recorded.exists() or recorded.read_text(encoding="utf-8") != code:
+        raise ChangedWhileRunning(
+            f"{name}: its code or settings changed while running, after {recorded} was written: "
+            "run again"
+        )
+    output = paths.STATE / "work" / name
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
-    return StageRun(
-        name=f"{stage}@{row}",
+    run = StageRun(
+        name=name,
         row=row,
         seed=seed,
-        settings=settings_type.parse(values[stage], f"{table}.{row}.{stage}"),
+        settings=settings,
         output=output,
-        checkpoints=finished.CHECKPOINTS / f"{stage}@{row}",
+        checkpoints=kept_results.checkpoint_folder(name, inputs.stage_hash),
         references={key: values[key] for key in ("corpus", "backbone") if key in values},
+        about={
+            "stage": stage,
+            "row": row,
+            "stage_hash": inputs.stage_hash,
+            "params": settings.model_dump(mode="json"),
+            "tags": {"downstream.code": files.sha256_of_text(code)},
+            "inputs": inputs.files,
+        },
     )
+    return run, inputs, code
 
 
 @contextmanager
 def _work_lock(name: str) -> Iterator[None]:
-    lock = finished.work_lock(name)
+    lock = kept_results.work_lock(name)
     lock.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(lock, timeout=LOCK_TIMEOUT_SECONDS):
@@ -174,20 +196,13 @@ def _work_lock(name: str) -> Iterator[None]:
         ) from None
 
 
-def _current_code(stage: str, row: str) -> str:
-    code = fingerprint(read_params(), stage, row, Path.cwd())
-    recorded = paths.code(stage, row)
-    if not recorded.exists() or recorded.read_text(encoding="utf-8") != code:
-        raise ChangedWhileRunning(
-            f"{stage}@{row}: its code or settings changed while running, after {recorded} was "
-            "written: run again"
-        )
-    return code
-
-
 def _check_unchanged(run: StageRun, inputs: Inputs, code: str) -> None:
+    stage, row = run.name.split("@")
+    before = set(code.splitlines())
     try:
-        changed = inputs.differences(read_inputs(run.name)) + _changed_code(run, code)
+        now = fingerprint(read_params(), stage, row, Path.cwd()).splitlines()
+        changed = inputs.differences(read_inputs(run.name))
+        changed += [line.split()[0] for line in now if line not in before]
     except DownstreamError:
         changed = [str(paths.PARAMS)]  # it cannot even be read any more
     if changed:
@@ -197,50 +212,11 @@ def _check_unchanged(run: StageRun, inputs: Inputs, code: str) -> None:
         )
 
 
-def _changed_code(run: StageRun, before: str) -> list[str]:
-    stage, row = run.name.split("@")
-    known = set(before.splitlines())
-    now = fingerprint(read_params(), stage, row, Path.cwd())
-    return [line.split()[0] for line in now.splitlines() if line not in known]
-
-
-def _resolved(run: StageRun) -> dict[str, Any]:
-    settings = run.settings.model_dump(mode="json")
-    return {"row": run.row, "seed": run.seed, **run.references, "settings": settings}
-
-
-def _taken_over(run: StageRun, inputs: Inputs) -> bool:
-    kept = finished.take(run.name, inputs.stage_hash, run.output)
-    if kept is None:
-        return False
-    run.metrics.update(kept["metrics"])
-    _hand_over(run, kept["seconds"])
-    say(f"{run.name}: taken over from a run that ended before it was recorded; not run again")
-    return True
-
-
 def _hand_over(run: StageRun, seconds: float) -> None:
     stage, row = run.name.split("@")
     files.replace_folder(run.output, paths.stage_output(stage, row))
     files.write_json(paths.STATE / "durations" / f"{run.name}.json", {"seconds": seconds})
-    _record(run)
+    if run.metrics:
+        from tasks.tracking.runs.runs import record_run
 
-
-def _about(run: StageRun, inputs: Inputs, code: str) -> dict[str, Any]:
-    stage, row = run.name.split("@")
-    return {
-        "stage": stage,
-        "row": row,
-        "stage_hash": inputs.stage_hash,
-        "params": run.settings.model_dump(mode="json"),
-        "tags": {"downstream.code": files.sha256_of_text(code)},
-        "inputs": inputs.files,
-    }
-
-
-def _record(run: StageRun) -> None:
-    if not run.metrics:
-        return
-    from tasks.tracking.runs.runs import record_run
-
-    record_run(**run.about, metrics=run.metrics)
+        record_run(**run.about, metrics=run.metrics)

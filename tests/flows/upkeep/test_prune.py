@@ -9,7 +9,7 @@ from filelock import FileLock
 from flows.dvc.graph import load_graph
 from flows.upkeep.prune import find_lock_entries, find_removals, remove, size_of
 from tasks.fingerprint import libraries
-from tasks.stage_process import kept_results as finished
+from tasks.stage_process import kept_results
 from tasks.stage_process.stage_hash import entry_hash
 from tests.flows.pipeline import PARAMS, Pipeline
 
@@ -80,7 +80,7 @@ def test_looking_removes_nothing(without_n: Pipeline) -> None:
 def test_what_a_running_process_holds_is_left_and_told(
     without_n: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with FileLock(finished.work_lock("finetune@n")):
+    with FileLock(kept_results.work_lock("finetune@n")):
         assert removed_now() == {"data/evaluate/n"}
     assert Path("data/finetune/n").exists()
     assert "data/finetune/n: left, since finetune@n is running" in capsys.readouterr().err

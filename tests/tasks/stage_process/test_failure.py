@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import BadInput, DownstreamError, Preempted, Unreachable
-from tasks.stage_process.failure import FAILURES, forget_failure, may_pass, tell_failure
+from tasks.stage_process.failure import FAILURES, forget_failure, tell_failure, was_transient
 
 
 @pytest.fixture(autouse=True)
@@ -26,14 +26,14 @@ def test_a_network_or_a_machine_may_come_back_and_bad_input_does_not(
     error: DownstreamError | OSError, passes: bool
 ) -> None:
     tell_failure("collect@a", error)
-    assert may_pass("collect@a") is passes
-    assert may_pass("collect@b") is False
+    assert was_transient("collect@a") is passes
+    assert was_transient("collect@b") is False
 
 
 def test_an_earlier_failure_is_forgotten_and_a_torn_note_says_nothing() -> None:
     tell_failure("collect@a", Unreachable("away"))
     forget_failure("collect@a")
-    assert not may_pass("collect@a")
+    assert not was_transient("collect@a")
     forget_failure("collect@a")
     (FAILURES / "collect@a.json").write_text('{"kind": "Unr')
-    assert not may_pass("collect@a")
+    assert not was_transient("collect@a")
