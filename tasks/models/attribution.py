@@ -90,14 +90,14 @@ def _integrated_gradients(
 
     # cuDNN has no backward pass for recurrent layers outside training.
     with torch.backends.cudnn.flags(enabled=False):
-        found: Any = LayerIntegratedGradients(logits, embedding).attribute(
+        per_feature: Any = LayerIntegratedGradients(logits, embedding).attribute(
             batch["input_ids"],
             baselines=baseline,
             target=target,
             additional_forward_args=tuple(batch[name] for name in others),
             n_steps=INTEGRATION_STEPS,
         )
-    weights: np.ndarray = found.detach().sum(dim=-1)[0].cpu().numpy()
+    weights: np.ndarray = per_feature.detach().sum(dim=-1)[0].cpu().numpy()
     return weights
 
 

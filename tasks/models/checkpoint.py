@@ -66,15 +66,15 @@ class Checkpoint:
             )
         try:
             self.config: dict[str, Any] = files.read_json(folder / CONFIG)
-            found = self.config["model_type"]
+            own_type = self.config["model_type"]
         except (ValueError, KeyError, TypeError):
             raise BadInput(
                 f"{name}: {CONFIG} names no model_type: it is not in Hugging Face's format, or it "
                 "is damaged: choose another checkpoint"
             ) from None
-        if found != model_type:
+        if own_type != model_type:
             raise BadInput(
-                f"{name} is a {found!r}, but the architecture asks for a {model_type!r}: choose "
+                f"{name} is a {own_type!r}, but the architecture asks for a {model_type!r}: choose "
                 "the architecture of the checkpoint, or another checkpoint"
             )
         self._folder = folder
@@ -167,7 +167,7 @@ class Checkpoint:
 
         quiet_transformers()
         try:
-            model, found = kind.from_pretrained(
+            model, report = kind.from_pretrained(
                 self._folder,
                 output_loading_info=True,
                 use_safetensors=True,
@@ -180,7 +180,7 @@ class Checkpoint:
             raise BadInput(
                 f"{self._name} cannot be loaded: {' '.join(str(error).split())[:300]}"
             ) from None
-        self._check_missing(model, sorted(found["missing_keys"]))
+        self._check_missing(model, sorted(report["missing_keys"]))
         return model
 
     def _check_missing(self, model: Any, missing: list[str]) -> None:

@@ -78,7 +78,13 @@ class Architecture(Protocol):
         """Return the model to pretrain, with random weights and ``save_pretrained``."""
 
     def load_parts(self, folder: Path, *, pretrained: bool, dropout: float) -> Parts:
-        """Return the encoder in a folder, or a random one like it."""
+        """Return the encoder in a folder, or a random one like it.
+
+        Args:
+            folder: holds its ``config.json``, and its weights if they shall be loaded.
+            pretrained: whether to load them.
+            dropout: share of activations dropped in the encoder.
+        """
 
 
 def require_context(architecture: ModuleType, context: str, objective: str) -> None:
@@ -94,7 +100,9 @@ def require_context(architecture: ModuleType, context: str, objective: str) -> N
     """
     if getattr(architecture, "CONTEXT", None) != context:
         modules = {n: registry.load(ARCHITECTURES, n, "") for n in registry.entries(ARCHITECTURES)}
-        fitting = [n for n, one in modules.items() if getattr(one, "CONTEXT", None) == context]
+        fitting = [
+            n for n, module in modules.items() if getattr(module, "CONTEXT", None) == context
+        ]
         raise BadSettings(
             f"the objective {objective!r} needs a {context} architecture, which "
             f"{architecture.__name__.rpartition('.')[2]!r} is not: set architecture: "

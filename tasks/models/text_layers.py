@@ -68,12 +68,19 @@ def load_encoder_weights(encoder: nn.Module, folder: Path) -> None:
 
     names = encoder.state_dict().keys()
     weights = load_file(folder / WEIGHTS)
-    found = {name.removeprefix(ENCODER): value for name, value in weights.items()}
-    encoder.load_state_dict({name: value for name, value in found.items() if name in names})
+    of_encoder = {name.removeprefix(ENCODER): value for name, value in weights.items()}
+    encoder.load_state_dict({name: value for name, value in of_encoder.items() if name in names})
 
 
 def new_lstm(num_inputs: int, hidden_size: int, layers: int, dropout: float) -> nn.LSTM:
-    """Return an LSTM that remembers at first: forget gates open (Jozefowicz et al., 2015)."""
+    """Return an LSTM that remembers at first: forget gates open (Jozefowicz et al., 2015).
+
+    Args:
+        num_inputs: features of what it reads.
+        hidden_size: width of its states.
+        layers: LSTM layers.
+        dropout: share of activations dropped between them.
+    """
     lstm = nn.LSTM(
         num_inputs, hidden_size, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0
     )

@@ -47,7 +47,13 @@ def build(settings: Settings, traits: TextTraits) -> BertForPreTraining:
 
 
 def load_parts(folder: Path, *, pretrained: bool, dropout: float) -> Parts:
-    """Return the encoder in a folder, or a random one like it."""
+    """Return the encoder in a folder, or a random one like it.
+
+    Args:
+        folder: holds its ``config.json``, and its weights if they shall be loaded.
+        pretrained: whether to load them.
+        dropout: share of activations dropped in the encoder.
+    """
     encoder = load_encoder(folder, pretrained=pretrained, hidden_dropout_prob=dropout)
     return Parts(
         encoder, encoder.config.hidden_size, ("cls", "mean", "max"), transformers_pooling="cls"

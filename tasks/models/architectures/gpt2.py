@@ -55,7 +55,13 @@ def build(settings: Settings, traits: TextTraits) -> GPT2LMHeadModel:
 
 
 def load_parts(folder: Path, *, pretrained: bool, dropout: float) -> Parts:
-    """Return the decoder in a folder, or a random one like it."""
+    """Return the decoder in a folder, or a random one like it.
+
+    Args:
+        folder: holds its ``config.json``, and its weights if they shall be loaded.
+        pretrained: whether to load them.
+        dropout: share of activations dropped in the encoder.
+    """
     encoder = load_encoder(
         folder,
         pretrained=pretrained,

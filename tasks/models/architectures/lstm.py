@@ -38,7 +38,13 @@ def build(settings: Settings, traits: TextTraits) -> LstmLanguageModel:
 
 
 def load_parts(folder: Path, *, pretrained: bool, dropout: float) -> Parts:
-    """Return the encoder in a folder, or a random one like it."""
+    """Return the encoder in a folder, or a random one like it.
+
+    Args:
+        folder: holds its ``config.json``, and its weights if they shall be loaded.
+        pretrained: whether to load them.
+        dropout: share of activations dropped in the encoder.
+    """
     from tasks.models.text_layers import LstmEncoder, load_encoder_weights, read_config
 
     settings, traits = read_config(folder, Settings)

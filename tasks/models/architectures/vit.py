@@ -6,7 +6,7 @@ that ``AutoModel.from_pretrained`` loads the encoder.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
@@ -70,7 +70,9 @@ def build(settings: Settings, traits: ImageTraits) -> ImageParts:
     model = ViTMAEForPreTraining(config)
     _draw_weights(model, traits.height // settings.patch_size)
     parts = {"encoder": PatchEncoder(model.vit), "patch_decoder": model.decoder}
-    return ImageParts.of(parts, "vit", settings, traits, _published(config))
+    published = {k: v for k, v in config.to_diff_dict().items() if k not in NOT_PUBLISHED}
+    published["architectures"] = ["ViTMAEForPreTraining"]
+    return ImageParts.of(parts, "vit", settings, traits, published)
 
 
 def _config(settings: Settings, traits: ImageTraits) -> ViTMAEConfig:
@@ -116,9 +118,3 @@ def _draw_weights(model: ViTMAEForPreTraining, patches_a_side: int) -> None:
         nn.init.xavier_uniform_(weight.flatten(1))
     for token in (embeddings.cls_token, model.decoder.mask_token):
         nn.init.normal_(token, std=model.config.initializer_range)
-
-
-def _published(config: ViTMAEConfig) -> dict[str, Any]:
-    values = config.to_diff_dict()
-    kept = {key: value for key, value in values.items() if key not in NOT_PUBLISHED}
-    return {**kept, "architectures": ["ViTMAEForPreTraining"]}

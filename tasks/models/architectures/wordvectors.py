@@ -38,7 +38,13 @@ def build(settings: Settings, traits: TextTraits) -> SkipGram:
 
 
 def load_parts(folder: Path, *, pretrained: bool, dropout: float) -> Parts:  # noqa: ARG001 - the head drops
-    """Return the vectors in a folder, or random ones, and a new reader."""
+    """Return the vectors in a folder, or random ones, and a new reader.
+
+    Args:
+        folder: holds its ``config.json``, and its weights if they shall be loaded.
+        pretrained: whether to load them.
+        dropout: share of activations dropped in the encoder; there are none.
+    """
     from tasks.models.text_layers import (
         LstmReader,
         VectorTable,

@@ -35,24 +35,25 @@ class Served:
         classifier = importlib.import_module(f"{package}.models.classifier")
         self._classifier = classifier.load_classifier(Path(context.artifacts["model"]))
         # Made once: for one record, pandas' work on names takes longer than a small model's.
-        self._columns = pd.Index(["score", *(f"score_{one}" for one in self._classifier.labels)])
+        self._columns = pd.Index(
+            ["score", *(f"score_{label}" for label in self._classifier.labels)]
+        )
         self._mistake = importlib.import_module(f"{package}.errors").DownstreamError
 
     def table(self, records: list[Any]) -> pd.DataFrame:
         """Return the label and the scores of each record."""
         labels = self._classifier.labels
-        scores = self._scores(records) if records else np.zeros((0, len(labels)))
+        scores = np.zeros((0, len(labels)))
+        try:
+            if records:
+                scores = self._classifier.scores(records)
+        except self._mistake as mistake:
+            # A server answers this with 400 and the text, and any other error with a traceback.
+            raise MlflowException.invalid_parameter_value(str(mistake)) from None
         numbers = np.column_stack([scores.max(axis=1), scores]).astype(np.float64)
         answers = pd.DataFrame(numbers, columns=self._columns)
         answers.insert(0, "label", [labels[index] for index in scores.argmax(axis=1)])
         return answers
-
-    def _scores(self, records: list[Any]) -> Any:
-        try:
-            return self._classifier.scores(records)
-        except self._mistake as mistake:
-            # A server answers this with 400 and the text, and any other error with a traceback.
-            raise MlflowException.invalid_parameter_value(str(mistake)) from None
 
     def contents(self, given: Any) -> list[Any]:
         """Return the records of whatever was given; over HTTP that is the JSON of ``inputs``."""
