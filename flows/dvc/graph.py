@@ -159,19 +159,16 @@ class Graph:
         """
         if target in self.stages:
             return [target]
-        rows = {name.partition("@")[2]: name for name in self.stages if _is_row_of(name, target)}
-        if rows:
-            return list(rows.values())
         group, _, row = target.partition("@")
-        rows = {name.partition("@")[2]: name for name in self.stages if _is_row_of(name, group)}
-        if row and rows:
+        rows = {
+            name.partition("@")[2]: name for name in self.stages if name.startswith(f"{group}@")
+        }
+        if rows and target == group:
+            return list(rows.values())
+        if rows:
             raise DownstreamError(f"{group} has no row {row!r}; {one_of(row, rows)}")
         groups = {name.partition("@")[0] for name in self.planned()}
         raise DownstreamError(f"no stage {target!r} in dvc.yaml; {one_of(group, groups)}")
-
-
-def _is_row_of(name: str, group: str) -> bool:
-    return name.startswith(f"{group}@")
 
 
 def load_graph() -> Graph:

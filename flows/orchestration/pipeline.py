@@ -142,7 +142,7 @@ class _Run:
         self._session = session
         names = [stage.name for stage in session.stages]
         self._schedule = Schedule(
-            names, session.upstream, session.gpu, session.options.jobs, len(device_indexes())
+            names, session.graph.upstream, session.gpu, session.options.jobs, len(device_indexes())
         )
         self._futures: Futures = {}
         self._ended: queue.Queue[str] = queue.Queue()
@@ -197,7 +197,7 @@ class _Run:
             cache_policy=NO_CACHE,
             persist_result=False,
         )
-        upstream = (self._futures.get(other) for other in self._session.upstream[name])
+        upstream = (self._futures.get(other) for other in self._session.graph.upstream[name])
         waited = [other for other in upstream if other]
         future = stage.submit(return_state=False, wait_for=waited)
         self._futures[name] = future

@@ -75,11 +75,6 @@ class Session:
             self._niced = wanted - self.gpu.keys()
 
     @property
-    def upstream(self) -> dict[str, list[str]]:
-        """Whom each stage depends on."""
-        return self.graph.upstream
-
-    @property
     def left(self) -> list[str]:
         """The GPU stages that ``--skip-gpu`` has left."""
         return [name for name, outcome in self.outcomes.items() if outcome == "left"]
