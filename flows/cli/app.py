@@ -238,8 +238,8 @@ def upgrade() -> int:
     from flows.upkeep.upgrade import upgrade as take_results_over
 
     done = take_results_over(current_codes())
-    for one in done.accepted:
-        say(f"{one['stage']}: taken over")
+    for entry in done.accepted:
+        say(f"{entry['stage']}: taken over")
     for name, differences in done.refused.items():
         say(f"error: {name}: not only this project's code differs: {differences}")
     if not done.accepted and not done.refused:

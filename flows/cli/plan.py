@@ -54,9 +54,9 @@ def to_object(plan: Plan) -> dict[str, Any]:
 
 
 def _reason_object(reason: Reason) -> dict[str, Any]:
-    found = asdict(reason)
+    parts = asdict(reason)
     # What is not there for most reasons is left out where it says nothing.
-    return {key: found[key] for key in found if key not in ("definitions", "default") or found[key]}
+    return {key: parts[key] for key in parts if key not in ("definitions", "default") or parts[key]}
 
 
 def print_plan(
@@ -130,25 +130,26 @@ def _cost(plan: Plan) -> str:
 
 
 def _leftover_lines(plan: Plan) -> list[str]:
-    found = {"records in dvc.lock": plan.leftovers.lock, "folders": plan.leftovers.data}
+    left = {"records in dvc.lock": plan.leftovers.lock, "folders": plan.leftovers.data}
     lines = [
         f"Left over from rows that are gone: {what} {_some(names)}"
-        for what, names in found.items()
+        for what, names in left.items()
         if names
     ]
     return [*lines, "To remove them: downstream clean"] if lines else []
 
 
 def _library_lines(plan: Plan) -> list[str]:
-    made: dict[str, list[str]] = {}
+    stages: dict[str, list[str]] = {}
     for name, changes in plan.libraries.items():
-        told = (
-            f"{library} {one.old or '-'} → {one.new or '-'}" for library, one in changes.items()
+        versions = (
+            f"{library} {change.old or '-'} → {change.new or '-'}"
+            for library, change in changes.items()
         )
-        made.setdefault(", ".join(told), []).append(name)
+        stages.setdefault(", ".join(versions), []).append(name)
     return [
         f"Made with other library versions (no reason to run): {_some(names)}: {changes}"
-        for changes, names in made.items()
+        for changes, names in stages.items()
     ]
 
 

@@ -62,24 +62,24 @@ def history(
     """
     from tasks.promotion.rollback import history as read_history
 
-    found = read_history(model)
+    past = read_history(model)
     if json:
-        console().print_json(data=asdict(found), ensure_ascii=False)
+        console().print_json(data=asdict(past), ensure_ascii=False)
     else:
-        _print_history(found)
-    return _verdict(found) if verify else 0
+        _print_history(past)
+    return _verdict(past) if verify else 0
 
 
-def _print_history(found: "History") -> None:
+def _print_history(past: "History") -> None:
     out = console()
-    if found.entries:
+    if past.entries:
         shown = table("", "time (UTC)", "action", "change", "by", "reason, evidence")
-        for entry in found.entries:
+        for entry in past.entries:
             shown.add_row(*_cells(entry), style="bold yellow" if _is_by_hand(entry) else None)
         out.print(shown)
     else:
-        out.print(f"{found.model}: no alias was ever set.")
-    now = ", ".join(f"{alias} {number}" for alias, number in found.aliases.items())
+        out.print(f"{past.model}: no alias was ever set.")
+    now = ", ".join(f"{alias} {number}" for alias, number in past.aliases.items())
     out.print(f"\nNow: {now or 'no alias'}")
 
 
@@ -109,15 +109,15 @@ def _is_by_hand(entry: "Entry") -> bool:
     return entry["action"] == FOUND
 
 
-def _verdict(found: "History") -> int:
-    for problem in found.problems:
+def _verdict(past: "History") -> int:
+    for problem in past.problems:
         say(plain(f"error: {problem}"))
-    by_hand = [str(entry["number"]) for entry in found.entries if _is_by_hand(entry)]
+    by_hand = [str(entry["number"]) for entry in past.entries if _is_by_hand(entry)]
     if by_hand:
         count = "1 entry was" if len(by_hand) == 1 else f"{len(by_hand)} entries were"
         say(f"{count} made outside downstream: {', '.join(by_hand)}")
-    if found.problems:
+    if past.problems:
         say("The log does not hold: MLflow's database was altered; restore it from a backup")
         return BROKEN
-    say(f"The chain of {len(found.entries)} entries holds")
+    say(f"The chain of {len(past.entries)} entries holds")
     return 0

@@ -102,13 +102,13 @@ def _versions(models: list[Verdict]) -> dict[str, int | None]:
 
     try:
         with opened() as client:
-            found = {
+            versions = {
                 verdict.row: find_version(client, verdict.row, verdict.content["content_hash"])
                 for verdict in models
             }
             return {
                 model: version.number if version is not None else None
-                for model, version in found.items()
+                for model, version in versions.items()
             }
     except Unreachable as error:
         say(f"warning: {error}. The events name no version")

@@ -66,37 +66,36 @@ def review(model: str) -> State[Any]:
     end_with_runner()
     try:
         reconcile_workspace([model])
-        found = request_and_decide(model)
-        if found.decided is None:
-            return _ask(found)
+        current = request_and_decide(model)
+        if current.decided is None:
+            return _ask(current)
     except NothingToReview as error:
         return Completed(name="Nothing to review", message=str(error))
     except DownstreamError as error:
         return Failed(message=str(error))
-    _show(read_report(found))
-    return _ended(found)
+    return _ended(current)
 
 
-def _ask(found: Review) -> State[Any]:
-    name, before, me = f"{found.title} ({found.id[:8]})", str(flow_run.name), UUID(flow_run.id)
-    others = [run for run in waiting_runs(found.subject.model) if run.id != me]
+def _ask(current: Review) -> State[Any]:
+    name, before, me = f"{current.title} ({current.id[:8]})", str(flow_run.name), UUID(flow_run.id)
+    others = [run for run in waiting_runs(current.subject.model) if run.id != me]
     for other in others:
         if other.name == name:
             return Completed(name="Asked already", message=f"flow run {other.id} has the form")
-    close(others, f"{found.title} is asked about now")
+    close(others, f"{current.title} is asked about now")
     call(me, name)
-    report = read_report(found)
+    report = read_report(current)
     _show(report)
-    was_asked = before != name and before.startswith(f"{found.subject.model} version ")
+    was_asked = before != name and before.startswith(f"{current.subject.model} version ")
     problem = f"{before} is out of date, and an answer to it changes nothing" if was_asked else ""
     for number in count(1):
         again = f"**Asked again: {problem}**\n\n" if problem else ""
         try:
             answer = suspend_flow_run(
                 wait_for_input=Answer.with_initial_data(again + to_markdown(report, "short")),
-                key=f"{found.id}-{number}",
+                key=f"{current.id}-{number}",
             )
-            found = decide(found, answer.decision, answer.comment, answer.reviewer)
+            current = decide(current, answer.decision, answer.comment, answer.reviewer)
         except ValidationError as error:
             fault = error.errors()[0]
             problem = f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
@@ -105,10 +104,9 @@ def _ask(found: Review) -> State[Any]:
             problem = str(error)
             continue
         except AlreadyDecided:
-            found = find_again(found)
+            current = find_again(current)
         break
-    _show(read_report(found))
-    return _ended(found)
+    return _ended(current)
 
 
 def _show(report: Report) -> None:
@@ -121,8 +119,10 @@ def _show(report: Report) -> None:
     publish("the review", create_markdown_artifact, page, key=key, description=description)
 
 
-def _ended(found: Review) -> State[Any]:
-    if found.decided is None:
+def _ended(current: Review) -> State[Any]:
+    """Show what was decided, and end with it."""
+    _show(read_report(current))
+    if current.decided is None:
         raise AssertionError("a review that has ended was decided")
-    name = DONE[found.decided["decision"]].capitalize()
-    return Completed(name=name, message=f"{found.title}: {outcome(found)}")
+    name = DONE[current.decided["decision"]].capitalize()
+    return Completed(name=name, message=f"{current.title}: {outcome(current)}")

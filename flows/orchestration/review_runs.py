@@ -25,11 +25,11 @@ def waiting_runs(model: str) -> list[FlowRun]:
     """Return the flow runs that wait for a person's answer about a model."""
     suspended = FlowRunFilterStateType(any_=[StateType.PAUSED])
     with _client() as client:
-        found = client.read_flow_runs(
+        runs = client.read_flow_runs(
             flow_filter=FlowFilter(name=FlowFilterName(any_=[FLOW])),
             flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=suspended)),
         )
-    return [run for run in found if run.name.startswith(f"{model} version ")]
+    return [run for run in runs if run.name.startswith(f"{model} version ")]
 
 
 def call(flow_run_id: UUID, name: str) -> None:
