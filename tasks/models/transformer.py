@@ -8,6 +8,7 @@ Dimensions: N sequences, T tokens.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -116,14 +117,10 @@ def with_head(encoder: Any, head: nn.Linear, labels: list[str]) -> Any:
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    config = type(encoder.config).from_dict(
-        {
-            **encoder.config.to_dict(),
-            "id2label": dict(enumerate(labels)),
-            "label2id": {label: index for index, label in enumerate(labels)},
-            "problem_type": "single_label_classification",
-        }
-    )
+    config = deepcopy(encoder.config)
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: index for index, label in enumerate(labels)}
+    config.problem_type = "single_label_classification"
     with torch.device("meta"):  # its weights are not drawn: they are replaced
         model = AutoModelForSequenceClassification.from_config(config)
     setattr(model, model.base_model_prefix, encoder)
