@@ -17,9 +17,9 @@ import yaml
 from flows.dvc.internals import dump_into, lock_entries, lock_text, schema_fault
 from tasks.contracts import files, paths
 from tasks.contracts.files import Stamp, stamp
-from tasks.contracts.git import ask_git
 from tasks.contracts.lock import LOCK
 from tasks.contracts.yaml12 import parse_yaml
+from tasks.machine.git import ask_git
 from tasks.progress import say
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from pathlib import Path
 from flows.dvc.internals import share_cache
 from tasks.contracts import paths
 from tasks.contracts.files import new_folder
-from tasks.contracts.git import git, run_command
 from tasks.errors import BadSettings, StageFailed, one_of
+from tasks.machine.git import git, run_command
 
 SHARED_STATE = ("devices", "mlflow")
 LINK_TYPES = ["reflink", "hardlink", "copy"]

@@ -14,9 +14,9 @@ from flows.dvc.run_cache import recorded_outputs, restorable_outputs
 from flows.plan.forecast import Forecast
 from flows.plan.reasons import Reason, reasons_of
 from tasks.contracts import files, paths
-from tasks.contracts.libraries import versions_now
 from tasks.contracts.params import STAGES
 from tasks.fingerprint import libraries
+from tasks.machine.libraries import versions_now
 from tasks.stage_process.stage_hash import entry_hash
 
 State = Literal["stale", "waiting", "cached", "fresh"]

@@ -20,10 +20,10 @@ from flows.plan.reasons import Reason, reason_line
 from flows.run.stage_command import Processes
 from tasks.contracts import paths
 from tasks.contracts.acceptances import Acceptance, append_acceptances
-from tasks.contracts.actor import actor
-from tasks.contracts.git import ask_git
 from tasks.errors import BadInput, DownstreamError, StageFailed
 from tasks.fingerprint import libraries
+from tasks.machine.actor import actor
+from tasks.machine.git import ask_git
 from tasks.progress import say
 from tasks.stage_process.stage_hash import entry_hash, stage_hash
 

@@ -14,7 +14,7 @@ from flows.plan.plan import StagePlan, make_plan
 from flows.plan.reasons import Reason, reason_line
 from flows.upkeep.accept import beyond_code, not_as_recorded, record, recording
 from tasks.contracts.acceptances import Acceptance
-from tasks.contracts.git import ask_git
+from tasks.machine.git import ask_git
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,5 @@
 Files: ``paths`` (where every artefact lies), ``records`` (the tables), ``files`` (whole or absent),
 ``lock`` (``dvc.lock``), ``acceptances`` (its log), ``yaml12`` and ``parse_cache`` (reading fast
 what DVC reads). Settings: ``params`` (``params.yaml``, read and checked), ``settings`` (a stage's
-own), ``registry`` (a folder of entries). What the machine tells: ``git``, ``actor`` (who acts),
-``libraries`` (their versions), ``gpus``.
+own), ``registry`` (a folder of entries).
 """

@@ -7,7 +7,7 @@ an upgrade makes nothing stale by itself, or every one would cost all GPU hours 
 from pathlib import Path
 
 from tasks.contracts import files, paths
-from tasks.contracts.libraries import versions_now
+from tasks.machine.libraries import versions_now
 
 LIBRARIES = paths.STATE / "libraries"
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from tasks.contracts import paths
-from tasks.contracts.gpus import query_gpus
 from tasks.errors import BadInput
+from tasks.machine.gpus import query_gpus
 from tasks.progress import say
 
 POLL_SECONDS = 0.5

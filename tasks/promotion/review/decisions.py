@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import files
-from tasks.contracts.actor import actor as who_acts
 from tasks.errors import BadInput, DownstreamError, one_of
+from tasks.machine.actor import actor as who_acts
 from tasks.progress import say
 from tasks.promotion.review.report import checked_report, read_report
 from tasks.promotion.review.requests import request

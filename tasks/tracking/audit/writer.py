@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import files
-from tasks.contracts.actor import actor as who_acts
 from tasks.errors import DownstreamError
+from tasks.machine.actor import actor as who_acts
 from tasks.tracking.audit.log import (
     APPLIED,
     BEFORE_THE_FIRST,

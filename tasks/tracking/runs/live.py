@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Unpack
 
-from tasks.contracts.gpus import query_gpus
 from tasks.errors import Preempted, Unreachable
+from tasks.machine.gpus import query_gpus
 from tasks.progress import say
 from tasks.tracking.runs import journal
 from tasks.tracking.runs.metric_log import MetricLog

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NotRequired, TypedDict, Unpack
 
 from tasks.contracts import files, paths
-from tasks.contracts.git import ask_git
-from tasks.contracts.libraries import versions_now
+from tasks.machine.git import ask_git
+from tasks.machine.libraries import versions_now
 from tasks.tracking.runs import outbox
 from tasks.tracking.runs.run_writer import (
     Data,

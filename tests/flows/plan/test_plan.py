@@ -11,9 +11,9 @@ import pytest
 from flows.dvc.graph import load_graph
 from flows.plan.plan import Change, Plan
 from flows.plan.reasons import NOT_IN_CACHE, Reason
-from tasks.contracts.libraries import versions_now
 from tasks.errors import DownstreamError
 from tasks.fingerprint import definitions, libraries
+from tasks.machine.libraries import versions_now
 from tasks.stage_process.stage_hash import entry_hash
 from tests.flows.pipeline import PARAMS, Pipeline
 

@@ -13,9 +13,9 @@ from flows.dvc.internals import dvc_stages, hold_files, open_repo
 from flows.plan.reasons import Reason
 from flows.upkeep.accept import accept, beyond_code
 from tasks.contracts.acceptances import LOGS
-from tasks.contracts.libraries import versions_now
 from tasks.errors import BadInput, DownstreamError, StageFailed
 from tasks.fingerprint import libraries
+from tasks.machine.libraries import versions_now
 from tasks.stage_process.stage_hash import entry_hash
 from tests.flows.pipeline import Pipeline
 

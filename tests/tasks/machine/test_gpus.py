@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.contracts.gpus import query_gpus
+from tasks.machine.gpus import query_gpus
 
 
 def test_without_a_driver_there_are_no_gpus(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.contracts.actor import actor
+from tasks.machine.actor import actor
 
 
 def test_the_environment_comes_before_git_and_git_before_the_login(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.contracts.git import ask_git, git, run_command
 from tasks.errors import StageFailed
+from tasks.machine.git import ask_git, git, run_command
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import platform
 
 import torch
 
-from tasks.contracts.libraries import versions_now
+from tasks.machine.libraries import versions_now
 
 
 def test_versions_are_those_installed() -> None:

@@ -3,7 +3,7 @@
 import getpass
 import os
 
-from tasks.contracts.git import ask_git
+from tasks.machine.git import ask_git
 
 REVIEWER = "DOWNSTREAM_REVIEWER"
 
