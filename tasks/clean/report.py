@@ -22,7 +22,14 @@ class Report:
         self._kept[split or NO_SPLIT] += 1
 
     def drop(self, reason: str, split: str | None, source: str, row: int) -> None:
-        """Count a record that goes, and list the first of each reason."""
+        """Count a record that goes, and list the first of each reason.
+
+        Args:
+            reason: one of ``REASONS``.
+            split: its official split.
+            source: where it comes from.
+            row: its number there, from 1.
+        """
         self._dropped[reason, split or NO_SPLIT] += 1
         examples = self._examples.setdefault(reason, [])
         if len(examples) < EXAMPLES_PER_REASON:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tasks.progress import say
+from tasks.training.ranks import rank, sum_over_ranks
 
 if TYPE_CHECKING:
     from tasks.objectives.classification import Classification
@@ -41,8 +42,6 @@ class EarlyStopping:
     def agreed_best_epoch(self) -> int:
         """Return the best epoch on every rank: rank 0 alone has validated."""
         import torch
-
-        from tasks.training.ranks import rank, sum_over_ranks
 
         device = next(self._task.model.parameters()).device
         known = self.best_epoch if rank() == 0 else 0

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tasks.contracts import records
 from tasks.errors import BadInput
+from tasks.objectives.classification import Examples, known_labels, label_indices
 from tasks.progress import say
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from tasks.contracts.paths import Part
     from tasks.models.model import Backbone
-    from tasks.objectives.classification import Examples
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,6 @@ def read_corpus(backbone: Backbone, splits: dict[Part, Path]) -> Corpus:
         BadInput: the backbone takes no such records, a label is missing, or stands in the
             validation split alone.
     """
-    from tasks.objectives.classification import Examples, known_labels, label_indices
-
     modality = backbone.modality
     found = records.modality_of(records.read_schema(splits["train"]))
     if found != modality:

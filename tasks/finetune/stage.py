@@ -8,7 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.contracts import files, records
-from tasks.models.model import DESCRIPTION
+from tasks.finetune.callbacks import EarlyStopping, FixedEpochs
+from tasks.finetune.corpus import assign_folds, choose_few, read_corpus, say_what_lacks
+from tasks.finetune.task import Recipe, new_task, train_task
+from tasks.models.model import DESCRIPTION, load_backbone
+from tasks.training.determinism import derive_seed
+from tasks.training.ranks import launch, rank
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +21,6 @@ if TYPE_CHECKING:
     from tasks.contracts.paths import Part
     from tasks.finetune.corpus import Corpus
     from tasks.finetune.settings import Settings
-    from tasks.finetune.task import Recipe
 
 
 def run(
@@ -52,8 +56,6 @@ def run(
         Diverged: a loss was NaN or infinite.
         Preempted: SIGTERM came; running again goes on from the checkpoint.
     """
-    from tasks.training.ranks import launch
-
     arguments = (model, backbone, splits, output, settings, seed, checkpoints, journal)
     history: dict[str, Any] = launch(settings.devices, _finetune, *arguments)
     return history
@@ -69,16 +71,6 @@ def _finetune(
     checkpoints: Path,
     journal: Path | None,
 ) -> dict[str, Any]:
-    from tasks.finetune.corpus import (
-        assign_folds,
-        choose_few,
-        read_corpus,
-        say_what_lacks,
-    )
-    from tasks.finetune.task import Recipe
-    from tasks.models.model import load_backbone
-    from tasks.training.ranks import rank
-
     loaded = load_backbone(backbone)
     # The default length is a bound: a backbone with fewer positions lowers it.
     loaded.cut_to(settings.tokens, all_must_fit="tokens" in settings.model_fields_set)
@@ -107,10 +99,6 @@ def _train_and_save(
     recipe: Recipe, corpus: Corpus, chosen: np.ndarray, output: Path
 ) -> dict[str, Any]:
     """Train the model or its twin, write it, and return how that went."""
-    from tasks.finetune.callbacks import EarlyStopping
-    from tasks.finetune.task import new_task, train_task
-    from tasks.training.ranks import rank
-
     train, validation = (corpus.examples.take(part) for part in (chosen, corpus.validation))
     task = new_task(recipe, train, validation, recipe.row_seed)
     stopping = EarlyStopping(task, recipe.settings.patience)
@@ -139,11 +127,6 @@ def _cross_validate(recipe: Recipe, corpus: Corpus, folds: np.ndarray, epochs: i
         folds: in which fold each record is held out, counted from 0; empty for no folds.
         epochs: how long each model is trained.
     """
-    from tasks.finetune.callbacks import FixedEpochs
-    from tasks.finetune.corpus import choose_few
-    from tasks.finetune.task import new_task, train_task
-    from tasks.training.determinism import derive_seed
-
     parts = []
     for fold in range(folds.max(initial=-1) + 1):
         rest, held_out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)

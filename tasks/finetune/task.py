@@ -9,7 +9,10 @@ import numpy as np
 
 from tasks.finetune.parameters import add_adapters, decayed_groups, merge_adapters
 from tasks.objectives.classification import Classification
-from tasks.training.determinism import derive_seed
+from tasks.tracking.runs.metric_log import MetricLog
+from tasks.training.checkpoints import Checkpoints
+from tasks.training.determinism import derive_seed, make_deterministic
+from tasks.training.loop import Callback, train
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
     from tasks.finetune.settings import Settings
     from tasks.models.model import Backbone
     from tasks.objectives.classification import Examples
-    from tasks.training.loop import Callback
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,6 @@ def new_task(recipe: Recipe, train: Examples, validation: Examples, seed: int) -
         BadInput: ``mode: lora`` finds nothing to adapt.
         BadSettings: the backbone has no such ``pooling``.
     """
-    from tasks.training.determinism import make_deterministic
-
     settings = recipe.settings
     make_deterministic(seed, settings.devices)
     classifier = recipe.backbone.model(
@@ -128,10 +128,6 @@ def train_task(
         callback: is called after every epoch.
         seed: of the order of the batches and of dropout.
     """
-    from tasks.tracking.runs.metric_log import MetricLog
-    from tasks.training.checkpoints import Checkpoints
-    from tasks.training.loop import train
-
     what = f"finetune {recipe.name}" + ("" if part == "model" else f" ({part})")
     settings, num_examples = recipe.settings, len(task.lengths)
     if settings.labels or settings.folds:

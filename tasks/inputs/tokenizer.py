@@ -109,7 +109,13 @@ def _untrained(vocabulary: dict[str, int]) -> Tokenizer:
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, num_positions: int) -> None:
-    """Write ``tokenizer.json`` and what ``AutoTokenizer`` needs beside it."""
+    """Write ``tokenizer.json`` and what ``AutoTokenizer`` needs beside it.
+
+    Args:
+        tokenizer: what is written.
+        folder: of the model.
+        num_positions: the longest sequence that the model takes, in tokens.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     known = tokenizer.get_vocab()
     files.write_text(folder / TOKENIZER, tokenizer.to_str(pretty=True))

@@ -168,6 +168,13 @@ def prepare(
 ) -> Adversarial:
     """Read both splits and build both networks.
 
+    Args:
+        architecture: the architecture's module.
+        architecture_settings: its sizes.
+        settings: the row's.
+        train: the training split.
+        validation: the validation split.
+
     Raises:
         BadInput: the corpus holds text, or one image to validate with.
         BadSettings: the architecture has no generator.

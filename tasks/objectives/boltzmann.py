@@ -50,9 +50,11 @@ class Boltzmann(ImageTask):
     def __init__(
         self, model: Any, train: PixelInputs, validation: PixelInputs, settings: Settings
     ) -> None:
+        import torch
+
         super().__init__(model, train, validation)
         self._steps = settings.steps
-        self._mean = _mean_image(train)
+        self._mean = torch.from_numpy(train.mean_image().ravel()).float()
         # The machine begins with the mean training image, and the weights learn the rest.
         model["visible"]["bias"].data.copy_(self._mean.clamp(RAREST, 1 - RAREST).logit())
 
@@ -156,12 +158,6 @@ class Boltzmann(ImageTask):
         return torch.where(is_on[:, some] > 0, frequency, 1 - frequency).log().mean(dim=1)
 
 
-def _mean_image(inputs: PixelInputs) -> Float[Tensor, " V"]:
-    import torch
-
-    return torch.from_numpy(inputs.mean_image().ravel()).float()
-
-
 def prepare(
     architecture: ModuleType,
     architecture_settings: Any,
@@ -170,6 +166,13 @@ def prepare(
     validation: Path,
 ) -> Boltzmann:
     """Read both splits and build the model.
+
+    Args:
+        architecture: the architecture's module.
+        architecture_settings: its sizes.
+        settings: the row's.
+        train: the training split.
+        validation: the validation split.
 
     Raises:
         BadInput: the corpus holds text.

@@ -186,6 +186,14 @@ def prepare(
 ) -> Causal:
     """Train the tokenizer, tokenise both splits and build the model; or take those of ``initial``.
 
+    Args:
+        architecture: the architecture's module.
+        architecture_settings: its sizes; not used with ``initial``.
+        settings: the row's.
+        train: the training split.
+        validation: the validation split.
+        initial: the checkpoint to start from.
+
     Raises:
         BadSettings: the architecture is not causal.
         BadInput: the corpus holds images, or does not support the vocabulary that is asked for; or

@@ -166,6 +166,11 @@ class Classification(Task):
 def label_indices(labels: Sequence[str | None], known: Sequence[str], where: Path) -> np.ndarray:
     """Return each label's index among the known ones, int64.
 
+    Args:
+        labels: of the records of a split.
+        known: the classes of the training split.
+        where: the split, for the error.
+
     Raises:
         BadInput: a record has no label, or one that the training split lacks.
     """
@@ -202,6 +207,13 @@ def prepare(
     validation: Path,
 ) -> Classification:
     """Read both splits of an image corpus and build a classifier from random weights.
+
+    Args:
+        architecture: the architecture's module.
+        architecture_settings: its sizes.
+        settings: the row's.
+        train: the training split.
+        validation: the validation split.
 
     Raises:
         BadSettings: the architecture reads texts.

@@ -155,6 +155,14 @@ def prepare(
 ) -> MaskedImage:
     """Read both splits and build the model, or take that of ``initial``.
 
+    Args:
+        architecture: the architecture's module.
+        architecture_settings: its sizes; not used with ``initial``.
+        settings: the row's.
+        train: the training split.
+        validation: the validation split.
+        initial: the checkpoint to start from.
+
     Raises:
         BadInput: the corpus holds text, or images that ``initial`` is not made for.
         BadSettings: the architecture draws no patches, its patches do not fit the images, or all

@@ -59,6 +59,14 @@ def prepare(
 ) -> Untrained:
     """Load the checkpoint.
 
+    Args:
+        architecture: the architecture's module.
+        architecture_settings: its sizes; not used with ``initial``.
+        settings: the row's.
+        train: the training split.
+        validation: the validation split.
+        initial: the checkpoint to take.
+
     Raises:
         BadInput: it does not fit the corpus, or cannot be loaded.
     """

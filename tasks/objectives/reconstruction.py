@@ -106,6 +106,13 @@ def prepare(
 ) -> Reconstruction:
     """Read both splits and build the model.
 
+    Args:
+        architecture: the architecture's module.
+        architecture_settings: its sizes.
+        settings: the row's.
+        train: the training split.
+        validation: the validation split.
+
     Raises:
         BadInput: the corpus holds text.
         BadSettings: the architecture has no decoder.

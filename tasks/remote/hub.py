@@ -28,6 +28,11 @@ def offline() -> bool:
 def commit_of(repository: str, revision: str, kind: Kind) -> str:
     """Return the exact commit of a branch or tag.
 
+    Args:
+        repository: its name on the hub.
+        revision: a branch, a tag or a commit.
+        kind: what it holds.
+
     Raises:
         BadInput: there is no such repository or revision.
         Unreachable: the hub does not answer.
@@ -41,6 +46,12 @@ def commit_of(repository: str, revision: str, kind: Kind) -> str:
 
 def download_model(repository: str, commit: str, patterns: tuple[str, ...], folder: Path) -> None:
     """Download the files of a model that match one of the patterns into a folder.
+
+    Args:
+        repository: its name on the hub.
+        commit: the exact commit.
+        patterns: globs of file names.
+        folder: what is downloaded into.
 
     Raises:
         BadInput: there is no such model or commit.

@@ -155,6 +155,11 @@ def learning_rate_share(settings: TrainingSettings, step: int, num_steps: int) -
     """Return the share of the highest rate at a step counted from 0.
 
     It rises linearly, then falls to zero along a cosine (Loshchilov and Hutter, 2017) or a line.
+
+    Args:
+        settings: ``warmup``, a share of the steps, and ``schedule``.
+        step: counted from 0.
+        num_steps: of the whole training.
     """
     warmup = max(1, round(settings.warmup * num_steps))
     if step < warmup:

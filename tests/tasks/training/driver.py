@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.finetune import stage as finetune
+from tasks.finetune import task as finetune_task
 from tasks.finetune.settings import Settings as FinetuneSettings
 from tasks.parent import die_with_parent
 from tasks.pretrain import stage as pretrain
@@ -73,7 +74,7 @@ def run(job: dict[str, Any], journal: Path) -> None:
 # Ranks import this file too, and have the same command line.
 if RARELY not in sys.argv:
     checkpoints.SECONDS_BETWEEN = checkpoints.TIMES_AS_LONG = 0.0
-    # Who trains imports it later.
-    checkpoints.Checkpoints = NotedCheckpoints  # type: ignore[misc]
+    for trains in (pretrain, finetune_task):
+        trains.Checkpoints = NotedCheckpoints  # type: ignore[misc]
 if __name__ == "__main__":
     main(json.loads(Path(sys.argv[1]).read_text()))
