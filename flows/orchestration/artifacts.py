@@ -3,7 +3,6 @@
 Pages are for readers: a server that does not answer costs a line of warning, never a stage.
 """
 
-import os
 import re
 import threading
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-import requests
 from prefect.artifacts import (
     create_link_artifact,
     create_progress_artifact,
@@ -19,12 +17,10 @@ from prefect.artifacts import (
 )
 from prefect.exceptions import PrefectException
 
-from tasks.contracts.params import TABLES
 from tasks.progress import say
-from tasks.tracking.store import pages
+from tasks.tracking.runs.page import mlflow_page
 
 PROGRESS = re.compile(r"^.+: (?P<done>[\d,]+)/(?P<total>[\d,]+)(?: |$)")
-ANSWER_TIMEOUT_SECONDS = 5
 _lost = threading.Event()
 
 
@@ -104,45 +100,3 @@ def share_done(line: str) -> float | None:
         return None
     done, total = (int(match[key].replace(",", "")) for key in ("done", "total"))
     return min(done / total, 1.0) if total else None
-
-
-def mlflow_page(name: str, stage_hash: str | None) -> str | None:
-    """Return the address of a stage's run on the MLflow server's pages, where there is a server.
-
-    Args:
-        name: the stage.
-        stage_hash: what its result was made from; the run that made a restored result may be of
-            another machine.
-    """
-    server = os.environ.get("MLFLOW_TRACKING_URI", "").rstrip("/")
-    stage, _, row = name.partition("@")
-    is_tracked = stage_hash and TABLES.get(stage) in ("backbones", "models")
-    if not is_tracked or not server.startswith(("http://", "https://")):
-        return None
-    try:
-        answer = _ask(server, "experiments/get-by-name", {"experiment_name": row})
-        experiment = answer["experiment"]["experiment_id"]
-        same = f"tags.`downstream.stage` = '{stage}' and tags.`downstream.stage_hash` = "
-        search = {
-            "experiment_ids": [experiment],
-            "filter": f"{same}'{stage_hash}'",
-            "order_by": ["attributes.start_time ASC", "attributes.run_id ASC"],
-            "max_results": 1,
-        }
-        run_id = _ask(server, "runs/search", search, post=True)["runs"][0]["info"]["run_id"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return None  # nothing recorded there, or the server is away
-    return f"{pages()}/#/experiments/{experiment}/runs/{run_id}"
-
-
-def _ask(server: str, what: str, asked: dict[str, Any], post: bool = False) -> Any:
-    """Ask by HTTP alone: MLflow's own client takes seconds to import."""
-    answer = requests.request(
-        "POST" if post else "GET",
-        f"{server}/api/2.0/mlflow/{what}",
-        json=asked if post else None,
-        params=None if post else asked,
-        timeout=ANSWER_TIMEOUT_SECONDS,
-    )
-    answer.raise_for_status()
-    return answer.json()

@@ -31,10 +31,9 @@ from tasks.tracking.registry.version_writer import (
     set_candidate,
 )
 from tasks.tracking.runs import outbox
-from tasks.tracking.runs.run_writer import has_run, metrics_of
+from tasks.tracking.runs.run_writer import has_run, identity_of, metrics_of
 from tasks.tracking.runs.runs import (
     RESTORED,
-    identity_of,
     provenance,
     record_run,
     uncommitted,

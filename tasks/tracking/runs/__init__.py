@@ -6,4 +6,5 @@
 ``runs``: the record of what a stage has done, and where a result comes from.
 ``outbox``: records kept in files until MLflow has them.
 ``run_writer``: writing a run through MLflow's client.
+``page``: where a run is on the pages of an MLflow server.
 """

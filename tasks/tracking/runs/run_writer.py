@@ -22,6 +22,8 @@ LONGEST_TEXT = 5000
 """Characters of a parameter; what is longer is cut."""
 
 
+OLDEST_FIRST = ["attributes.start_time ASC", "attributes.run_id ASC"]
+"""Where two machines have made a run each, all take the same."""
 Metrics = Sequence[tuple[str, float, int]]
 """Name, value and step of each."""
 
@@ -81,6 +83,16 @@ def write_run(client: MlflowClient, record: RunRecord, attached: Path) -> str:
     return run_id
 
 
+def identity_of(stage: str, stage_hash: str) -> dict[str, str]:
+    """Return the tags that one run alone has."""
+    return {"downstream.stage": stage, "downstream.stage_hash": stage_hash}
+
+
+def filter_of(identity: Mapping[str, str]) -> str:
+    """Return what MLflow is asked for a run with some tags."""
+    return " and ".join(f"tags.`{key}` = '{value}'" for key, value in identity.items())
+
+
 def find_or_create_run(client: MlflowClient, record: RunDescription) -> tuple[str, bool]:
     """Return the id of the run with the record's identity, and whether it is finished."""
     experiment_id = ensure_experiment(client, record["experiment"])
@@ -107,10 +119,8 @@ def has_run(client: MlflowClient, experiment_name: str, identity: Mapping[str, s
 
 
 def _find(client: MlflowClient, experiment_id: str, identity: Mapping[str, str]) -> Run | None:
-    same = " and ".join(f"tags.`{key}` = '{value}'" for key, value in identity.items())
-    # Where two machines have made one each, all take the same.
-    order = ["attributes.start_time ASC", "attributes.run_id ASC"]
-    runs = client.search_runs([experiment_id], same, max_results=1, order_by=order)
+    same = filter_of(identity)
+    runs = client.search_runs([experiment_id], same, max_results=1, order_by=OLDEST_FIRST)
     return runs[0] if runs else None
 
 

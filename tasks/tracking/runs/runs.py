@@ -18,6 +18,7 @@ from tasks.tracking.runs.run_writer import (
     Data,
     RunDescription,
     RunRecord,
+    identity_of,
     metrics_of,
     texts_of,
 )
@@ -98,11 +99,6 @@ def describe_run(*, restored: bool = False, **facts: Unpack[Facts]) -> RunDescri
         "params": texts_of(facts["params"]),
         "data": [_data(path, md5) for path, md5 in inputs.items() if path.endswith(RECORDS)],
     }
-
-
-def identity_of(stage: str, stage_hash: str) -> dict[str, str]:
-    """Return the tags that one run alone has."""
-    return {"downstream.stage": stage, "downstream.stage_hash": stage_hash}
 
 
 def provenance(stage: str, row: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from flows.orchestration import artifacts as stage_pages
-from flows.orchestration.artifacts import mlflow_page, publish, share_done
+from flows.orchestration.artifacts import publish, share_done
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,3 @@ def test_a_server_that_is_away_costs_one_line_and_is_not_asked_again(
     assert asked == ["one"]
     expected = "warning: Prefect's server did not take the plan: refused\n"
     assert capsys.readouterr().err == expected
-
-
-def test_without_a_server_there_is_no_link(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With one, see ``test_live.py``, which has a real one."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert mlflow_page("finetune@m", "abc") is None
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    assert mlflow_page("finetune@m", "abc") is None
-    assert mlflow_page("finetune@m", None) is None

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from flows.orchestration.artifacts import mlflow_page
 from tasks.contracts import files
 from tasks.errors import Diverged, Preempted
 from tasks.pretrain import stage as pretrain
@@ -20,6 +19,7 @@ from tasks.tracking import store
 from tasks.tracking.registry.registry import reconcile
 from tasks.tracking.runs import journal, live, metric_log, outbox
 from tasks.tracking.runs.live import live_run, system_metrics
+from tasks.tracking.runs.page import mlflow_page
 from tasks.tracking.runs.runs import record_run
 from tasks.tracking.store import opened
 from tests.mlflow_server import MlflowServer
