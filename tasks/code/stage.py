@@ -10,6 +10,11 @@ from tasks.fingerprint.rows import fingerprints
 def run(params_file: Path, root: Path, output: Path) -> None:
     """Write ``<output>/<stage>/<row>.txt`` for every row of ``params.yaml``.
 
+    Args:
+        params_file: where ``params.yaml`` lies.
+        root: the repository's root, with the code.
+        output: a folder; it is made.
+
     Raises:
         BadSettings: ``params.yaml`` breaks the schema.
     """

@@ -34,9 +34,9 @@ class Acceptance(TypedDict):
     reason: str
 
 
-def append_acceptances(found: Iterable[Acceptance]) -> None:
+def append_acceptances(acceptances: Iterable[Acceptance]) -> None:
     """Append one line a stage, each whole or absent, to both logs."""
-    lines = "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in found)
+    lines = "".join(f"{json.dumps(item, ensure_ascii=False)}\n" for item in acceptances)
     for path in LOGS:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as log:
@@ -47,11 +47,11 @@ def append_acceptances(found: Iterable[Acceptance]) -> None:
 
 def read_acceptances() -> list[Acceptance]:
     """Return what the logs hold, each acceptance once; a line that is torn is left out."""
-    found: dict[str, Acceptance] = {}
+    by_line: dict[str, Acceptance] = {}
     for log in LOGS:
         for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else []:
             try:
-                found[line] = json.loads(line)
+                by_line[line] = json.loads(line)
             except ValueError:
                 continue
-    return list(found.values())
+    return list(by_line.values())

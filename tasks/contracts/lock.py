@@ -66,8 +66,8 @@ def md5_of(path: Path) -> str | None:
             return hashlib.file_digest(file, "md5").hexdigest()
     if not path.is_dir():
         return None
-    found = sorted(item for item in path.rglob("*") if item.is_file())
-    names = {item.relative_to(path).as_posix(): md5_of(item) for item in found}
+    paths_inside = sorted(item for item in path.rglob("*") if item.is_file())
+    names = {item.relative_to(path).as_posix(): md5_of(item) for item in paths_inside}
     listed = [{"md5": md5, "relpath": name} for name, md5 in sorted(names.items())]
     return f"{md5_of_text(json.dumps(listed, sort_keys=True))}.dir"
 

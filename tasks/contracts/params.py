@@ -70,6 +70,11 @@ def read_params(path: Path = PARAMS) -> dict[str, Any]:
 def row_of(params: dict[str, Any], table: str, row: str) -> dict[str, Any]:
     """Return one row of a table.
 
+    Args:
+        params: the content of ``params.yaml``.
+        table: ``corpora``, ``backbones`` or ``models``.
+        row: its name.
+
     Raises:
         BadSettings: the table has no such row.
     """

@@ -83,6 +83,11 @@ def write_records(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
 
     Batches are regrouped, so that the file does not depend on how they were cut.
 
+    Args:
+        path: the file; its folder is made.
+        schema: one of the three above.
+        batches: the records, in the order in which they are written.
+
     Returns:
         The number of records written.
     """

@@ -57,7 +57,13 @@ class Settings(BaseModel):
 
 
 def describe(error: ValidationError, where: str, model: type[BaseModel]) -> str:
-    """Put the first fault of a pydantic error into one line, and count the others."""
+    """Put the first fault of a pydantic error into one line, and count the others.
+
+    Args:
+        error: what pydantic raised.
+        where: the key path in ``params.yaml`` of what was checked.
+        model: the class that it was checked by.
+    """
     details = error.errors(include_url=False)
     path = ".".join([where, *(str(part) for part in details[0]["loc"])])
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""

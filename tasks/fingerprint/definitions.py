@@ -39,16 +39,16 @@ def definitions(source: str) -> dict[str, str]:
     What stands outside of them (constants, imports) is one entry, ``module level``.
     """
     tree = ast.parse(source)
-    found: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     rest: list[ast.stmt] = []
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            found[node.name] = _hash(node)
+            hashes[node.name] = _hash(node)
         elif isinstance(node, ast.ClassDef):
-            found.update(_of_class(node))
+            hashes.update(_of_class(node))
         else:
             rest.append(node)
-    return {**found, MODULE_LEVEL: _hash(*rest)}
+    return {**hashes, MODULE_LEVEL: _hash(*rest)}
 
 
 def _of_class(node: ast.ClassDef) -> dict[str, str]:

@@ -32,7 +32,13 @@ def versions_then(stage_name: str, stage_hash: str) -> dict[str, str] | None:
 
 
 def carry_versions(stage_name: str, old_hash: str, new_hash: str) -> None:
-    """Let a result that was accepted under new code keep the versions that it was made with."""
+    """Let a result that was accepted under new code keep the versions that it was made with.
+
+    Args:
+        stage_name: ``<stage>@<row>``.
+        old_hash: the stage hash that it was made under.
+        new_hash: the one that it has now.
+    """
     then = versions_then(stage_name, old_hash)
     if then is not None:
         files.write_json(_kept(stage_name, new_hash), then)

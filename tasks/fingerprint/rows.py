@@ -47,13 +47,13 @@ def fingerprints(params: dict[str, Any], root: Path) -> dict[str, str]:
     if ROWS in os.environ:
         return other_rows().fingerprints(params)
     graph = _Code(root)
-    found = {
+    by_row = {
         f"{stage}@{row}": _fingerprint(graph, params, stage, row)
         for stage in STAGES
         for row in params[TABLES[stage]]
     }
     graph.remember()
-    return found
+    return by_row
 
 
 def fingerprint(params: dict[str, Any], stage: str, row: str, root: Path) -> str:
@@ -108,28 +108,28 @@ class _Code:
         """
         if roots not in self._lines:
             modules = self.reachable(roots)
-            found = [f"{module} {self.hash_of(module)}\n" for module in modules]
-            found += [
+            lines = [f"{module} {self.hash_of(module)}\n" for module in modules]
+            lines += [
                 f"{path.as_posix()} {self.content_of(path)}\n"
                 for path in self._templates
                 if ".".join([*path.parent.parts, path.name.partition(".")[0]]) in modules
             ]
-            self._lines[roots] = "".join(found)
+            self._lines[roots] = "".join(lines)
         return self._lines[roots]
 
     def reachable(self, roots: Iterable[str]) -> list[str]:
         """Return the hashed modules that the roots import, directly or not, sorted."""
-        found: set[str] = set()
+        reached: set[str] = set()
         waiting = list(roots)
         while waiting:
             module = waiting.pop()
-            if module in found or not_hashed(module):
+            if module in reached or not_hashed(module):
                 continue
-            found.add(module)
+            reached.add(module)
             waiting += self._graph.find_modules_directly_imported_by(module)
             if "." in module:
                 waiting.append(module.rpartition(".")[0])
-        return sorted(found)
+        return sorted(reached)
 
     def hash_of(self, module: str) -> str:
         """Return the hash of a module's normalised syntax tree."""
@@ -140,10 +140,10 @@ class _Code:
 
     def content_of(self, path: Path) -> str:
         """Return the hash of a file or folder, or that there is none."""
-        found = self._root / path
-        if found.is_dir():
-            return files.sha256_of_folder(found)
-        return files.sha256(found) if found.is_file() else "missing"
+        where = self._root / path
+        if where.is_dir():
+            return files.sha256_of_folder(where)
+        return files.sha256(where) if where.is_file() else "missing"
 
     def remember(self) -> None:
         """Keep the hashes for the next process."""

@@ -63,6 +63,11 @@ def keep(name: str, stage_hash: str, output: Path, record: dict[str, Any]) -> No
 def take(name: str, stage_hash: str, output: Path) -> dict[str, Any] | None:
     """Put the kept result for these inputs in the place of the folder ``output``.
 
+    Args:
+        name: the stage, ``<stage>@<row>``.
+        stage_hash: what the result was made from.
+        output: the folder that it replaces.
+
     Returns:
         What was kept with it; None where there is no whole result.
     """
@@ -129,12 +134,12 @@ def forget(stages: Iterable[str]) -> None:
 
 def _stamps(folder: Path) -> dict[str, list[int]]:
     """Return size and time of change of every file, by which a torn or edited one is found."""
-    found = {}
+    stamps = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             status = path.stat()
-            found[path.relative_to(folder).as_posix()] = [status.st_size, status.st_mtime_ns]
-    return found
+            stamps[path.relative_to(folder).as_posix()] = [status.st_size, status.st_mtime_ns]
+    return stamps
 
 
 def _write_through(folder: Path) -> None:
