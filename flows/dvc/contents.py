@@ -1,6 +1,7 @@
 """What files hold, in DVC's terms: hashes from its state database, objects in its cache."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.contracts.lock import md5_of_text
@@ -63,3 +64,19 @@ def is_cached(repo: "Repo", md5: str) -> bool:
     except (FileNotFoundError, ObjectFormatError):
         return False
     return True
+
+
+def recorded_text(repo: "Repo", path: str, md5: str | None) -> str | None:
+    """Return the text that a file had when it was recorded, from its path or from DVC's cache.
+
+    Args:
+        repo: the DVC repository.
+        path: relative to its root.
+        md5: the hash that ``dvc.lock`` has of it.
+    """
+    if not md5:
+        return None
+    if content_on_disk(repo, path).md5 == md5:
+        return Path(path).read_text(encoding="utf-8")
+    cached = Path(repo.cache.local.oid_to_path(md5))
+    return cached.read_text(encoding="utf-8") if cached.is_file() else None

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import BadSettings
+from tasks.errors import BadSettings, StageFailed
 
 if TYPE_CHECKING:
     from dvc.dependency import ParamsDependency
@@ -21,11 +21,22 @@ if TYPE_CHECKING:
 
 @contextmanager
 def dvc_errors() -> Iterator[None]:
-    """Turn what DVC cannot read into one of our own errors."""
+    """Turn DVC's errors into our own.
+
+    Raises:
+        StageFailed: another process holds the files of a stage, which may take hours.
+        BadSettings: DVC cannot read the workspace.
+    """
     from dvc.exceptions import DvcException
+    from dvc.lock import LockError
 
     try:
         yield
+    except LockError as held:
+        text = " ".join(str(held).split())
+        raise StageFailed(
+            f"another process works on these stages ({text}): wait for its end, then try again"
+        ) from None
     except DvcException as error:
         text = " ".join(str(error).split())
         raise BadSettings(f"DVC cannot read this workspace: {text}") from error

@@ -9,17 +9,14 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from flows.dvc.contents import content_on_disk, is_cached
+from flows.dvc.contents import is_cached, recorded_text
 from flows.dvc.graph import Stage
 from flows.plan.forecast import Forecast
 from tasks.contracts.params import TABLES
 from tasks.fingerprint.definitions import changed_definitions
 from tasks.fingerprint.rows import SETTINGS_LINE
-
-if TYPE_CHECKING:
-    from dvc.repo import Repo
 
 Kind = Literal["param", "data", "code", "command", "missing", "upstream"]
 NOT_IN_CACHE = "not in DVC's cache"
@@ -129,7 +126,7 @@ def _file_differences(
     if content is None:
         yield from (Reason("upstream", maker) for maker in forecast.makers(path))
     elif content.md5 != old and path in forecast.codes:
-        old_text = recorded_code(forecast.repo, path, old)
+        old_text = recorded_text(forecast.repo, path, old)
         reasons = list(_code_differences(name, old_text, forecast.codes[path])) if old_text else []
         yield from reasons or [Reason("code", path, old, content.md5)]
     elif content.md5 != old:
@@ -157,22 +154,6 @@ def _code_differences(name: str, old_text: str, text: str) -> Iterator[Reason]:
 
 def _lines(text: str) -> dict[str, str]:
     return {name: rest for name, _, rest in (line.partition(" ") for line in text.splitlines())}
-
-
-def recorded_code(repo: "Repo", path: str, md5: str | None) -> str | None:
-    """Return the fingerprint that ``dvc.lock`` names, from ``data/`` or from DVC's cache.
-
-    Args:
-        repo: the DVC repository.
-        path: of the fingerprint, below ``data/code``.
-        md5: the hash that ``dvc.lock`` has of it.
-    """
-    if not md5:
-        return None
-    if content_on_disk(repo, path).md5 == md5:
-        return Path(path).read_text(encoding="utf-8")
-    cached = Path(repo.cache.local.oid_to_path(md5))
-    return cached.read_text(encoding="utf-8") if cached.is_file() else None
 
 
 def reason_lines(reasons: list[Reason]) -> list[str]:

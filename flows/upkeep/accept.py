@@ -20,7 +20,7 @@ from flows.plan.reasons import Reason, reason_line
 from flows.run.stage_command import Processes
 from tasks.contracts import paths
 from tasks.contracts.acceptances import Acceptance, append_acceptances
-from tasks.errors import BadInput, DownstreamError, StageFailed
+from tasks.errors import BadInput, DownstreamError
 from tasks.fingerprint import libraries
 from tasks.machine.actor import actor
 from tasks.machine.git import ask_git
@@ -28,7 +28,7 @@ from tasks.progress import say
 from tasks.stage_process.stage_hash import entry_hash, stage_hash
 
 if TYPE_CHECKING:
-    from dvc.stage import Stage as DvcStage
+    from flows.dvc.internals import DvcStage
 
 
 def accept(targets: tuple[str, ...], reason: str, codes: dict[str, str]) -> list[Acceptance]:
@@ -108,27 +108,18 @@ def recording(names: list[str]) -> Iterator[list["DvcStage"]]:
     Raises:
         StageFailed: another process works on one of them.
     """
-    from dvc.lock import LockError
-
     with dvc_errors():
-        try:
-            repo = open_repo()
-            with repo.lock:
-                stages = dvc_stages(repo)
-                for name in (CODE, *names):
-                    with hold_files(stages[name]):
-                        pass  # nobody works on it
-            _write_fingerprints()
-            repo = open_repo()
-            with repo.lock:
-                stages = dvc_stages(repo)
-                yield [stages[name] for name in names]
-        except LockError as held:
-            # A training may hold its files for hours.
-            raise StageFailed(
-                f"another process works on these stages ({' '.join(str(held).split())}): "
-                "wait for its end, then try again"
-            ) from None
+        repo = open_repo()
+        with repo.lock:
+            stages = dvc_stages(repo)
+            for name in (CODE, *names):
+                with hold_files(stages[name]):
+                    pass  # nobody works on it
+        _write_fingerprints()
+        repo = open_repo()
+        with repo.lock:
+            stages = dvc_stages(repo)
+            yield [stages[name] for name in names]
 
 
 def record(graph: Graph, plan: Plan, stages: list["DvcStage"], reason: str) -> list[Acceptance]:

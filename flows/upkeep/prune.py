@@ -13,11 +13,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from flows.dvc.contents import recorded_text
 from flows.dvc.graph import CODE, Graph
 from flows.dvc.internals import dvc_errors, run_cache_folder
 from flows.dvc.lockfile import TORN, drop_entries
 from flows.plan.plan import leftovers
-from flows.plan.reasons import recorded_code
 from tasks.contracts import paths
 from tasks.fingerprint import definitions, libraries
 from tasks.progress import say
@@ -142,6 +142,6 @@ def _definitions(graph: Graph) -> Iterator[Path]:
     for stage in graph.stages.values():
         for path, md5 in stage.record.dependencies.items() if stage.record else ():
             if Path(path).is_relative_to(paths.DATA / CODE):
-                text = recorded_code(graph.repo, path, md5) or ""
+                text = recorded_text(graph.repo, path, md5) or ""
                 needed |= {line.rpartition(" ")[2] for line in text.splitlines()}
     yield from (path for path in kept if path.stem not in needed)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flows.dvc.contents import NOTHING, content_on_disk, is_cached
+from flows.dvc.contents import NOTHING, content_on_disk, is_cached, recorded_text
 from flows.dvc.internals import dvc_stages, open_repo
 from tests.flows.pipeline import Pipeline
 
@@ -37,3 +37,13 @@ def test_the_cache_holds_a_folder_only_with_all_its_files(pipeline: Pipeline) ->
     Path(repo.cache.local.oid_to_path(weights)).unlink()
     assert not is_cached(repo, model)
     assert not is_cached(repo, "0" * 32)
+
+
+def test_a_recorded_text_is_found_where_it_lies_or_in_the_cache(pipeline: Pipeline) -> None:
+    repo, path = open_repo(), "data/code/clean/a.txt"
+    text, md5 = Path(path).read_text(), content_on_disk(repo, path).md5
+    assert recorded_text(repo, path, md5) == text
+    Path(path).unlink()
+    assert recorded_text(repo, path, md5) == text
+    assert recorded_text(repo, path, "0" * 32) is None
+    assert recorded_text(repo, path, None) is None

@@ -13,7 +13,7 @@ from dvc.lock import LockError
 from flows.dvc import internals
 from flows.dvc.internals import dvc_stages, open_repo
 from tasks.contracts.lock import LOCK, read_lock
-from tasks.errors import BadSettings
+from tasks.errors import BadSettings, StageFailed
 from tasks.stage_process.stage_hash import stage_hash
 from tests.flows.pipeline import Pipeline
 
@@ -114,3 +114,18 @@ def test_load_parameter_file_reads_every_kind_that_dvc_does(pipeline: Pipeline) 
     pipeline.write("more.json", '{"a": 1}')
     for path in ("more.toml", "more.json"):
         assert internals.load_parameter_file(open_repo(), path) == {"a": 1}
+
+
+def test_dvc_errors_become_ours(pipeline: Pipeline) -> None:
+    stage = dvc_stages(open_repo())["clean@a"]
+    told = r"^another process works on these stages \(.*\): wait for its end, then try again$"
+    with (
+        internals.hold_files(stage),
+        pytest.raises(StageFailed, match=told),
+        internals.dvc_errors(),
+        internals.hold_files(dvc_stages(open_repo())["split@a"]),
+    ):
+        pass
+    unreadable = r"^DVC cannot read this workspace: two lines$"
+    with pytest.raises(BadSettings, match=unreadable), internals.dvc_errors():
+        raise DvcException("two\nlines")
