@@ -61,11 +61,11 @@ def _check_pins(settings: Settings, contexts: list[SourceContext]) -> None:
 
 def _records(settings: Settings, contexts: list[SourceContext]) -> Iterator[Record]:
     for source, kind, context in zip(settings.sources, settings.kinds(), contexts, strict=True):
-        found = False
+        is_empty = True
         for record in registry.load(SOURCES, kind, "sources").read(source, context):
-            found = True
+            is_empty = False
             yield record
-        if not found:
+        if is_empty:
             raise BadInput(
                 f"corpora.{context.corpus}.collect.sources.{context.number} ({kind}) holds no "
                 "records: check its path and its splits"

@@ -69,10 +69,10 @@ def read_corpus(backbone: Backbone, splits: dict[Part, Path]) -> Corpus:
             validation split alone.
     """
     modality = backbone.modality
-    found = records.modality_of(records.read_schema(splits["train"]))
-    if found != modality:
+    corpus_modality = records.modality_of(records.read_schema(splits["train"]))
+    if corpus_modality != modality:
         raise BadInput(
-            f"{splits['train']} holds {found}s, but the backbone {backbone.folder} takes "
+            f"{splits['train']} holds {corpus_modality}s, but the backbone {backbone.folder} takes "
             f"{modality}s"
         )
     tables = {part: records.read_table(path, ["id", "label"]) for part, path in splits.items()}

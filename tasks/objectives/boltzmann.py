@@ -152,10 +152,10 @@ class Boltzmann(ImageTask):
     def _by_frequency(self, is_on: Float[Tensor, "N V"]) -> Float[Tensor, " N"]:
         import torch
 
-        some = self._pixels()
-        frequency = torch.from_numpy((self._train.pixels >= 128).mean(axis=0).ravel()[some])
+        pixels = self._pixels()
+        frequency = torch.from_numpy((self._train.pixels >= 128).mean(axis=0).ravel()[pixels])
         frequency = frequency.clamp(RAREST, 1 - RAREST)
-        return torch.where(is_on[:, some] > 0, frequency, 1 - frequency).log().mean(dim=1)
+        return torch.where(is_on[:, pixels] > 0, frequency, 1 - frequency).log().mean(dim=1)
 
 
 def prepare(

@@ -203,7 +203,7 @@ def prepare(
         "causal", CONTEXT, architecture, architecture_settings, settings, train, initial
     )
     tokenizer = started.tokenizer
-    num_bytes = sum(len(one.encode()) for one in read_texts(validation))
+    num_bytes = sum(len(content.encode()) for content in read_texts(validation))
     held_out = read_documents(validation, tokenizer), num_bytes
     documents = read_documents(train, tokenizer)
     return Causal(started.model, tokenizer, documents, held_out, settings, started.positions)

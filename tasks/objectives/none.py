@@ -71,12 +71,13 @@ def prepare(
         BadInput: it does not fit the corpus, or cannot be loaded.
     """
     modality: records.Modality = architecture.BACKBONE.modality
-    found = records.modality_of(records.read_schema(train))
-    if found != modality:
+    corpus_modality = records.modality_of(records.read_schema(train))
+    if corpus_modality != modality:
         raise BadInput(
-            f"{train} holds {found}s, but the checkpoint takes {modality}s: choose another"
+            f"{train} holds {corpus_modality}s, but the checkpoint takes {modality}s: choose "
+            "another"
         )
-    if found == "text":
+    if modality == "text":
         return Untrained(initial.encoder(), modality, initial)
     traits = read_images(train, "none").traits
     return Untrained(initial.image_model(architecture, traits), modality, initial)

@@ -78,11 +78,11 @@ def pinned(downloads: Path, identity: str, pin: dict[str, Any], fetch: Fetch) ->
     path = kept(downloads, pin)
     if path.is_file() and sha256(path) == pin["sha256"]:
         return path
-    found = keep(downloads, fetch)
-    if found["sha256"] != pin["sha256"]:
+    new = keep(downloads, fetch)
+    if new["sha256"] != pin["sha256"]:
         raise BadInput(
-            f"{identity}: expected sha256 {pin['sha256']} (pin.json), downloaded {found['sha256']} "
-            f"({found['file']}): it was not opened; if the change is wanted, `downstream refresh`"
+            f"{identity}: expected sha256 {pin['sha256']} (pin.json), downloaded {new['sha256']} "
+            f"({new['file']}): it was not opened; if the change is wanted, `downstream refresh`"
         )
     return path
 
@@ -114,10 +114,10 @@ def pinned_folder(downloads: Path, identity: str, pin: dict[str, Any], fetch: Fe
     folder = downloads / str(pin["sha256"])
     if folder.is_dir() and sha256_of_folder(folder) == pin["sha256"]:
         return folder
-    found = kept_folder(downloads, fetch)
-    if found != pin["sha256"]:
+    digest = kept_folder(downloads, fetch)
+    if digest != pin["sha256"]:
         raise BadInput(
-            f"{identity}: expected sha256 {pin['sha256']} (pin.json), downloaded {found}: it was "
+            f"{identity}: expected sha256 {pin['sha256']} (pin.json), downloaded {digest}: it was "
             "not opened; if the change is wanted, `downstream refresh`"
         )
     return folder

@@ -65,9 +65,9 @@ def _assign_all(records: Path, settings: Settings, seed: int) -> np.ndarray:
     numbers = np.empty(pq.read_metadata(records).num_rows, dtype=np.int8)
     start = 0
     for batch in _columns(records, ["id", "split"]):
-        for place, record in enumerate(batch.to_pylist(), start=start):
+        for index, record in enumerate(batch.to_pylist(), start=start):
             by_hash = part_by_hash(record["id"], seed, settings.validation, settings.test)
-            numbers[place] = PARTS.index(assign(record["split"], by_hash, existing))
+            numbers[index] = PARTS.index(assign(record["split"], by_hash, existing))
         start += batch.num_rows
     return numbers
 
@@ -87,10 +87,9 @@ def _sorted(records: Path, wanted: np.ndarray, schema: pa.Schema) -> Iterator[pa
     num_ranges = min(256, 1 + num_bytes // RANGE_BYTES)
     for number in range(num_ranges):
         first, last = 256 * number // num_ranges, 256 * (number + 1) // num_ranges
-        found = pa.Table.from_batches(
-            list(_in_range(records, wanted, schema.names, first, last)), schema
-        )
-        yield from found.sort_by([("id", "ascending"), ("label", "ascending")]).to_batches(
+        batches = list(_in_range(records, wanted, schema.names, first, last))
+        table = pa.Table.from_batches(batches, schema)
+        yield from table.sort_by([("id", "ascending"), ("label", "ascending")]).to_batches(
             max_chunksize=ROWS_PER_GROUP
         )
 

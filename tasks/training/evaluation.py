@@ -59,6 +59,6 @@ def evaluate_sums(
 
 
 def slices(indices: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    """Yield indices in their order, so many at a time."""
+    """Yield indices in their order, ``batch_size`` at a time."""
     for start in range(0, len(indices), batch_size):
         yield indices[start : start + batch_size]

@@ -67,13 +67,13 @@ def _validate(
         "result_format": "SUMMARY",
         "unexpected_index_column_names": [_ROW_NAMES.get(name, "id")],
     }
-    found = []
+    results = []
     for check in checks:
         expectation = getattr(great_expectations.expectations, check.expectation)(**check.arguments)
         result = batch.validate(expectation, result_format=options).to_json_dict()
         assert not result["exception_info"].get("raised_exception"), result["exception_info"]  # noqa: S101 - our own bug
-        found.append((check, result))
-    return found
+        results.append((check, result))
+    return results
 
 
 def _evidence(check: Check, result: dict[str, Any]) -> dict[str, Any]:

@@ -36,8 +36,8 @@ def checks(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Check]
         tables: the splits by name, and ``classes``, ``leakage`` and ``corpus``.
         settings: the tolerances.
     """
-    found = [check for part in PARTS for check in _on_split(part, tables[part], settings)]
-    found.append(
+    expected = [check for part in PARTS for check in _on_split(part, tables[part], settings)]
+    expected.append(
         Check(
             "leakage",
             "ExpectColumnValuesToBeBetween",
@@ -47,12 +47,12 @@ def checks(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Check]
         )
     )
     if len(tables["classes"]):
-        found += _on_labels(tables, settings)
-    return found
+        expected += _on_labels(tables, settings)
+    return expected
 
 
 def _on_split(part: str, split: "pd.DataFrame", settings: Settings) -> list[Check]:
-    found = [
+    expected = [
         Check(
             part,
             "ExpectTableRowCountToBeBetween",
@@ -68,34 +68,29 @@ def _on_split(part: str, split: "pd.DataFrame", settings: Settings) -> list[Chec
             "remove one of the sources that hold them",
         ),
     ]
-    return found + (_on_texts if "characters" in split else _on_images)(part, settings)
-
-
-def _on_texts(part: str, settings: Settings) -> list[Check]:
+    if "characters" not in split:
+        return expected + [
+            Check(
+                part,
+                "ExpectColumnUniqueValueCountToBeBetween",
+                {"column": column, "max_value": 1},
+                f"different {column}s of the images in {part}",
+                "set clean.size",
+            )
+            for column in ("width", "height")
+        ]
     bounds: dict[str, Any] = {"min_value": settings.minimum_characters}
     if settings.maximum_characters is not None:
         bounds["max_value"] = settings.maximum_characters
     return [
+        *expected,
         Check(
             part,
             "ExpectColumnValuesToBeBetween",
             {"column": "characters", **bounds},
             f"characters of a text in {part}",
             "minimum_characters, maximum_characters",
-        )
-    ]
-
-
-def _on_images(part: str, settings: Settings) -> list[Check]:  # noqa: ARG001 - as for texts
-    return [
-        Check(
-            part,
-            "ExpectColumnUniqueValueCountToBeBetween",
-            {"column": column, "max_value": 1},
-            f"different {column}s of the images in {part}",
-            "set clean.size",
-        )
-        for column in ("width", "height")
+        ),
     ]
 
 

@@ -52,9 +52,9 @@ def run(
     passed = all(result["passed"] for result in evidence)
     result = {"passed": passed, "facts": facts.summary(splits), "expectations": evidence}
     failures = [
-        _failure(check, found)
-        for check, found in zip(expected, evidence, strict=True)
-        if not found["passed"]
+        _failure(check, judged)
+        for check, judged in zip(expected, evidence, strict=True)
+        if not judged["passed"]
     ]
     if failures:
         kept = STATE / "validate" / corpus / "result.json"
@@ -84,19 +84,19 @@ def _tables(corpus: str, splits: "dict[Part, pd.DataFrame]") -> "dict[str, pd.Da
     }
 
 
-def _failure(check: Check, found: dict[str, Any]) -> str:
+def _failure(check: Check, judged: dict[str, Any]) -> str:
     """Say in one phrase what was observed, what was expected, and what to change."""
     bounds = [
         f"{word} {check.arguments[name]}"
         for name, word in (("min_value", "at least"), ("max_value", "at most"), ("mostly", "share"))
         if name in check.arguments
     ]
-    observed = found["observed"].get("observed_value")
+    observed = judged["observed"].get("observed_value")
     if observed is None:
         rows = ", ".join(
             " ".join(str(value)[:_VALUE_CHARACTERS] for value in row.values())
-            for row in found["rows"]
+            for row in judged["rows"]
         )
-        observed = f"{found['observed']['unexpected_count']} ({rows})"
+        observed = f"{judged['observed']['unexpected_count']} ({rows})"
     expected = f", expected {' and '.join(bounds)}" if bounds else ""
     return f"{check.what}: {observed}{expected} -> {check.remedy}"

@@ -26,16 +26,16 @@ def rows(member: Member, settings: TableSettings) -> Iterator[Row]:
             "or folders of images by class"
         )
     with member.open() as file:
-        found = _parsed(member, settings, decoded(file, member.name))
-        names = next(found, [])
+        rows_of_file = _parsed(member, settings, decoded(file, member.name))
+        names = next(rows_of_file, [])
         if not names:
             raise BadInput(f"{member.name} is empty: expected a first row with the columns' names")
         check_columns(settings, names, member.name)
         text = names.index(settings.text)
         label = names.index(settings.label) if settings.label else None
         for _ in range(settings.header_rows - 1):
-            next(found, None)
-        for row, values in enumerate(found, start=1):
+            next(rows_of_file, None)
+        for row, values in enumerate(rows_of_file, start=1):
             if values and len(values) != len(names):
                 raise BadInput(
                     f"{member.name}: row {row} has {len(values)} values, expected {len(names)}: "

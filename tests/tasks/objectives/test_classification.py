@@ -1,5 +1,7 @@
-"""Classification: its loss is torch's, weighted and smoothed as asked."""
+"""Classification: its loss is torch's, weighted and smoothed as asked; image classes are learnt."""
 
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -8,12 +10,25 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from tasks.errors import BadInput
 from tasks.inputs.pixels import PixelInputs
+from tasks.models.architectures import convnet, resnet
 from tasks.models.image import ImageModel
 from tasks.models.image_layers import ImageParts
-from tasks.objectives.classification import Classification, Examples
+from tasks.objectives.classification import (
+    Classification,
+    Examples,
+    Settings,
+    known_labels,
+    label_indices,
+    prepare,
+)
+from tasks.training.determinism import make_deterministic
+from tasks.training.loop import train
+from tasks.training.settings import TrainingSettings
 from tasks.training.task import ExampleRandom
 
+TRAINING = TrainingSettings(epochs=12, learning_rate=5e-3, batch_size=16)
 NUM_CLASSES = 3
 WEIGHTS = np.array([0.5, 2.0, 3.5])
 
@@ -92,3 +107,32 @@ def test_some_examples_of_some_examples_are_the_right_ones() -> None:
     batch, expected = some.batch(np.arange(2)), everything.batch(np.array([9, 7]))
     assert batch["images"].equal(expected["images"])
     assert batch["labels"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "settings"),
+    [(convnet, convnet.Settings()), (resnet, resnet.Settings(channels=8, stages=2, blocks=1))],
+    ids=["convnet", "resnet"],
+)
+def test_an_architecture_learns_its_classes(
+    architecture: ModuleType, settings: Any, images: tuple[Path, Path]
+) -> None:
+    make_deterministic(0)
+    task = prepare(architecture, settings, Settings(), *images)
+    train(task, TRAINING, 0, "classification")
+    assert task.validate()["accuracy"] > 0.8
+
+
+def test_text_is_refused(texts: tuple[Path, Path]) -> None:
+    with pytest.raises(BadInput, match="holds text; the objective 'classification' needs images"):
+        prepare(convnet, convnet.Settings(), Settings(), *texts)
+
+
+def test_a_label_that_train_lacks_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="the label 'c' does not stand in the training split"):
+        label_indices(["a", "c"], ["a", "b"], tmp_path)
+
+
+def test_one_class_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"has 1 classes \(a\)"):
+        known_labels(["a", "a", None], tmp_path)
