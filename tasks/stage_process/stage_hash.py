@@ -74,38 +74,37 @@ def read_inputs(name: str) -> Inputs:
         BadSettings: DVC cannot resolve the stage, or a dependency is missing.
     """
     from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-    from dvc.stage.serialize import to_single_stage_lockfile
+    from dvc.utils.strictyaml import YAMLSyntaxError, YAMLValidationError
 
     try:
-        with Repo() as repo:
-            stage = _load(repo, name)
-            recorded = recorded_hash(stage)
-            stage.save_deps()
-            entry = to_single_stage_lockfile(stage)
-            return Inputs(
-                stage_hash=stage_hash(stage),
-                needs_device=bool((stage.meta or {}).get("gpu")),
-                params={
-                    key: value
-                    for values in entry.get("params", {}).values()
-                    for key, value in values.items()
-                },
-                files={dep["path"]: dep["md5"] for dep in entry.get("deps", [])},
-                recorded=recorded,
-            )
+        # DVC writes dvc.lock in place: one that is being written is read again.
+        for _ in range(WRITTEN_TRIES):
+            try:
+                return _read_inputs(name)
+            except (YAMLSyntaxError, YAMLValidationError):
+                time.sleep(WRITTEN_SECONDS)
+        return _read_inputs(name)
     except DvcException as error:
         raise BadSettings(f"{name}: {error}; `downstream plan` shows the whole pipeline") from error
 
 
-def _load(repo: Any, name: str) -> Any:
-    """Load a stage; wait for a ``dvc.lock`` that DVC is just writing (it does so in place)."""
-    from dvc.utils.strictyaml import YAMLSyntaxError, YAMLValidationError
+def _read_inputs(name: str) -> Inputs:
+    from dvc.repo import Repo
+    from dvc.stage.serialize import to_single_stage_lockfile
 
-    for _ in range(WRITTEN_TRIES):
-        try:
-            return repo.stage.load_one(name=name)
-        except (YAMLSyntaxError, YAMLValidationError):
-            time.sleep(WRITTEN_SECONDS)
-            repo._reset()
-    return repo.stage.load_one(name=name)
+    with Repo() as repo:
+        stage = repo.stage.load_one(name=name)
+        recorded = recorded_hash(stage)
+        stage.save_deps()
+        entry = to_single_stage_lockfile(stage)
+        return Inputs(
+            stage_hash=stage_hash(stage),
+            needs_device=bool((stage.meta or {}).get("gpu")),
+            params={
+                key: value
+                for values in entry.get("params", {}).values()
+                for key, value in values.items()
+            },
+            files={dep["path"]: dep["md5"] for dep in entry.get("deps", [])},
+            recorded=recorded,
+        )
