@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FOLDER = paths.STATE / "tokens"
 INDEX = "index.json"
-KEPT = 32
+KEPT = 64
 """Folders that are kept; the longest unused ones go first."""
 
 

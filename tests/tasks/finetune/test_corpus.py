@@ -14,6 +14,7 @@ from tasks.contracts import records
 from tasks.contracts.paths import Part
 from tasks.errors import BadInput
 from tasks.finetune.corpus import assign_folds, choose_few, read_corpus, say_what_lacks
+from tasks.inputs.documents import TokenInputs
 from tasks.models.model import load_backbone
 
 IDS = [f"record {number}" for number in range(200)]
@@ -44,6 +45,18 @@ def test_records_of_train_come_first_and_keep_their_labels(
         "id": validation["id"].to_pylist(),
         "label": validation["label"].to_pylist(),
     }
+
+
+def test_texts_are_not_held_but_mapped_from_the_token_cache(
+    bert: Path, few_texts: dict[Part, Path]
+) -> None:
+    inputs = read_corpus(load_backbone(bert), few_texts).examples.inputs
+    assert isinstance(inputs, TokenInputs)
+    assert isinstance(inputs.tokens.base, np.memmap)
+    assert not inputs.tokens.flags.writeable
+    assert len(inputs.lengths) == sum(
+        pq.read_metadata(path).num_rows for path in few_texts.values()
+    )
 
 
 @pytest.mark.parametrize("part", ["train", "validation"])
