@@ -16,6 +16,7 @@ from typing import Any
 
 from tasks.contracts import files
 from tasks.contracts.params import ROWS, STAGES, TABLES, other_rows, stage_settings
+from tasks.errors import BadInput
 from tasks.fingerprint.syntax_hash import ModuleHashes
 
 # The one list of modules that are not hashed, and why; a name covers what lies below it.
@@ -91,9 +92,16 @@ class _Code:
 
     def __init__(self, root: Path) -> None:
         import grimp
+        from grimp.exceptions import SourceSyntaxError
 
         self._root = root
-        self._graph = grimp.build_graph("tasks", cache_dir=None, exclude_type_checking_imports=True)
+        try:
+            self._graph = grimp.build_graph(
+                "tasks", cache_dir=None, exclude_type_checking_imports=True
+            )
+        except SourceSyntaxError as error:
+            where = f"{error.filename}, line {error.lineno}"
+            raise BadInput(f"{where}: the code is no Python: mend it") from None
         self._hashes: dict[str, str] = {}
         self._remembered = ModuleHashes()
         self._lines: dict[tuple[str, ...], str] = {}

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from tasks.contracts import files, paths
 from tasks.contracts.params import TABLES, read_params, row_of
 from tasks.contracts.settings import Settings
-from tasks.errors import BadSettings, ChangedWhileRunning, DownstreamError, StageFailed
+from tasks.errors import BadInput, BadSettings, ChangedWhileRunning, DownstreamError, StageFailed
 from tasks.fingerprint.definitions import keep_definitions
 from tasks.fingerprint.libraries import keep_versions
 from tasks.fingerprint.rows import fingerprint
@@ -203,6 +203,8 @@ def _check_unchanged(run: StageRun, inputs: Inputs, code: str) -> None:
         now = fingerprint(read_params(), stage, row, Path.cwd()).splitlines()
         changed = inputs.differences(read_inputs(run.name))
         changed += [line.split()[0] for line in now if line not in before]
+    except BadInput as error:
+        changed = [str(error)]
     except DownstreamError:
         changed = [str(paths.PARAMS)]  # it cannot even be read any more
     if changed:

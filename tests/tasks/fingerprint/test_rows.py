@@ -92,6 +92,15 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
+def test_code_that_is_no_python_is_told_in_one_line(checkout: Path) -> None:
+    edit(checkout / "tasks/clean/images.py", "import io\n", "import io(\n")
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        fingerprints_of(checkout)
+    told = error.value.stderr.splitlines()[-1]
+    assert told.endswith("tasks/clean/images.py, line 4: the code is no Python: mend it")
+    assert "BadInput" in told
+
+
 def test_a_new_objective_changes_no_existing_row(
     checkout: Path, default_rows: dict[str, str]
 ) -> None:
