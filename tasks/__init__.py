@@ -1,4 +1,23 @@
-"""The work: one folder a stage, and the rooms that several stages share."""
+"""The work: one folder a stage, and the rooms that several stages share.
+
+``collect``, ``clean``, ``split``, ``validate``, ``pretrain``, ``finetune``, ``evaluate`` and
+``register`` are the stages, ``code`` is the one that writes fingerprints. The rooms beside them:
+
+- ``stage_process``: how does one stage start, hold and end?
+- ``fingerprint``: which code does a row run?
+- ``inputs``: how do records become tensors?
+- ``models``: what is a model?
+- ``objectives``: what can be learnt?
+- ``training``: how is it learnt, one step after another?
+- ``metrics``: how good is a model, and how sure is that?
+- ``reports``: how does a page for people look?
+- ``promotion``: who becomes champion?
+- ``tracking``: what is MLflow told?
+- ``remote``: what comes from outside?
+- ``contracts``: what crosses the border between two stages?
+- ``machine``: what do git, the user, the libraries and the driver say?
+- ``errors``, ``progress``, ``parent``: mistakes of the user, lines for people, whose end is ours
+"""
 
 import importlib.util
 import os

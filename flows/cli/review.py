@@ -137,7 +137,7 @@ def print_review(report: "Report", html: Path | None) -> None:
     """
     from rich.markdown import Markdown
 
-    from flows.orchestration.review_markdown import links, to_markdown
+    from tasks.promotion.review.markdown import links, to_markdown
 
     console().print(Markdown(plain(to_markdown(report, "terminal"))))
     for name, address in links(report.review).items():

@@ -8,8 +8,7 @@
 - ``clone``: the clone that it works in
 - ``child_run``: the pipeline of that clone, as its own code, inside the flow run
 - ``review``: the flow ``review``, with a form; ``review_runs``: its runs that wait
-- ``review_markdown``: a review as Markdown
 - ``settings``: Prefect's settings, made before it is imported
 
-Prefect is imported in this room and in ``servers``, and its names by ``cli`` when it starts a run.
+Prefect is imported in this room and in ``servers`` alone.
 """

@@ -18,7 +18,7 @@ from pydantic import Field
 from flows.checkout import find_root
 from flows.orchestration.child_run import run_pipeline_in
 from flows.orchestration.clone import commit_results, prepare
-from flows.servers.child import end_with_runner
+from flows.orchestration.settings import end_with_runner
 from tasks.contracts import paths
 from tasks.errors import DownstreamError, StageFailed
 from tasks.progress import say

@@ -18,10 +18,9 @@ from prefect.states import Completed, Failed, State
 from pydantic import Field, ValidationError
 
 from flows.orchestration.artifacts import publish
-from flows.orchestration.review_markdown import to_markdown
 from flows.orchestration.review_runs import call, close, waiting_runs
+from flows.orchestration.settings import end_with_runner
 from flows.run.sync import reconcile_workspace
-from flows.servers.child import end_with_runner
 from tasks.errors import DownstreamError
 from tasks.promotion.review.decisions import (
     DONE,
@@ -33,6 +32,7 @@ from tasks.promotion.review.decisions import (
     outcome,
     request_and_decide,
 )
+from tasks.promotion.review.markdown import to_markdown
 from tasks.promotion.review.report import Report, read_report
 from tasks.promotion.review.store import Review, find_again
 from tasks.promotion.review.subject import NothingToReview

@@ -1,8 +1,12 @@
-"""Prefect's settings for a run, made before Prefect is imported, since it reads them then."""
+"""What a run's process sets before Prefect, which reads it at import; and whom it ends with."""
 
 import os
 
+from tasks.parent import die_with_parent
+
 QUIET = "CRITICAL"
+# Set by Prefect in the process that a worker, or the process that serves, starts for a flow run.
+STARTED_FOR = "PREFECT__FLOW_RUN_ID"
 
 
 def prepare_prefect(debug: bool) -> None:
@@ -21,3 +25,9 @@ def prepare_prefect(debug: bool) -> None:
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+
+
+def end_with_runner() -> None:
+    """Let a flow run's process end with the worker that has started it, kill -9 included."""
+    if STARTED_FOR in os.environ:
+        die_with_parent()

@@ -13,8 +13,8 @@ from prefect.states import Failed, State
 from pydantic import Field
 
 from flows.orchestration.pipeline import downstream
+from flows.orchestration.settings import end_with_runner
 from flows.run.set_params import set_values
-from flows.servers.child import end_with_runner
 from tasks.errors import BadSettings, DownstreamError
 
 PREFECT_YAML = Path("prefect.yaml")

@@ -9,15 +9,6 @@ import sys
 
 from tasks.parent import die_with_parent
 
-# Set by Prefect in the process that a worker, or the process that serves, starts for a flow run.
-STARTED_FOR = "PREFECT__FLOW_RUN_ID"
-
-
-def end_with_runner() -> None:
-    """Let a flow run's process end with the worker that has started it, kill -9 included."""
-    if STARTED_FOR in os.environ:
-        die_with_parent()
-
 
 def main(command: list[str]) -> None:
     """Become the program, after asking for SIGTERM at the starter's end.

@@ -1,6 +1,7 @@
 """Who decided what, on which evidence?
 
 ``subject`` is what a review is of; ``requests`` makes one, once for each subject; ``report`` is
-what its reviewer reads; ``store`` finds reviews again; ``decisions`` checks a decision, claims it
-and carries it out, for a person or the policy; ``pending`` lists what waits for a decision.
+what its reviewer reads, ``markdown`` the same for terminals and Prefect's pages; ``store`` finds
+reviews again; ``decisions`` checks a decision, claims it and carries it out, for a person or the
+policy; ``pending`` lists what waits for a decision.
 """

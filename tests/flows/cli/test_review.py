@@ -6,7 +6,7 @@ import pytest
 
 from flows.cli.review import print_list, print_outcome, print_review
 from tasks.promotion.review.pending import Pending
-from tests.flows.orchestration.test_review_markdown import make_report
+from tests.tasks.promotion.review.test_markdown import make_report
 
 DECIDED = {"decision": "reject", "reviewer": "Ann", "comment": "Slow.", "time": "now"}
 

@@ -1,4 +1,4 @@
-"""A review as Markdown (``review_markdown.md.j2``), which terminals and Prefect's pages show.
+"""A review as Markdown (``markdown.md.j2``), which terminals and Prefect's pages show.
 
 What a reviewer needs to decide stands first; the whole page, with plots, is the report's HTML.
 """
@@ -28,7 +28,7 @@ def to_markdown(report: Report, form: Literal["page", "short", "terminal"] = "pa
     """
     review, summary, comparison = report.review, report.summary, report.comparison
     return render(
-        "flows/orchestration/review_markdown.md.j2",
+        "tasks/promotion/review/markdown.md.j2",
         form=form,
         review=review,
         summary=summary,

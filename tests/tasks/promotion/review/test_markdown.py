@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows.orchestration.review_markdown import links, to_markdown
 from tasks.metrics.predictions import Labelled, Predictions
 from tasks.metrics.scores import Scored
 from tasks.promotion.comparison.comparison import Side, compare
 from tasks.promotion.comparison.schema import Serving
 from tasks.promotion.policy import apply_policy
+from tasks.promotion.review.markdown import links, to_markdown
 from tasks.promotion.review.report import Report, Summary
 from tasks.promotion.review.store import Review
 from tasks.promotion.review.subject import Subject
