@@ -1,8 +1,8 @@
 """How anything is printed: tables, durations and sizes, and text that others have written.
 
-Text from data, from people or from a server goes through ``plain``, which ``table`` does for every
-cell: nothing in it is markup, and no control character of it steers the terminal. Addresses lose
-their password in ``tasks.tracking.store``, before they get here.
+Text from data, from people or from a server goes through ``tasks.progress.plain``, as every cell of
+a ``table`` does: nothing in it is markup, and no control character of it steers the terminal.
+Addresses lose their password in ``tasks.tracking.store``, before they get here.
 """
 
 import sys
@@ -12,6 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from tasks.progress import plain
 
 PIPE_WIDTH = 160
 UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -44,11 +46,6 @@ def table(*columns: str, right: Collection[str] = ()) -> PlainTable:
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return made
-
-
-def plain(text: str) -> str:
-    """Return a text with a space for each sign that would steer a terminal; line ends stay."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text)
 
 
 def duration(seconds: float) -> str:

@@ -92,6 +92,11 @@ def progress(description: str, total: int | None = None, done: int = 0) -> Itera
 
 
 def say(line: str) -> None:
-    """Print one line of what a stage has done; a reader who has gone away is no error."""
+    """Print a line of what has been done, as ``plain`` text; a reader who is gone is no error."""
     with suppress(BrokenPipeError):
-        print(line, file=sys.stderr, flush=True)
+        print(plain(line), file=sys.stderr, flush=True)
+
+
+def plain(text: str) -> str:
+    """Return a text with a space for each sign that would steer a terminal; line ends stay."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text)

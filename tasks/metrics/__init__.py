@@ -1,4 +1,4 @@
-"""How good is a model, and how sure is that? ``evaluate`` and ``promotion`` both ask.
+"""How good is a model, how do two compare, and how sure is that? Evaluation and review both ask.
 
 ``predictions`` reads the test records and what a classifier says about them; ``scores`` are the
 metrics, ``intervals`` how sure each is, ``slices`` the groups of records that are looked at by

@@ -4,7 +4,7 @@
 - ``text``, ``image``: those of texts and of images;
 - ``classifier``: a finished model on a device, which evaluation, review and serving ask for scores;
 - ``attribution``: which words or pixels spoke for a class;
-- ``checkpoint``: published weights to start from;
+- ``published``: published weights to start from;
 - ``transformer``: how transformers' architectures load, attend, and are saved with a head;
 - ``text_layers``, ``image_layers``: the torch modules of our own architectures;
 - ``architectures/``: the registry, one file an architecture, its name being the key.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tokenizers import Tokenizer
 
-    from tasks.models.checkpoint import Checkpoint
+    from tasks.models.published import Checkpoint
 
 UNLIMITED = 1_000_000
 """Positions of a model that has no limit."""

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from torch import Tensor
 
-    from tasks.models.checkpoint import Checkpoint
+    from tasks.models.published import Checkpoint
 
 CONTEXT = text.BIDIRECTIONAL
 VALIDATION_BATCH_SIZE = 64

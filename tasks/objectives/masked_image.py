@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tasks.inputs.pixels import PixelInputs
-    from tasks.models.checkpoint import Checkpoint
+    from tasks.models.published import Checkpoint
 
 VALIDATION_BATCH_SIZE = 256
 # As transformers has it, and the authors: a patch of one colour is not divided by zero.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from tasks.models.checkpoint import Checkpoint
+    from tasks.models.published import Checkpoint
 
 
 class Settings(contract.Settings):

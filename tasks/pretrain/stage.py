@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.contracts import files, registry
-from tasks.models.checkpoint import Checkpoint
 from tasks.models.model import describe
+from tasks.models.published import Checkpoint
 from tasks.pretrain.init import checkpoint_folder
 from tasks.pretrain.settings import ARCHITECTURES, MODEL_TYPES, OBJECTIVES, Settings
 from tasks.tracking.runs.metric_log import MetricLog

@@ -42,3 +42,10 @@ def test_a_terminal_gets_a_bar() -> None:
     os.close(ours)
     assert "3/3" in shown
     assert "━" in shown
+
+
+def test_what_others_have_written_cannot_steer_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    progress.say("error: approved: \x1b[2J\x1b]0;root\x07fine\nsecond line, ü 漢")
+    assert capsys.readouterr().err == "error: approved:  [2J ]0;root fine\nsecond line, ü 漢\n"

@@ -142,7 +142,7 @@ def test_a_published_gpt2_is_trained_without_a_cache(
     published_gpt2: Path, texts: tuple[Path, Path]
 ) -> None:
     from tasks.models.architectures import gpt2
-    from tasks.models.checkpoint import Checkpoint
+    from tasks.models.published import Checkpoint
     from tasks.objectives import causal
     from tasks.training.task import ExampleRandom
 
