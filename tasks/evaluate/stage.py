@@ -1,8 +1,12 @@
 """Evaluate: score a model and its twin on the test split, and write the evidence."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.contracts import files
@@ -13,10 +17,19 @@ from tasks.evaluate.card import card_page, model_card
 from tasks.evaluate.evaluation import Evaluation, fold_metrics, measure, metrics_json
 from tasks.evaluate.plots import write_plots
 from tasks.evaluate.settings import Settings
-from tasks.metrics.predictions import classify, label_indices, read_labelled, write_predictions
+from tasks.metrics.predictions import (
+    Labelled,
+    classify,
+    label_indices,
+    read_labelled,
+    write_predictions,
+)
 from tasks.metrics.scores import Answers
 from tasks.metrics.slices import slices_of
 from tasks.progress import say
+
+if TYPE_CHECKING:
+    from tasks.models.classifier import Classifier
 
 
 def run(
@@ -52,11 +65,12 @@ def run(
     classifier = load_classifier(model)
     labels = classifier.labels
     true = label_indices(test.labels, labels, splits["test"], model)
-    scored = classify("model", classifier.scores, test, true)
+    scored = classify("model", _score(classifier, splits["test"], test), test, true)
     baselines: dict[str, Answers] = {}
     # ``finetune`` can be told to train no twin.
     if files.read_json(twin / "downstream.json").get("trained", True):
-        baselines["twin"] = classify("twin", load_classifier(twin).scores, test, true)
+        score_twin = _score(load_classifier(twin), splits["test"], test)
+        baselines["twin"] = classify("twin", score_twin, test, true)
     linear = linear_baseline(test.modality, train.contents, train.labels, test.contents)
     baselines["linear"] = Answers(true, label_indices(linear, labels, splits["train"], model))
     evaluation = Evaluation(
@@ -83,3 +97,20 @@ def run(
     files.write_text(output / "README.html", card_page(evaluation, settings, examples, output))
     say(f"{model_name}: accuracy {metrics['accuracy']:.4f} on {metrics['n_test']:,} records")
     return metrics
+
+
+def _score(
+    classifier: "Classifier", split: Path, test: Labelled
+) -> Callable[[slice], npt.ArrayLike]:
+    """Return what scores a slice of the labelled records of a split.
+
+    Texts are read from the token cache, as finetune reads them: model and twin share their tokens.
+    """
+    from tasks.models.text import TextModel
+
+    model = classifier.model
+    if not isinstance(model, TextModel):
+        return lambda some: classifier.scores(test.contents[some])
+    inputs = model.read_inputs([split])
+    rows = np.flatnonzero(pc.is_valid(pq.read_table(split, columns=["label"])["label"]))
+    return lambda some: classifier.scores_of(inputs, rows[some])

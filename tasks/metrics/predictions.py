@@ -88,13 +88,13 @@ def label_indices(labels: Sequence[str], known: list[str], where: Path, model: P
 
 
 def classify(
-    who: str, score: Callable[[Sequence[Any]], npt.ArrayLike], test: Labelled, true: Ints
+    who: str, score: Callable[[slice], npt.ArrayLike], test: Labelled, true: Ints
 ) -> Scored:
     """Score all test records.
 
     Args:
         who: what the model is called while it works, and where it fails.
-        score: gives the probability of each class, one row a record, N K.
+        score: gives the probability of each class for a slice of the records, one row each, N K.
         test: the records.
         true: the index of each record's true class, N.
 
@@ -104,9 +104,9 @@ def classify(
     batches: list[Floats] = []
     with progress(f"scoring ({who})", len(test.ids)) as reporter:
         for start in range(0, len(test.ids), RECORDS_AT_ONCE):
-            contents = test.contents[start : start + RECORDS_AT_ONCE]
-            batches.append(np.asarray(score(contents), dtype=np.float64))
-            reporter.advance(len(contents))
+            scores_of_some = score(slice(start, start + RECORDS_AT_ONCE))
+            batches.append(np.asarray(scores_of_some, dtype=np.float64))
+            reporter.advance(len(batches[-1]))
     scores = np.concatenate(batches)
     if not np.isfinite(scores).all():
         record = test.ids[int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])]
@@ -199,7 +199,7 @@ def predict(folder: Path, test: Labelled, who: str = "champion") -> Predictions:
     classifier = load_classifier(folder)
     labels = [*classifier.labels, *sorted(set(test.labels) - set(classifier.labels))]
     true = label_indices(test.labels, labels, folder, folder)
-    scored = classify(who, classifier.scores, test, true)
+    scored = classify(who, lambda some: classifier.scores(test.contents[some]), test, true)
     unknown = np.zeros((len(true), len(labels) - len(classifier.labels)))
     scores = np.concatenate([scored.scores, unknown], axis=1)
     return Predictions(test.ids, labels, Scored(true, scored.predicted, scores))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
     from tasks.contracts.records import Modality
     from tasks.models.model import Inputs, Model
@@ -49,18 +49,25 @@ class Classifier:
         """Return the probability of each label, float32, of texts or encoded images."""
         return self.scores_of(self.model.inputs(contents))
 
-    def scores_of(self, inputs: Inputs) -> Float[np.ndarray, "N K"]:
+    def scores_of(
+        self, inputs: Inputs, indices: Int[np.ndarray, " N"] | None = None
+    ) -> Float[np.ndarray, "N K"]:
         """Return the probability of each label, float32, of contents that have become inputs.
 
         Records of like length share a batch, so that little is computed on padding.
+
+        Args:
+            inputs: of as many records as there are, perhaps of a whole split on the disk.
+            indices: which of them; by default all.
         """
         import torch
 
-        lengths = inputs.lengths
+        indices = np.arange(len(inputs.lengths)) if indices is None else indices
+        lengths = inputs.lengths[indices]
         scores = np.zeros((len(lengths), len(self.labels)), dtype=np.float32)
         with torch.inference_mode():
             for chosen in batches_of_like_length(lengths):
-                batch = {k: v.to(self.device) for k, v in inputs.batch(chosen).items()}
+                batch = {k: v.to(self.device) for k, v in inputs.batch(indices[chosen]).items()}
                 logits = self.model.logits(batch)
                 scores[chosen] = torch.softmax(logits.float(), dim=-1).cpu().numpy()
         return scores

@@ -262,6 +262,10 @@ class TextModel:
         """Tokenise texts."""
         return self._backbone.inputs(contents)
 
+    def read_inputs(self, splits: Sequence[Path]) -> TokenInputs:
+        """Tokenise the texts of whole splits, one after the other, unless that has been done."""
+        return self._backbone.read_inputs(splits)
+
     def logits(self, batch: dict[str, Tensor]) -> Float[Tensor, "N K"]:
         """Return the logits of a batch made by ``TokenInputs``, which may hold more than that."""
         inputs = {name: batch[name] for name in INPUT_NAMES if name in batch}

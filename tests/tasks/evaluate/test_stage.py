@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,10 +13,15 @@ from tasks.contracts import files
 from tasks.contracts.paths import Part
 from tasks.errors import BadInput
 from tasks.evaluate.settings import Settings
-from tasks.evaluate.stage import run
+from tasks.evaluate.stage import _score, run
+from tasks.metrics.predictions import read_labelled
+from tasks.models.classifier import load_classifier
+from tests.classifiers import sample_texts, save_text_classifier
+from tests.tasks.evaluate.conftest import write_split
 
 Digits = tuple[Path, Path, dict[Part, Path]]
 QUICK = Settings(bootstrap_samples=200)
+SMALL_BERT = {"layers": 1, "hidden_size": 16, "heads": 2, "positions": 64}
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +133,20 @@ def test_a_test_split_without_any_label_is_refused(digits: Digits, tmp_path: Pat
     splits = _with_test_labels(digits, tmp_path / "none" / "test.parquet", [None, None])
     with pytest.raises(BadInput, match=r"none/test\.parquet: none of 2 records has a label"):
         run("digits", model, twin, splits, tmp_path / "out", QUICK, 0)
+
+
+def test_texts_are_scored_from_the_token_cache_as_they_would_be_from_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_text_classifier(tmp_path / "model", "bert", SMALL_BERT)
+    classifier = load_classifier(tmp_path / "model")
+    texts, labels = sample_texts()
+    some_unlabelled = [None if place % 3 == 1 else label for place, label in enumerate(labels)]
+    split = write_split(tmp_path / "test.parquet", texts, some_unlabelled)
+    test = read_labelled(split)
+    score = _score(classifier, split, test)
+    monkeypatch.setattr(classifier.model, "inputs", None)  # nothing is tokenised in memory
+    everything = np.asarray(score(slice(None)))
+    monkeypatch.undo()
+    assert everything.tobytes() == classifier.scores(test.contents).tobytes()
+    assert len(everything) == len(test.ids) < len(texts)

@@ -43,7 +43,7 @@ def test_records_are_read_in_order_and_those_without_a_label_counted(tmp_path: P
 def test_predictions_hold_every_score_and_every_rival(tmp_path: Path) -> None:
     test = read_labelled(_split(tmp_path / "test.parquet", ["x", "long text"], ["short", "long"]))
     true = label_indices(test.labels, ["long", "short"], tmp_path, tmp_path)
-    scored = classify("model", _scores, test, true)
+    scored = classify("model", lambda some: _scores(test.contents[some]), test, true)
     linear = Answers(true, np.array([0, 0]))
     path = tmp_path / "predictions.parquet"
     write_predictions(path, test, ["long", "short"], scored, {"linear": linear})
@@ -72,7 +72,7 @@ def test_predictions_hold_every_score_and_every_rival(tmp_path: Path) -> None:
 def test_a_score_that_is_not_a_number_names_the_record(tmp_path: Path) -> None:
     test = read_labelled(_split(tmp_path / "test.parquet", ["x", "fifth"], ["short", "long"]))
     with pytest.raises(BadInput, match="the twin gives record id1 a score that is not a number"):
-        classify("twin", _scores, test, np.array([1, 0]))
+        classify("twin", lambda some: _scores(test.contents[some]), test, np.array([1, 0]))
 
 
 def test_an_unknown_label_names_the_file_and_what_is_known() -> None:
@@ -86,7 +86,7 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     texts = ["x", "long text", "four"]
     test = read_labelled(_split(tmp_path / "test.parquet", texts, ["short", "long", "long"]))
     true = label_indices(test.labels, ["long", "short"], tmp_path, tmp_path)
-    scored = classify("model", _scores, test, true)
+    scored = classify("model", lambda some: _scores(test.contents[some]), test, true)
     path = tmp_path / "predictions.parquet"
     write_predictions(path, test, ["long", "short"], scored, {})
     found = read_predictions(path)
