@@ -203,16 +203,14 @@ def test_two_gpu_stages_run_one_after_the_other_where_there_is_no_gpu(
 def test_ctrl_c_ends_the_stages_and_cancels_the_flow_run(
     installed: Pipeline, prefect_api: str
 ) -> None:
-    installed.change("corpora.a.clean", {"seconds": 60})
+    installed.change("corpora.a.clean", {"seconds": 600})
     process = installed.start_downstream("run", "clean@a", api=prefect_api)
     while not Path("ran.txt").exists():
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    started = time.monotonic()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)  # a tenth of what the stage would take
     assert process.returncode == 130, err
-    assert time.monotonic() - started < 30
     assert "Traceback" not in err
     run = last_flow_run(prefect_api)
     assert run["state_type"] == "CANCELLED"

@@ -1,8 +1,11 @@
 """What may go away by itself is tried again; bad input is not."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.flows.orchestration.test_pipeline import last_flow_run, task_runs
+from tests.flows.deployed import wait_for
+from tests.flows.orchestration.test_pipeline import ask, last_flow_run, task_runs
 from tests.flows.stage_pipeline import StagePipeline
 
 
@@ -34,8 +37,17 @@ def test_bad_input_is_not_tried_again(staged: StagePipeline, prefect_api: str) -
 
 
 def test_progress_moves_while_a_gpu_stage_trains(staged: StagePipeline, prefect_api: str) -> None:
+    def percent() -> list[float]:
+        key = {"key": {"like_": "progress-finetune-m"}}
+        found = ask(prefect_api, "artifacts", artifacts=key, sort="CREATED_DESC", limit=1)
+        return [artifact["data"] for artifact in found]
+
     staged.change("models.m.finetune.rate", 0.8)
     staged.control(finetune_m="progress")
-    done = staged.downstream("run", "finetune@m", api=prefect_api)
-    assert done.returncode == 0, done.stderr
-    assert "finetune m: 3/4 loss 0.5" in done.stderr
+    process = staged.start_downstream("run", "finetune@m", api=prefect_api)
+    wait_for(percent, lambda seen: seen == [75.0])
+    Path("go").touch()
+    _, told = process.communicate()
+    assert process.returncode == 0, told
+    assert "finetune m: 3/4 loss 0.5" in told
+    assert percent() == [100.0]

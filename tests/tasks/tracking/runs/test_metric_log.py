@@ -46,12 +46,14 @@ def test_steps_that_are_only_counted_go_on(tmp_path: Path) -> None:
     assert MetricLog(tmp_path, "system/").next_step() == 1
 
 
-def test_without_a_journal_nothing_is_kept() -> None:
+def test_without_a_journal_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     log = MetricLog(None)
     log.log(1, {"loss": 1.0})
+    assert (log.next_step(), list(tmp_path.iterdir())) == (0, [])
 
 
-def test_a_disk_that_is_full_costs_the_curve_and_not_the_training(
+def test_a_disk_that_is_full_costs_the_log_and_not_the_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = MetricLog(tmp_path)
