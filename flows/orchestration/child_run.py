@@ -25,7 +25,6 @@ from prefect.states import State
 
 from flows.orchestration.pipeline import downstream
 from tasks.errors import StageFailed
-from tasks.parent import die_with_parent
 
 
 def run_pipeline_in(
@@ -49,8 +48,10 @@ def run_pipeline_in(
     with tempfile.TemporaryDirectory() as folder:
         end = Path(folder) / "state.json"
         request = {"flow_run": str(flow_run.id), "targets": targets, "jobs": jobs, "end": str(end)}
+        command = [sys.executable, "-m", "flows.orchestration.child_run", json.dumps(request)]
         process = subprocess.Popen(  # noqa: S603 - our own interpreter
-            [sys.executable, "-m", "flows.orchestration.child_run", json.dumps(request)],
+            # It takes seconds to import Prefect, and may lose its starter meanwhile.
+            [sys.executable, "-m", "flows.servers.child", *command],
             cwd=checkout,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -74,7 +75,6 @@ def run_pipeline_in(
 def main(request: dict[str, Any]) -> None:
     """Run the pipeline of the current directory inside a flow run, and write down how it ended."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    die_with_parent()
     with get_client(sync_client=True) as client, downstream.task_runner.duplicate() as task_runner:
         context = FlowRunContext(
             flow=downstream,

@@ -38,6 +38,8 @@ class Reason:
     """Of changed code, the functions and classes that differ, where that is known."""
     default: bool = False
     """Whether it is a value that ``params.yaml`` leaves to the code."""
+    known: bool = False
+    """Of such a value, whether the setting is in both fingerprints, if only as null or a list."""
 
 
 def reasons_of(
@@ -149,7 +151,19 @@ def _code_differences(name: str, old_text: str, text: str) -> Iterator[Reason]:
     section = f"{TABLES[group]}.{row}.{group}" if group in TABLES else group
     settings = [json.loads(lines.get(SETTINGS_LINE, "null")) for lines in (old, new)]
     for reason in _leaf_differences(section, *settings):
-        yield replace(reason, default=True)
+        keys = reason.what.removeprefix(f"{section}.").split(".")
+        yield replace(reason, default=True, known=all(_has(keys, of) for of in settings))
+
+
+def _has(keys: list[str], settings: Any) -> bool:
+    """Tell whether settings name a key; what is no section has all that another makes of it."""
+    for key in keys:
+        if not isinstance(settings, dict):
+            break
+        if key not in settings:
+            return False
+        settings = settings[key]
+    return True
 
 
 def _lines(text: str) -> dict[str, str]:

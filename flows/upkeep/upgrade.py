@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from flows.dvc.graph import load_graph
 from flows.plan.plan import StagePlan, make_plan
-from flows.plan.reasons import Reason, reason_line
+from flows.plan.reasons import reason_line
 from flows.upkeep.accept import beyond_code, not_as_recorded, record, recording
 from tasks.contracts.acceptances import Acceptance
 from tasks.machine.git import ask_git
@@ -59,13 +59,9 @@ def _other_differences(stage: StagePlan, ran: bool) -> list[str]:
         return ["it never ran"]
     return [
         *beyond_code(reason for reason in stage.reasons if reason.kind != "command"),
-        *(reason_line(reason) for reason in stage.reasons if _is_other_default(reason)),
+        # A setting that was left to the code had another value; a new one had none.
+        *(reason_line(reason) for reason in stage.reasons if reason.default and reason.known),
     ]
-
-
-def _is_other_default(reason: Reason) -> bool:
-    """Tell whether a setting that was left to the code had another value; a new one had none."""
-    return reason.default and reason.old is not None and reason.new is not None
 
 
 def _earlier_version() -> str:

@@ -41,12 +41,38 @@ def _read_lock(path: Path, _: files.Stamp) -> dict[str, dict[str, Any]]:
     except FileNotFoundError:
         return {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadSettings(
-            f"DVC cannot read this workspace: dvc.lock is torn "
-            f"({' '.join(str(error).split())}): `downstream run` rebuilds it"
-        ) from None
-    stages = lock.get("stages") if isinstance(lock, dict) else None
-    return stages or {}
+        raise _torn(" ".join(str(error).split())) from None
+    stages = (lock.get("stages") if isinstance(lock, dict) else None) or {}
+    cut_off = _first_cut_off(stages)
+    if cut_off is not None:
+        raise _torn(f"it is cut off at {cut_off}")
+    return dict(stages)
+
+
+def _first_cut_off(stages: Any) -> str | None:
+    """Return where a file ends too early that is YAML all the same; None if it does not."""
+    if not isinstance(stages, dict):
+        return "stages"
+    return next((str(name) for name, entry in stages.items() if not _is_whole(entry)), None)
+
+
+def _is_whole(entry: Any) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    files_of = [entry.get("deps", []), entry.get("outs", [])]
+    params = entry.get("params", {})
+    return (
+        all(isinstance(items, list) for items in files_of)
+        and all(isinstance(item, dict) and item.get("path") for items in files_of for item in items)
+        and isinstance(params, dict)
+        and all(isinstance(values, dict) for values in params.values())
+    )
+
+
+def _torn(fault: str) -> BadSettings:
+    return BadSettings(
+        f"DVC cannot read this workspace: dvc.lock is torn ({fault}): `downstream run` rebuilds it"
+    )
 
 
 def hashes(entry: Mapping[str, Any], kind: str) -> dict[str, str]:

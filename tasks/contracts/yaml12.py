@@ -6,6 +6,7 @@ recorded, and a plan would find it stale for ever. libyaml parses, which is ten 
 """
 
 import re
+from collections.abc import Hashable
 from typing import Any
 
 import yaml
@@ -18,6 +19,8 @@ class _Loader(yaml.CSafeLoader):
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                continue  # refused below, with its place
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} stands twice", key_node.start_mark

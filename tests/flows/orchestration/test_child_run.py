@@ -1,15 +1,21 @@
 """The pipeline of another checkout as a process; ``test_nightly.py`` has it on a real server."""
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from flows.orchestration.child_run import run_pipeline_in
 from tasks.errors import StageFailed
+from tests.flows.deployed import wait_for
+from tests.flows.pipeline import ROOT
 
 # Stands in for the other checkout's own code.
 THEIRS = """
@@ -28,10 +34,36 @@ def finish(name):
 
 
 def lay_checkout(root: Path, script: str) -> Path:
-    module = root / "other checkout" / "flows" / "orchestration" / "child_run.py"
+    checkout = root / "other checkout"
+    module = checkout / "flows" / "orchestration" / "child_run.py"
     module.parent.mkdir(parents=True)
     module.write_text(THEIRS + script)
-    return root / "other checkout"
+    for path in ("flows/servers/child.py", "tasks/parent.py"):
+        (checkout / path).parent.mkdir(parents=True)
+        shutil.copy(ROOT / path, checkout / path)
+    return checkout
+
+
+STARTER = """
+import os, sys
+from pathlib import Path
+from flows.orchestration.child_run import run_pipeline_in
+run_pipeline_in(Path(sys.argv[1]), (), 0, dict(os.environ))
+"""
+
+
+def test_it_ends_with_a_starter_that_is_killed_even_while_it_imports(tmp_path: Path) -> None:
+    # What stands at the top of a module runs as its imports do.
+    script = "Path('pid').write_text(str(os.getpid()))\ntime.sleep(600)\n"
+    checkout = lay_checkout(tmp_path, script)
+    command = [sys.executable, "-c", STARTER, str(checkout)]
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=True) as starter:
+        told = checkout / "pid"
+        try:
+            wait_for(lambda: told.exists() and told.read_text(), bool)
+        finally:
+            starter.kill()
+    wait_for(lambda: psutil.pid_exists(int(told.read_text())), lambda lives: not lives, seconds=10)
 
 
 def test_the_other_checkouts_code_runs_there_and_its_end_comes_back(tmp_path: Path) -> None:

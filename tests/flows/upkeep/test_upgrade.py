@@ -74,6 +74,19 @@ def change_default(pipeline: Pipeline) -> None:
     pipeline.write("modules/defaults.json", json.dumps({"finetune": {"epochs": 5}}))
 
 
+def change_default_of(before: Any, after: Any) -> Callable[[Pipeline], None]:
+    """Return what gives a setting that a row leaves to the code another value under new code."""
+
+    def change(pipeline: Pipeline) -> None:
+        pipeline.change("models.n.finetune.sizes", 1)
+        pipeline.write("modules/defaults.json", json.dumps({"finetune": {"sizes": before}}))
+        pipeline.repro()
+        pipeline.ran()
+        pipeline.write("modules/defaults.json", json.dumps({"finetune": {"sizes": after}}))
+
+    return change
+
+
 def edit_output(pipeline: Pipeline) -> None:
     pipeline.write("data/finetune/m/model/weights", "edited")
 
@@ -83,6 +96,10 @@ def edit_output(pipeline: Pipeline) -> None:
     [
         (change_parameter, "models.m.finetune.rate: 0.5 → 0.7"),
         (change_default, "models.m.finetune.epochs: 3 → 5 (default)"),
+        (change_default_of(None, 8), "models.m.finetune.sizes: (not set) → 8 (default)"),
+        (change_default_of(8, None), "models.m.finetune.sizes: 8 → (not set) (default)"),
+        (change_default_of([8], [8, 4]), "models.m.finetune.sizes.1: (not set) → 4 (default)"),
+        (change_default_of(None, {"a": 1}), "models.m.finetune.sizes.a: (not set) → 1 (default)"),
         (edit_output, "changed on disk: data/finetune/m/model"),
     ],
 )

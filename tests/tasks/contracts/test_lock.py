@@ -19,8 +19,8 @@ def test_without_a_lock_nothing_is_recorded() -> None:
 
 
 def test_an_edit_is_seen_and_values_are_those_of_yaml_1_2() -> None:
-    LOCK.write_text("schema: '2.0'\nstages: {a: {params: {rate: 5e-05}}}\n")
-    assert read_lock() == {"a": {"params": {"rate": 5e-05}}}
+    LOCK.write_text("schema: '2.0'\nstages: {a: {params: {p: {rate: 5e-05}}}}\n")
+    assert read_lock() == {"a": {"params": {"p": {"rate": 5e-05}}}}
     LOCK.write_text("schema: '2.0'\nstages: {a: {cmd: no}}\n")
     assert read_lock() == {"a": {"cmd": "no"}}
     LOCK.unlink()
@@ -35,13 +35,18 @@ def test_the_hashes_of_an_entry_are_those_that_dvc_has_made() -> None:
 def test_what_an_earlier_parser_made_of_the_same_text_is_not_taken() -> None:
     from tasks.contracts.parse_cache import parsed_once
 
-    text = "schema: '2.0'\nstages: {a: {params: {rate: 5e-05}}}\n"
-    parsed_once("lock", [text], lambda: {"stages": {"a": {"params": {"rate": "5e-05"}}}})
+    text = "schema: '2.0'\nstages: {a: {params: {p: {rate: 5e-05}}}}\n"
+    parsed_once("lock", [text], lambda: {"stages": {"a": {"params": {"p": {"rate": "5e-05"}}}}})
     LOCK.write_text(text)
-    assert read_lock() == {"a": {"params": {"rate": 5e-05}}}
+    assert read_lock() == {"a": {"params": {"p": {"rate": 5e-05}}}}
 
 
-@pytest.mark.parametrize("text", [b"stages: {clean@a: {cmd", b"\xff", b"stages: {a: 1, a: 2}"])
+@pytest.mark.parametrize(
+    "text",
+    [b"stages: {clean@a: {cmd", b"\xff", b"stages: {a: 1, a: 2}", b"stages:\n  cle",
+     b"stages:\n  a:\n    cmd: x\n    outs:\n", b"stages:\n  a:\n    deps:\n    - pat",
+     b"stages:\n  a:\n    params:\n      params.yaml: cor"],
+)  # fmt: skip
 def test_a_torn_lock_is_one_line_that_names_it_and_says_what_to_do(text: bytes) -> None:
     LOCK.write_bytes(text)
     with pytest.raises(BadSettings, match=r"^DVC .* dvc\.lock is torn .*`downstream run` rebuilds"):

@@ -59,3 +59,9 @@ def test_the_words_that_yaml_1_1_reads_otherwise(word: str, value: Any) -> None:
 def test_a_key_that_stands_twice_is_refused() -> None:
     with pytest.raises(YAMLError, match="the key 'a' stands twice"):
         parse_yaml("a: 1\na: 2\n")
+
+
+@pytest.mark.parametrize("text", ["a: {{b}}\n", "? [a]\n: b\n"])
+def test_a_key_that_is_no_text_is_refused_with_its_place(text: str) -> None:
+    with pytest.raises(YAMLError, match=r"unhashable key\s+in .* line 1"):
+        parse_yaml(text)
