@@ -31,5 +31,6 @@ from pathlib import Path
 # environment"); whoever else imports `tasks` stays the process that it is.
 if sys.argv[:1] == ["-m"] and importlib.util.find_spec("grimp") is None:
     _PYTHON = Path(__file__).parents[1] / ".venv" / "bin" / "python"
-    if _PYTHON.exists():
+    # Once: an environment that was not installed to its end lacks the packages too.
+    if _PYTHON.exists() and sys.executable != str(_PYTHON):
         os.execv(_PYTHON, [str(_PYTHON), *sys.orig_argv[1:]])  # noqa: S606 - no shell wanted

@@ -39,3 +39,14 @@ def test_a_stage_alone_hands_over_to_the_environment_and_only_where_it_must(
 ) -> None:
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)
     assert done.stdout == said
+
+
+def test_an_environment_that_lacks_the_packages_too_is_tried_once(project: Path) -> None:
+    interpreter = project / ".venv" / "bin" / "python"
+    interpreter.unlink()
+    interpreter.symlink_to(sys.executable)
+    command = [*BARE, "-m", "tasks.where", "row"]
+    done = subprocess.run(
+        command, cwd=project, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "this Python\n"
