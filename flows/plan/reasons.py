@@ -129,8 +129,12 @@ def _file_differences(
         yield from (Reason("upstream", maker) for maker in forecast.makers(path))
     elif content.md5 != old and path in forecast.codes:
         old_text = recorded_text(forecast.repo, path, old)
-        reasons = list(_code_differences(name, old_text, forecast.codes[path])) if old_text else []
-        yield from reasons or [Reason("code", path, old, content.md5)]
+        if not old_text:
+            yield Reason("code", path, old, content.md5)
+            return
+        reasons = list(_code_differences(name, old_text, forecast.codes[path]))
+        # Settings that differ in no value: one that is new is null.
+        yield from reasons or [Reason("code", SETTINGS_LINE, old, content.md5)]
     elif content.md5 != old:
         yield Reason("data", path, old, content.md5)
 

@@ -137,7 +137,7 @@ def test_a_changed_default_is_a_parameter(pipeline: Pipeline) -> None:
         "evaluate@m": "waiting", "evaluate@n": "waiting",
     }  # fmt: skip
     assert reasons(plan, "finetune@m") == [
-        Reason("param", "models.m.finetune.epochs", 3, 5, default=True)
+        Reason("param", "models.m.finetune.epochs", 3, 5, default=True, known=True)
     ]
     assert_a_run_does_what_was_planned(pipeline, states(plan))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from flows.upkeep.accept import accept
 from flows.upkeep.upgrade import upgrade
 from tasks.contracts.acceptances import LOGS
 from tests.earlier_workspace import facts_of, lay_earlier_workspace
@@ -114,6 +115,16 @@ def test_what_differs_otherwise_is_named_and_left_stale_and_the_rest_is_taken_ov
         assert refused.keys() == {"finetune@m", *also}
         assert refused["finetune@m"] == told
         assert pipeline.states().keys() == {"finetune@m", "evaluate@m"}
+
+
+def test_a_new_setting_without_a_value_is_taken_over_and_can_be_accepted(
+    pipeline: Pipeline,
+) -> None:
+    pipeline.write("modules/defaults.json", json.dumps({"finetune": {"epochs": 3, "limit": None}}))
+    accept(("finetune@m",), "it is not read", pipeline.codes())
+    done = upgrade(pipeline.codes())
+    assert ([one["stage"] for one in done.accepted], done.refused) == (["finetune@n"], {})
+    assert pipeline.states() == {}
 
 
 def test_a_row_that_never_ran_is_named(pipeline: Pipeline) -> None:
