@@ -134,8 +134,9 @@ def record(graph: Graph, plan: Plan, stages: list["DvcStage"], reason: str) -> l
     Returns:
         What was recorded, in the same order.
     """
+    own = ("code", "param", "command")
     changed = {
-        stage.name: [reason.what for reason in stage.reasons if reason.kind in ("code", "param")]
+        stage.name: [reason.what for reason in stage.reasons if reason.kind in own]
         for stage in plan.stages
     }
     time = datetime.now(UTC).isoformat(timespec="seconds")

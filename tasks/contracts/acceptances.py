@@ -26,7 +26,7 @@ class Acceptance(TypedDict):
     new_hash: str
     """The same under the code that it was accepted for."""
     changed: list[str]
-    """The modules that differ, and the defaults."""
+    """The modules that differ, the defaults, and ``cmd`` where the command does."""
     time: str
     """UTC, ISO 8601, to the second."""
     who: str

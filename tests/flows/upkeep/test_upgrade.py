@@ -57,6 +57,10 @@ def test_what_differs_by_a_new_version_alone_is_taken_over_and_nothing_runs(
     }
     lines = [json.loads(line) for line in LOGS[0].read_text(encoding="utf-8").splitlines()]
     assert {line["reason"] for line in lines} == {"upgrade from an earlier version"}
+    # Whoever follows an acceptance back sees a command that differs too.
+    assert {line["stage"] for line in lines if "cmd" in line["changed"]} == {
+        "finetune@m", "finetune@n"
+    }  # fmt: skip
     assert upgrade(pipeline.codes()).accepted == []
 
 
