@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ from tasks.progress import say
 
 if TYPE_CHECKING:
     from tasks.models.classifier import Classifier
+    from tasks.models.text import TextModel
 
 
 def run(
@@ -106,11 +107,9 @@ def _score(
 
     Texts are read from the token cache, as finetune reads them: model and twin share their tokens.
     """
-    from tasks.models.text import TextModel
-
-    model = classifier.model
-    if not isinstance(model, TextModel):
+    if classifier.modality == "image":
         return lambda some: classifier.scores(test.contents[some])
-    inputs = model.read_inputs([split])
+    # Not told by its class: a row of images would then be stale when code of texts changes.
+    inputs = cast("TextModel", classifier.model).read_inputs([split])
     rows = np.flatnonzero(pc.is_valid(pq.read_table(split, columns=["label"])["label"]))
     return lambda some: classifier.scores_of(inputs, rows[some])
