@@ -81,7 +81,7 @@ def test_stop_ends_the_running_with_sigterm_and_lets_none_start(tmp_path: Path) 
     while not lines:
         time.sleep(0.01)
     processes.stop()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     assert (tmp_path / "end").read_text() == "terminated\n"
     assert len(ended) == 1
     with pytest.raises(RunStoppedError):
@@ -111,5 +111,5 @@ def test_stop_can_kill() -> None:
     while not lines:
         time.sleep(0.01)
     processes.stop(signal.SIGKILL)
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     assert len(failed) == 1

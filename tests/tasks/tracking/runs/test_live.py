@@ -180,12 +180,13 @@ def test_a_training_does_not_wait_for_a_server_that_never_answers(
     monkeypatch.setattr(store, "ANSWER_TIMEOUT_SECONDS", 1.0)
     used: list[metric_log.MetricLog] = []
 
-    class Watched(metric_log.MetricLog):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
-            used.append(self)
+    opened = metric_log.MetricLog.__init__
 
-    monkeypatch.setattr(metric_log, "MetricLog", Watched)
+    def noted(log: metric_log.MetricLog, *arguments: Any) -> None:
+        opened(log, *arguments)
+        used.append(log)
+
+    monkeypatch.setattr(metric_log.MetricLog, "__init__", noted)
     with live_run(**about(texts)) as folder:
         started = time.monotonic()
         metrics = train(texts, Path("out"), folder)
@@ -193,7 +194,7 @@ def test_a_training_does_not_wait_for_a_server_that_never_answers(
     record_run(**about(texts), metrics=metrics)
     ended = time.monotonic()
     assert files.sha256_of_folder(Path("out")) == undisturbed
-    assert 0 < sum(curve.seconds for curve in used) < 0.01 * (trained - started)
+    assert 0 < sum(log.seconds for log in used) < 0.01 * (trained - started)
     assert ended - trained < 6
     assert "Training goes on; its metrics are kept, and sent later" in capsys.readouterr().err
     assert outbox.waiting() == 2
