@@ -1,5 +1,5 @@
 # The commands of the README. Each sets up what it needs.
-# 3.11 is what CI runs; 3.12 and 3.13 do as well.
+# 3.11 is what CI runs; 3.12 and 3.13 are let in.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
 

@@ -159,6 +159,10 @@ def test_a_result_of_the_locks_own_hash_is_kept_while_the_cache_has_lost_it(
 def test_a_finished_result_taken_over_has_the_same_mlflow_record(
     staged: StagePipeline, prefect_api: str
 ) -> None:
+    from tasks.tracking.store import opened
+
+    with opened():
+        pass  # a stage does not wait long for a store that is only being made
     staged.change("models.m.finetune", {"rate": 0.9, "metrics": True})
     staged.control(finetune_m="die moved")
     assert staged.downstream("run", "finetune@m", api=prefect_api).returncode == 1
