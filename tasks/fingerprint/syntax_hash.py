@@ -45,6 +45,15 @@ class _Normalised(ast.NodeTransformer):
         """Settings classes are schema: their resolved values are in the fingerprint."""
         return None if node.name.endswith("Settings") else self.generic_visit(node)
 
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        """Drop the empty text that Python 3.12 puts behind a nested format: it says nothing."""
+        node.values = [
+            part
+            for part in node.values
+            if not (isinstance(part, ast.Constant) and part.value == "")
+        ]
+        return self.generic_visit(node)
+
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
         """Keep which exception is raised, not its text."""
         if isinstance(node.exc, ast.Call):
