@@ -1,7 +1,7 @@
 """The Prefect flow ``downstream``: one task run a stage, named as the stage.
 
 Prefect shows, logs and schedules; what is fresh has one home, DVC, so Prefect's own result cache is
-off. What imports Prefect is imported where it is used: a plan must not wait for it.
+off. The command line imports this module where it runs a flow: a plan must not wait for Prefect.
 """
 
 import os

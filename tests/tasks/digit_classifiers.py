@@ -19,7 +19,7 @@ NUM_TRAIN = 600
 LABELS = [f"digit {number}" for number in range(10)]
 
 
-def _png(row: Any) -> bytes:
+def digit_png(row: Any) -> bytes:
     file = io.BytesIO()
     Image.fromarray((row.reshape(8, 8) * 15).astype("uint8")).save(file, format="PNG")
     return file.getvalue()
@@ -29,7 +29,7 @@ def _png(row: Any) -> bytes:
 def digits() -> Labelled:
     """1,197 test images."""
     pixels, labels = load_digits(return_X_y=True)
-    contents = [_png(row) for row in pixels[NUM_TRAIN:]]
+    contents = [digit_png(row) for row in pixels[NUM_TRAIN:]]
     ids = [hashlib.sha256(content).hexdigest() for content in contents]
     return Labelled("image", ids, contents, [LABELS[n] for n in labels[NUM_TRAIN:]], 0)
 

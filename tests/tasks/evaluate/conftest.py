@@ -1,18 +1,17 @@
 """Real models and splits, small enough to be made while the tests run."""
 
 import hashlib
-import io
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from PIL import Image
 from sklearn.datasets import load_digits
 
 from tasks.contracts import records
 from tasks.contracts.paths import PARTS, Part
 from tests.classifiers import write_finetuned_on
+from tests.tasks.digit_classifiers import digit_png
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +19,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[P
     """A convnet trained on some digits, its untrained twin, and the splits of the corpus."""
     root = tmp_path_factory.mktemp("digits")
     pixels, labels = load_digits(return_X_y=True)
-    images = [_png(row) for row in pixels]
+    images = [digit_png(row) for row in pixels]
     names = [f"digit {label}" for label in labels]
     ends = dict(zip(PARTS, [(0, 500), (500, 550), (550, 850)], strict=True))
     splits = {
@@ -32,12 +31,6 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[P
     save_convnet(root / "twin", images[:500], names[:500], classes, num_steps=8)
     write_finetuned_on(root, splits["train"])
     return root / "model", root / "twin", splits
-
-
-def _png(row: Any) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray((row.reshape(8, 8) * 15).astype("uint8")).save(file, format="PNG")
-    return file.getvalue()
 
 
 def write_split(path: Path, contents: list[Any], labels: list[str | None]) -> Path:

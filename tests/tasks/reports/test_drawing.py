@@ -12,19 +12,19 @@ def test_names_are_shortened_and_undrawable_ones_numbered() -> None:
     assert names == ["earn", "class 2", "a very long name of…", "class 4"]
 
 
-def _png(width: int, height: int) -> bytes:
+def grey_png(width: int, height: int) -> bytes:
     file = io.BytesIO()
     Image.new("L", (width, height), 77).save(file, "PNG")
     return file.getvalue()
 
 
-def _size(image: bytes) -> tuple[int, int]:
+def size_of(image: bytes) -> tuple[int, int]:
     with Image.open(io.BytesIO(image)) as opened:
         return opened.size
 
 
 def test_small_images_grow_by_whole_steps_and_large_ones_shrink() -> None:
-    assert _size(thumbnail(_png(8, 8))) == (96, 96)
-    assert _size(thumbnail(_png(20, 10))) == (80, 40)
-    assert _size(thumbnail(_png(96, 1))) == (96, 1)
-    assert _size(thumbnail(_png(400, 200))) == (96, 48)
+    assert size_of(thumbnail(grey_png(8, 8))) == (96, 96)
+    assert size_of(thumbnail(grey_png(20, 10))) == (80, 40)
+    assert size_of(thumbnail(grey_png(96, 1))) == (96, 1)
+    assert size_of(thumbnail(grey_png(400, 200))) == (96, 48)

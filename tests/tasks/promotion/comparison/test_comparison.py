@@ -2,7 +2,6 @@
 
 import base64
 import dataclasses
-import io
 import json
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 from scipy.stats import binomtest
 from sklearn.metrics import f1_score
 
@@ -30,6 +28,7 @@ from tasks.promotion.comparison.comparison import (
 )
 from tasks.promotion.comparison.schema import Comparison
 from tasks.promotion.settings import PromotionSettings
+from tests.tasks.reports.test_drawing import grey_png, size_of
 
 SETTINGS = PromotionSettings.parse({"review": {"bootstrap_samples": 400}}, "register")
 
@@ -207,17 +206,6 @@ def test_only_filled_bins_are_kept() -> None:
     assert [one["confidence"] for one in found] == pytest.approx([0.6, 0.9, 0.95])
 
 
-def _png(width: int, height: int) -> bytes:
-    file = io.BytesIO()
-    Image.new("L", (width, height), 77).save(file, "PNG")
-    return file.getvalue()
-
-
-def _size(image: bytes) -> tuple[int, int]:
-    with Image.open(io.BytesIO(image)) as opened:
-        return opened.size
-
-
 def _of_two(predicted: list[int], confidence: list[float]) -> Scored:
     scores = np.array(
         [[c, 1 - c] if p == 0 else [1 - c, c] for p, c in zip(predicted, confidence, strict=True)]
@@ -247,9 +235,9 @@ def test_flips_go_by_the_confidence_of_the_candidate() -> None:
 
 
 def test_images_are_shown_as_thumbnails() -> None:
-    test = Labelled("image", ["v"], [_png(8, 8)], ["a"], 0)
+    test = Labelled("image", ["v"], [grey_png(8, 8)], ["a"], 0)
     found = flipped(_of_two([0], [0.9]), _of_two([1], [0.9]), ["a", "b"], test, 1)
-    assert _size(base64.b64decode(found["won"][0]["thumbnail"])) == (96, 96)
+    assert size_of(base64.b64decode(found["won"][0]["thumbnail"])) == (96, 96)
 
 
 def test_an_excerpt_is_one_line_cut_between_words() -> None:
