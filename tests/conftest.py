@@ -2,7 +2,10 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import pytest
 from hypothesis import settings
 
 # Timings say nothing on a busy machine, and CI repeats what it found.
@@ -22,3 +25,31 @@ os.environ.update(
 
 # A job in the background ignores Ctrl-C, and so would every process that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _module_leaves_the_process_alone() -> Iterator[None]:
+    with _same_process():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _test_leaves_the_process_alone() -> Iterator[None]:
+    with _same_process():
+        yield
+
+
+@contextmanager
+def _same_process() -> Iterator[None]:
+    # MLflow writes the address of its store into the environment, and would send the records of
+    # whatever test comes next to a server that has ended.
+    environment = dict(os.environ)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - environment.keys():
+            del os.environ[name]
+        os.environ.update(environment)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from tasks.errors import BadSettings, DownstreamError, Preempted, StageFailed
 from tasks.parent import die_with_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     import torch
     from torch import nn
@@ -63,7 +64,7 @@ def launch(num_ranks: int, run: Callable[..., Any], *arguments: Any) -> Any:
         max_restarts=0,
         shutdown_timeout=SECONDS_TO_CHECKPOINT,
     )
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _same_handlers():
         try:
             return elastic_launch(config, _rank)(Path(folder), run, arguments)[0]
         except ChildFailedError as failure:
@@ -72,6 +73,17 @@ def launch(num_ranks: int, run: Callable[..., Any], *arguments: Any) -> Any:
             ) from failure
         except SignalException:
             raise Preempted("stopped by SIGTERM: run again to go on from the checkpoint") from None
+
+
+@contextmanager
+def _same_handlers() -> Iterator[None]:
+    # The launcher raises its own exception at a signal, and would go on doing so when it is done.
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _rank(errors_folder: Path, run: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
