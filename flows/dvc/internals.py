@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.dvc.rwlock import own_holder
 from tasks.errors import BadSettings, StageFailed
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def hold_files(stage: "DvcStage") -> AbstractContextManager[None]:
     repo = stage.repo
     reads, writes = ([item.fs_path for item in items] for items in (stage.deps, stage.outs))
     # The holder is told apart by process and this text, so each stage needs its own.
-    holder = f"downstream run {stage_name(stage)}"
+    holder = own_holder(stage_name(stage))
     hardlink = repo.config["core"].get("hardlink_lock", False)
     lock: AbstractContextManager[None] = rwlock(
         repo.tmp_dir, repo.fs, holder, reads, writes, hardlink

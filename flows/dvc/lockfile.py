@@ -9,7 +9,6 @@ into its place. All of it is done under DVC's repository lock, except for readin
 import os
 import re
 from collections.abc import Collection
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
@@ -133,18 +132,3 @@ def rebuild() -> None:
         LOCK.unlink()
         source = "DVC's run cache"
     say(f"{LOCK} was torn ({fault}): rebuilt from {source}; the torn one is {TORN / LOCK.name}")
-
-
-def mend_rwlock(path: Path) -> None:
-    """Remove DVC's list of who reads and writes what, if a kill has torn it; nobody can hold it.
-
-    Args:
-        path: that file; the caller holds DVC's repository lock.
-    """
-    try:
-        files.read_json(path)
-    except FileNotFoundError:
-        return
-    except ValueError:
-        path.unlink()
-        say(f"{path} was torn by a kill: removed")

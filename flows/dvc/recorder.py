@@ -19,9 +19,10 @@ from filelock import FileLock, Timeout
 
 from flows.dvc.graph import PIPELINE
 from flows.dvc.internals import dvc_stages, hold_files, open_repo, rwlock_file, stage_name
-from flows.dvc.lockfile import LockFile, fault_of_lock, mend_rwlock, rebuild
+from flows.dvc.lockfile import LockFile, fault_of_lock, rebuild
 from flows.dvc.params import ParameterFiles
 from flows.dvc.run_cache import outputs_of
+from flows.dvc.rwlock import mend_rwlock
 from tasks.contracts import paths
 from tasks.contracts.files import Stamp, stamp
 from tasks.contracts.lock import LOCK
@@ -70,8 +71,9 @@ class Recorder:
         self.recorded: dict[str, str] = {}
         """The stage hash of each result that this run has recorded."""
         self._read(held=False)
+        self._rwlock = rwlock_file(repo)
         with self._lock:
-            mend_rwlock(rwlock_file(repo))
+            mend_rwlock(self._rwlock)
 
     def added_files(self) -> list[str]:
         """Return the names of the ``.dvc`` files of what was ``dvc add``ed."""
@@ -107,6 +109,8 @@ class Recorder:
                     say(f"{name} waits: {' '.join(str(held).splitlines()[:2])}")
                     told = True
                 time.sleep(POLL_SECONDS)
+                with self._mutex, self._lock:
+                    mend_rwlock(self._rwlock)  # the holder may have died meanwhile
 
     def _begin(self, stage: "DvcStage", force: bool, run: bool) -> Job | Decision:
         _require_inputs(stage)

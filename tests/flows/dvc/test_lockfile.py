@@ -1,7 +1,6 @@
 """``dvc.lock``: the same bytes as DVC's, written as a whole, and rebuilt where it is torn."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,6 @@ from flows.dvc.lockfile import (
     entries_of,
     fault_of,
     fault_of_lock,
-    mend_rwlock,
     rebuild,
 )
 from flows.dvc.recorder import Recorder
@@ -133,14 +131,3 @@ def test_the_last_commit_is_where_rebuilding_starts(
 
 def test_no_lock_is_no_fault(new_pipeline: Pipeline) -> None:
     assert fault_of_lock() is None
-
-
-def test_a_torn_list_of_readers_and_writers_is_removed(tmp_path: Path) -> None:
-    path = tmp_path / "rwlock"
-    mend_rwlock(path)
-    path.write_text('{"read": {}}')
-    mend_rwlock(path)
-    assert path.exists()
-    path.write_text('{"read": {"/a')
-    mend_rwlock(path)
-    assert not path.exists()
