@@ -20,7 +20,7 @@ run: setup
 	@$(BIN)/downstream run
 
 test: setup programs
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # A test looks at pages in a real browser, another compiles a training: pip has neither.
 programs:

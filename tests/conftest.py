@@ -23,8 +23,32 @@ os.environ.update(
     HF_HUB_DISABLE_TELEMETRY="1",
 )
 
+LONGEST_FIRST = (
+    "tests/test_pipeline.py",
+    "tests/test_review.py",
+    "tests/flows/test_kills.py",
+    "tests/tasks/training/test_resume.py",
+    "tests/flows/upkeep/test_upgrade.py",
+    "tests/tasks/training/test_compile.py",
+    "tests/flows/orchestration/",
+    "tests/flows/servers/",
+    "tests/tasks/training/",
+    "tests/flows/",
+)
+"""Files and folders of which a worker takes the longest first, or it would run the last alone."""
+
 # A job in the background ignores Ctrl-C, and so would every process that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take long in front; pytest-xdist hands files out in this order."""
+
+    def turn(item: pytest.Item) -> int:
+        places = (place for place, name in enumerate(LONGEST_FIRST) if item.nodeid.startswith(name))
+        return next(places, len(LONGEST_FIRST))
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(autouse=True, scope="module")
