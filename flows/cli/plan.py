@@ -12,18 +12,19 @@ from typing import Any, Literal
 
 from rich.text import Text
 
-from flows.plan.plan import COSTS, STATES, Plan, State
+from flows.plan.plan import COSTS, STATES, Plan, StagePlan, State
 from flows.plan.reasons import Reason, reason_lines
 from flows.terminal import console, duration, plain, table
 from tasks.fingerprint.rows import NOT_HASHED
 
 Output = Literal["table", "json", "graph"]
 
-STATE_STYLES = {"stale": "bold yellow", "waiting": "yellow", "cached": "cyan"}
+STATE_STYLES = {"stale": "bold yellow", "waiting": "yellow", "cached": "cyan", "recommit": "cyan"}
 STATE_MEANINGS = {
     "stale": "will run",
     "waiting": "may run: something upstream is stale",
     "cached": "will be restored from the run cache",
+    "recommit": "taken from data/ into DVC's cache; nothing runs",
     "fresh": "stays as it is",
 }
 NAMES_SHOWN = 8
@@ -33,6 +34,7 @@ NODE_STYLES: dict[State, str] = {
     "stale": "fill:#f4a742,stroke:#8a5200,color:#1a1a1a",
     "waiting": "fill:#fbe3a1,stroke:#8a6d1a,color:#1a1a1a,stroke-dasharray:4",
     "cached": "fill:#a8d8ea,stroke:#20606f,color:#1a1a1a",
+    "recommit": "fill:#d5ebf3,stroke:#20606f,color:#1a1a1a",
     "fresh": "fill:#e3f1e1,stroke:#4c7a4c,color:#1a1a1a",
 }
 
@@ -40,10 +42,7 @@ NODE_STYLES: dict[State, str] = {
 def to_object(plan: Plan) -> dict[str, Any]:
     """Return a plan as the object that ``plan --json`` prints."""
     return {
-        "stages": [
-            {**vars(stage), "reasons": [_reason_object(reason) for reason in stage.reasons]}
-            for stage in plan.stages
-        ],
+        "stages": [_stage_object(stage) for stage in plan.stages],
         "estimated_gpu_seconds": plan.estimated_gpu_seconds,
         "leftovers": asdict(plan.leftovers),
         "libraries": {
@@ -51,6 +50,13 @@ def to_object(plan: Plan) -> dict[str, Any]:
             for name, changes in plan.libraries.items()
         },
     }
+
+
+def _stage_object(stage: StagePlan) -> dict[str, Any]:
+    parts = {**vars(stage), "reasons": [_reason_object(reason) for reason in stage.reasons]}
+    del parts["frozen"]
+    frozen = [_reason_object(reason) for reason in stage.frozen]
+    return {**parts, "frozen": frozen} if frozen else parts
 
 
 def _reason_object(reason: Reason) -> dict[str, Any]:
@@ -102,7 +108,7 @@ def show_plan(plan: Plan, targets: tuple[str, ...], not_hashed: dict[str, str]) 
         out.print(shown)
     for line in _summary(plan, targets):
         out.print(line, soft_wrap=True)
-    for line in [*_leftover_lines(plan), *_library_lines(plan)]:
+    for line in [*_frozen_lines(plan), *_leftover_lines(plan), *_library_lines(plan)]:
         out.print(plain(line), style="dim", soft_wrap=True)
     if any(reason.kind == "code" for stage in plan.stages for reason in stage.reasons):
         names = ", ".join(f"{name} ({why})" for name, why in not_hashed.items())
@@ -128,6 +134,15 @@ def _cost(plan: Plan) -> str:
     on_gpu = duration(plan.estimated_gpu_seconds)
     more = f", and {unknown} of unknown time" if unknown else ""
     return f"At most about {duration(known)} ({on_gpu} of it in GPU stages){more}."
+
+
+def _frozen_lines(plan: Plan) -> list[str]:
+    return [
+        f"Frozen in dvc.yaml, so it stays as it is: {stage.name}: "
+        f"{'; '.join(reason_lines(stage.frozen))}"
+        for stage in plan.stages
+        if stage.frozen
+    ]
 
 
 def _leftover_lines(plan: Plan) -> list[str]:

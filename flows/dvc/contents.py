@@ -44,6 +44,23 @@ def content_on_disk(repo: "Repo", path: str) -> Content:
     return Content(built.hash_info.value, bool(meta.isexec))
 
 
+def content_by_reading(repo: "Repo", path: str) -> Content:
+    """Hash a file or folder from its bytes, whatever DVC remembers of it.
+
+    Args:
+        repo: the DVC repository.
+        path: relative to its root.
+    """
+    from dvc_data.hashfile.build import build
+    from dvc_data.hashfile.db import HashFileDB
+
+    full = os.path.join(repo.root_dir, path)  # noqa: PTH118 - DVC's keys are texts
+    known = repo.cache.repo
+    forgetful = HashFileDB(known.fs, known.path)
+    _, _, built = build(forgetful, full, repo.fs, "md5", ignore=repo.dvcignore, dry_run=True)
+    return Content(built.hash_info.value)
+
+
 def text_content(text: str) -> Content:
     """Return the content of a file that would hold ``text``."""
     return Content(md5_of_text(text))

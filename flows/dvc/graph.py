@@ -61,6 +61,10 @@ class Stage:
     outputs: list[Output]
     gpu: bool = False
     """Whether it carries a GPU (``meta: {gpu: true}``)."""
+    frozen: bool = False
+    """Never run, whatever it reads (``frozen: true``)."""
+    always_changed: bool = False
+    """Run every time (``always_changed: true``, or a command that reads and writes nothing)."""
     record: Record | None = None
 
 
@@ -148,7 +152,8 @@ class Graph:
             name = waiting.pop()
             if name not in wanted:
                 wanted.add(name)
-                waiting += self.upstream[name]
+                # As DVC does: nothing is brought up to date for a frozen stage.
+                waiting += [] if self.stages[name].frozen else self.upstream[name]
         return [name for name in self.planned() if name in wanted]
 
     def named(self, target: str) -> list[str]:
@@ -219,13 +224,18 @@ def _stage(name: str, entry: dict[str, Any], recorded: dict[str, Any] | None) ->
     if recorded:
         read, written = hashes(recorded, "deps"), hashes(recorded, "outs")
         record = Record(recorded.get("cmd"), read, recorded.get("params") or {}, written)
+    dependencies, params = list(entry.get("deps") or ()), _tracked(entry.get("params") or ())
+    outputs = [out for key in LISTS_OF_OUTPUTS for out in _outputs(entry.get(key) or ())]
+    frozen, unlinked = bool(entry.get("frozen")), not (dependencies or params or outputs)
     return Stage(
         name=name,
         command=entry.get("cmd"),
-        dependencies=list(entry.get("deps") or ()),
-        params=_tracked(entry.get("params") or ()),
-        outputs=[out for key in LISTS_OF_OUTPUTS for out in _outputs(entry.get(key) or ())],
+        dependencies=dependencies,
+        params=params,
+        outputs=outputs,
         gpu=bool((entry.get("meta") or {}).get("gpu")),
+        frozen=frozen,
+        always_changed=not frozen and (bool(entry.get("always_changed")) or unlinked),
         record=record,
     )
 

@@ -7,6 +7,7 @@ mutex, and under DVC's own locks, which other DVC processes in this workspace ob
 lock while something is recorded, a read-write lock on a stage's files while it runs.
 """
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock, Timeout
 
+from flows.dvc.contents import content_by_reading
 from flows.dvc.graph import PIPELINE
 from flows.dvc.internals import dvc_stages, hold_files, open_repo, rwlock_file, stage_name
 from flows.dvc.lockfile import LockFile, fault_of_lock, rebuild
@@ -32,12 +34,13 @@ from tasks.stage_process import kept_results
 from tasks.stage_process.stage_hash import recorded_hash, stage_hash
 
 if TYPE_CHECKING:
+    from dvc.output import Output
     from dvc.stage import Stage as DvcStage
 
 POLL_SECONDS = 0.5
 READ_BY_DVC = (PIPELINE, paths.PARAMS, LOCK)
 
-Decision = Literal["restored", "fresh", "left"]
+Decision = Literal["restored", "recommitted", "fresh", "left"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ class Recorder:
             run: whether it may run; otherwise it is left as it is, unless its result is there.
 
         Returns:
-            What is to run; or that the stage is fresh, has been restored and recorded, or is left.
+            What is to run; or that the stage is fresh, has been restored and recorded, has been
+            put back into DVC's cache, or is left.
 
         Raises:
             MissingPin: a source is missing.
@@ -116,10 +120,14 @@ class Recorder:
         _require_inputs(stage)
         if not force and not stage.changed():
             return "fresh"
-        if stage.cmd is None:
-            # A file that was `dvc add`ed and then edited: DVC takes it as it is now.
+        if stage.cmd is None or stage.frozen:
+            # What was `dvc add`ed, or frozen, and then edited: DVC takes it as it is now.
+            _require_outputs(stage)
+            stage.save_deps()
             self._save(stage)
-            return "fresh"
+            return "recommitted" if stage.cmd else "fresh"
+        if not force and (kept := _kept_outputs(stage)):
+            return _put_back(stage, kept)
         if not run and (force or not _costs_nothing(stage)):
             return "left"
         stage.remove_outs(ignore_remove=False)
@@ -250,6 +258,62 @@ def _require_inputs(stage: "DvcStage") -> None:
         raise BadInput(f"{stage_name(stage)}: {path} does not exist, and no stage writes it")
 
 
+def _require_outputs(stage: "DvcStage") -> None:
+    """Make sure that what no command makes, or may make, is there.
+
+    Raises:
+        BadInput: it is missing.
+    """
+    for out in stage.outs:
+        if not out.exists:
+            path = os.path.relpath(out.fs_path, stage.repo.root_dir)
+            name = stage_name(stage)
+            cached = out.hash_info and not out.changed_cache()
+            get = f"`dvc {'checkout' if cached else 'pull'} {name}`"
+            by, other = f"which {name} names", "put it there"
+            if stage.cmd:
+                by, other = "and dvc.yaml says that the stage is frozen", f"`dvc unfreeze {name}`"
+            raise BadInput(f"{name}: {path} does not exist, {by}: {get}, or {other}")
+
+
+def _kept_outputs(stage: "DvcStage") -> list["Output"]:
+    """Return the outputs that lie there as ``dvc.lock`` has them, if DVC's cache has the others.
+
+    Nothing, where the stage differs in more than what the cache holds.
+    """
+    if stage.changed_stage() or stage.changed_deps():
+        return []
+    kept = [out for out in stage.outs if not out.workspace_status()]
+    others = [out for out in stage.outs if out not in kept]
+    return [] if any(out.changed_cache() for out in others) else kept
+
+
+def _put_back(stage: "DvcStage", kept: list["Output"]) -> Decision:
+    """Take outputs from their paths into DVC's cache, and the others from there; nothing runs.
+
+    ``dvc.lock`` has all of it already.
+
+    Raises:
+        ChangedWhileRunning: an output is not what DVC takes it for.
+    """
+    missing = [out for out in stage.outs if out not in kept]
+    for out in kept:
+        if content_by_reading(stage.repo, out.def_path).md5 != out.hash_info.value:
+            # An edit that left size and time as they were: the cache would have it under this hash.
+            for path in (Path(out.def_path), *Path(out.def_path).rglob("*")):
+                path.touch()
+            raise ChangedWhileRunning(
+                f"{stage.name}: {out.def_path} is not as recorded in dvc.lock, though its size and "
+                "time are: `downstream plan` shows what that means now"
+            )
+    with stage.repo.scm_context(quiet=True):
+        for out in missing:
+            out.checkout(force=True)
+        _commit(stage)
+    kept_results.discard(stage.name, stage_hash(stage))
+    return "restored" if missing else "recommitted"
+
+
 def _restore_outputs(stage: "DvcStage") -> bool:
     """Put a stage's outputs back from DVC's run cache; tell whether it had them."""
     from dvc.stage.cache import RunCacheNotFoundError
@@ -266,6 +330,8 @@ def _costs_nothing(stage: "DvcStage") -> bool:
 
     The stage is left as it was.
     """
+    if stage.always_changed or stage.is_callback:
+        return False
     unchanged = not stage.changed_stage() and stage.deps_cached()
     if unchanged and all(out.hash_info for out in stage.outs) and stage.outs_cached():
         return True
@@ -302,7 +368,6 @@ def _save_result(stage: "DvcStage") -> None:
     """
     from dvc.output import OutputDoesNotExistError
 
-    uncached = any(not out.use_cache and not (out.metric or out.plot) for out in stage.outs)
     with stage.repo.scm_context(quiet=True):
         try:
             stage.save_outs()
@@ -312,6 +377,11 @@ def _save_result(stage: "DvcStage") -> None:
                 "dvc.yaml names"
             ) from error
         stage.md5 = stage.compute_md5()
-        if not uncached:
-            stage.repo.stage_cache.save(stage)
-        stage.commit()
+        _commit(stage)
+
+
+def _commit(stage: "DvcStage") -> None:
+    """Put the outputs, whose hashes the stage holds, into DVC's cache and its run cache."""
+    if all(out.use_cache or out.metric or out.plot for out in stage.outs):
+        stage.repo.stage_cache.save(stage)
+    stage.commit()

@@ -1,6 +1,7 @@
 """What DVC's run cache can restore: results that this or another machine has computed before."""
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +17,22 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 
-def recorded_outputs(repo: "Repo", stage: Stage, record: Record) -> dict[str, Content]:
-    """Return the outputs that ``dvc.lock`` names, if DVC's cache has all of them.
+def recorded_outputs(
+    repo: "Repo", stage: Stage, record: Record, on_disk: Mapping[str, str | None]
+) -> dict[str, Content]:
+    """Return the outputs that ``dvc.lock`` names, if each lies on disk or in DVC's cache.
 
     Args:
         repo: the DVC repository.
         stage: a stage.
         record: what ``dvc.lock`` has of it.
+        on_disk: the hash of what lies at each output's path now.
     """
     if any(not out.cached or out.path not in record.outputs for out in stage.outputs):
         return {}
-    return _if_cached(repo, {out.path: record.outputs[out.path] for out in stage.outputs})
+    md5s = {out.path: record.outputs[out.path] for out in stage.outputs}
+    lost = (md5 for path, md5 in md5s.items() if on_disk[path] != md5 and not is_cached(repo, md5))
+    return {} if any(lost) else {path: Content(md5) for path, md5 in md5s.items()}
 
 
 def restorable_outputs(
@@ -46,7 +52,7 @@ def restorable_outputs(
     Returns:
         What each output will hold; nothing if the stage has to run.
     """
-    if any(out.persistent for out in stage.outputs):
+    if stage.always_changed or any(out.persistent for out in stage.outputs):
         return {}
     if not stage.outputs or not inputs or not all(content.md5 for content in inputs.values()):
         return {}

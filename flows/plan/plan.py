@@ -12,15 +12,15 @@ from flows.dvc.internals import dvc_errors
 from flows.dvc.params import ParameterFiles
 from flows.dvc.run_cache import recorded_outputs, restorable_outputs
 from flows.plan.forecast import Forecast
-from flows.plan.reasons import Reason, reasons_of
+from flows.plan.reasons import NOT_IN_CACHE, Reason, reasons_of
 from tasks.contracts import files, paths
 from tasks.contracts.params import STAGES
 from tasks.fingerprint import libraries
 from tasks.machine.libraries import versions_now
 from tasks.stage_process.stage_hash import entry_hash
 
-State = Literal["stale", "waiting", "cached", "fresh"]
-STATES: tuple[State, ...] = ("stale", "waiting", "cached", "fresh")
+State = Literal["stale", "waiting", "cached", "recommit", "fresh"]
+STATES: tuple[State, ...] = ("stale", "waiting", "cached", "recommit", "fresh")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class StagePlan:
     reasons: list[Reason]
     estimated_seconds: float | None
     """How long its last real execution took; ``None`` where there was none here."""
+    frozen: list[Reason] = field(default_factory=list)
+    """What differs and does not count, since ``dvc.yaml`` says that the stage is frozen."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,9 @@ class Plan:
 
 
 COSTS = ("stale", "waiting")
-"""The states in which a stage runs or may run; a restored one costs nothing."""
+"""The states in which a stage runs or may run; what is restored or put back costs nothing."""
+READ_BY_A_STAGE = ("param", "data", "code", "upstream", "library")
+"""The kinds of reason that a frozen stage is kept from."""
 
 
 def plan_now(targets: Iterable[str], downstream: str | None = None) -> tuple[Graph, Plan]:
@@ -117,8 +121,13 @@ def make_plan(graph: Graph, codes: Mapping[str, str], selected: Iterable[str]) -
                 stage = graph.stages[name]
                 params = parameters.of(stage)
                 reasons = reasons_of(stage, params, forecast)
+                held = []
+                if stage.frozen:
+                    held = [reason for reason in reasons if reason.kind in READ_BY_A_STAGE]
+                    reasons = [reason for reason in reasons if reason.kind not in READ_BY_A_STAGE]
                 state = _decide(stage, reasons, params, forecast)
-                stages.append(StagePlan(name, state, stage.gpu, reasons, _last_seconds(name)))
+                seconds = _last_seconds(name)
+                stages.append(StagePlan(name, state, stage.gpu, reasons, seconds, held))
     return Plan(stages, leftovers(graph), _changed_libraries(wanted, graph.lock))
 
 
@@ -129,13 +138,22 @@ def _decide(
     if not reasons:
         forecast.keep(stage)
         return "fresh"
-    kinds = {reason.kind for reason in reasons}
+    if stage.frozen:
+        # Nothing can make it: DVC takes what lies there, if all of it does.
+        there = all(forecast.on_disk(out.path).md5 for out in stage.outputs)
+        forecast.keep(stage)
+        return "recommit" if there else "stale"
+    kinds = {reason.kind for reason in reasons if reason.new != NOT_IN_CACHE}
+    if not kinds:
+        forecast.keep(stage)
+        return "recommit"
     if "upstream" in kinds:
         forecast.rewrite(stage)
         return "waiting" if kinds == {"upstream"} else "stale"
     record = stage.record
     if record and kinds == {"missing"} and all(out.path in record.outputs for out in stage.outputs):
-        outputs = recorded_outputs(forecast.repo, stage, record)
+        on_disk = {out.path: forecast.on_disk(out.path).md5 for out in stage.outputs}
+        outputs = recorded_outputs(forecast.repo, stage, record, on_disk)
     else:
         contents = {path: forecast.content(path) for path in stage.dependencies}
         inputs = {path: content for path, content in contents.items() if content}

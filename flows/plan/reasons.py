@@ -20,6 +20,7 @@ from tasks.fingerprint.rows import SETTINGS_LINE
 
 Kind = Literal["param", "data", "code", "command", "missing", "upstream"]
 NOT_IN_CACHE = "not in DVC's cache"
+ALWAYS_CHANGED = "always_changed"
 REASONS_SHOWN = 6
 DEFINITIONS_SHOWN = 4
 VALUE_WIDTH = 40
@@ -73,6 +74,8 @@ def _reasons(
             elif content.md5 is None:
                 yield Reason("data", path)
         return
+    if stage.always_changed:
+        yield Reason("command", ALWAYS_CHANGED)
     if stage.command != record.command:
         yield Reason("command", "cmd", record.command, stage.command)
     for file, keys in stage.params.items():
@@ -193,6 +196,8 @@ def reason_line(reason: Reason) -> str:
     if reason.kind == "param":
         default = " (default)" if reason.default else ""
         return f"{reason.what}: {_value(reason.old)} → {_value(reason.new)}{default}"
+    if reason.what == ALWAYS_CHANGED:
+        return "runs every time (always_changed in dvc.yaml)"
     if reason.kind == "command":
         return f"command: {_value(reason.old)} → {_value(reason.new)}"
     if reason.kind == "missing":

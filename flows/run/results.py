@@ -82,8 +82,10 @@ def _pages() -> tuple[str, str]:
 def _what_was_done(session: Session, seconds: float) -> str:
     counts = Counter(session.outcomes.values())
     left, waiting = session.left, session.not_reached
-    fresh = len(session.plan.stages) - counts["ran"] - counts["restored"] - len(left + waiting)
-    done = f"{counts['ran']} ran, {counts['restored']} restored, {fresh} fresh"
+    changed = counts["ran"] + counts["restored"] + counts["recommitted"]
+    fresh = len(session.plan.stages) - changed - len(left + waiting)
+    recommitted = f"{counts['recommitted']} recommitted, " if counts["recommitted"] else ""
+    done = f"{counts['ran']} ran, {counts['restored']} restored, {recommitted}{fresh} fresh"
     if not session.stages:
         return f"\nNothing to do. Stages: {done}."
     lines = [f"\nStages: {done}; in {duration(seconds)}."]

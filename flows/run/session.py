@@ -14,7 +14,7 @@ from flows.terminal import duration
 from tasks.progress import say
 from tasks.stage_process import kept_results
 
-Outcome = Literal["ran", "restored", "fresh", "left"]
+Outcome = Literal["ran", "restored", "recommitted", "fresh", "left"]
 """``left``: a GPU stage that would have to run, under ``--skip-gpu``."""
 
 
@@ -102,6 +102,8 @@ class Session:
         outcome: Outcome = self._run(job, on_line) if isinstance(job, Job) else job
         if outcome == "restored":
             self.tell(name, "restored from the run cache")
+        elif outcome == "recommitted":
+            self.tell(name, "put back into DVC's cache from data/; not run")
         elif outcome == "fresh" and name != CODE:
             self.tell(name, "fresh after all: what it reads came out the same")
         elif outcome == "left":

@@ -4,7 +4,7 @@ import pytest
 
 from flows.cli.plan import DRAWN_ONE_BY_ONE, print_plan, show_plan, to_mermaid, to_object
 from flows.plan.plan import Change, Leftovers, Plan, StagePlan, State
-from flows.plan.reasons import NOT_IN_CACHE, Reason
+from flows.plan.reasons import ALWAYS_CHANGED, NOT_IN_CACHE, Reason
 
 
 def shown(plan: Plan, capsys: pytest.CaptureFixture[str], *targets: str) -> list[str]:
@@ -38,6 +38,26 @@ def test_stale_stages_come_first_with_their_reasons_and_fresh_ones_are_counted(
         "At most about 84 s (81 s of it in GPU stages). To run it: downstream run evaluate@m",
         "Never a reason to run, by rule: tasks.errors (error texts)",
     ]
+
+
+def test_what_is_put_back_costs_nothing_and_what_a_frozen_stage_would_be_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lost = Reason("missing", "data/split/a/train.parquet", "1" * 32, NOT_IN_CACHE)
+    differs = [Reason("param", "seed", 0, 1), Reason("command", ALWAYS_CHANGED)]
+    frozen = StagePlan("clean@a", "fresh", False, [], None, differs)
+    plan = Plan([frozen, stage("split@a", "recommit", lost)])
+    assert shown(plan, capsys)[1:] == [
+        "recommit split@a not in DVC's cache: data/split/a/train.parquet - cpu",
+        "",
+        "1 recommit (taken from data/ into DVC's cache; nothing runs), 1 fresh (stays as it is).",
+        "It costs no computation. To run it: downstream run",
+        "Frozen in dvc.yaml, so it stays as it is: clean@a: seed: 0 → 1; runs every time "
+        "(always_changed in dvc.yaml)",
+    ]
+    objects = to_object(plan)["stages"]
+    assert [reason["what"] for reason in objects[0]["frozen"]] == ["seed", ALWAYS_CHANGED]
+    assert "frozen" not in objects[1]
 
 
 def test_when_all_is_fresh_one_line_says_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """What is recorded, and what is not: the same as ``dvc repro`` records, under its locks."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -248,3 +249,91 @@ def test_threads_that_record_at_once_leave_one_whole_lock(new_pipeline: Pipeline
         "split@a",
         "split@b",
     ]
+
+
+def cached(stage: str, pipeline: Pipeline) -> dict[str, Path]:
+    """Return where DVC's cache has each output of a stage."""
+    outs = pipeline.lock()["stages"][stage]["outs"]
+    return {
+        out["path"]: Path(".dvc/cache/files/md5", out["md5"][:2], out["md5"][2:]) for out in outs
+    }
+
+
+def test_a_lost_cache_is_filled_from_disk_and_nothing_runs(pipeline: Pipeline) -> None:
+    before = Path("dvc.lock").read_bytes()
+    shutil.rmtree(".dvc/cache")
+    outcomes = bring_all(Recorder())
+    assert set(outcomes.values()) == {"recommitted"}
+    assert Path("dvc.lock").read_bytes() == before
+    assert "up to date" in pipeline.dvc("status")
+    # The run cache too is as it was: what was in it is restored.
+    shutil.rmtree("data/finetune")
+    Path("dvc.lock").unlink()
+    assert set(bring_all(Recorder()).values()) <= {"fresh", "restored"}
+    assert pipeline.ran() == []
+
+
+def test_outputs_that_cache_and_disk_have_in_part_are_put_together(pipeline: Pipeline) -> None:
+    before = Path("dvc.lock").read_bytes()
+    cached("evaluate@m", pipeline)["data/evaluate/m/metrics.json"].unlink()
+    readme = Path("data/evaluate/m/README.md")
+    text = readme.read_text()
+    readme.unlink()
+    assert Recorder().begin("evaluate@m") == "restored"
+    assert (readme.read_text(), Path("dvc.lock").read_bytes()) == (text, before)
+    assert "up to date" in pipeline.dvc("status", "evaluate@m")
+
+
+def test_an_edit_that_left_size_and_time_is_not_put_into_the_cache(pipeline: Pipeline) -> None:
+    path = Path("data/split/a/train.parquet")
+    cached("split@a", pipeline)[path.as_posix()].unlink()
+    pipeline.dvc("status")  # DVC remembers the file by size and time
+    before = path.stat()
+    path.chmod(0o644)
+    path.write_text(path.read_text()[::-1])
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(ChangedWhileRunning, match=f"{path} is not as recorded in dvc.lock"):
+        Recorder().begin("split@a")
+    assert pipeline.states()["split@a"] == "stale"
+
+
+def test_a_frozen_stage_is_taken_as_it_lies_there_or_not_at_all(pipeline: Pipeline) -> None:
+    text = Path("dvc.yaml").read_text()
+    command = "cmd: exec python stage.py split ${key}\n"
+    pipeline.write("dvc.yaml", text.replace(command, f"{command}      frozen: true\n"))
+    pipeline.write("data/split/a/train.parquet", "by hand")
+    assert Recorder().begin("split@a") == "recommitted"
+    assert pipeline.states() == {"finetune@m": "stale", "evaluate@m": "waiting"}
+    Path("data/split/a/train.parquet").unlink()
+    expected = (
+        r"^split@a: data/split/a/train\.parquet does not exist, and dvc\.yaml says that the stage "
+        "is frozen: `dvc checkout split@a`, or `dvc unfreeze split@a`$"
+    )
+    with pytest.raises(BadInput, match=expected):
+        Recorder().begin("split@a")
+
+
+def test_a_stage_that_always_changes_is_not_restored(pipeline: Pipeline) -> None:
+    text = Path("dvc.yaml").read_text()
+    command = "cmd: exec python stage.py evaluate ${key}\n"
+    pipeline.write("dvc.yaml", text.replace(command, f"{command}      always_changed: true\n"))
+    recorder = Recorder()
+    assert recorder.begin("evaluate@m", run=False) == "left"
+    assert bring_up_to_date(recorder, "evaluate@m") == "ran"
+    assert bring_up_to_date(recorder, "evaluate@m") == "ran"
+
+
+def test_a_missing_added_file_is_told_with_the_way_to_get_it(pipeline: Pipeline) -> None:
+    pipeline.dvc("add", "-q", "data/sources/a/records.csv")
+    source = Path("data/sources/a/records.csv")
+    source.unlink()
+    expected = (
+        r"^data/sources/a/records\.csv\.dvc: data/sources/a/records\.csv does not exist, which "
+        r"data/sources/a/records\.csv\.dvc names: "
+        r"`dvc {} data/sources/a/records\.csv\.dvc`, or put it there$"
+    )
+    with pytest.raises(BadInput, match=expected.format("checkout")):
+        Recorder().begin(f"{source}.dvc")
+    shutil.rmtree(".dvc/cache")
+    with pytest.raises(BadInput, match=expected.format("pull")):
+        Recorder().begin(f"{source}.dvc")

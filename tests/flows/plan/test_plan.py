@@ -10,7 +10,7 @@ import pytest
 
 from flows.dvc.graph import load_graph
 from flows.plan.plan import Change, Plan
-from flows.plan.reasons import NOT_IN_CACHE, Reason
+from flows.plan.reasons import ALWAYS_CHANGED, NOT_IN_CACHE, Reason
 from tasks.errors import DownstreamError
 from tasks.fingerprint import definitions, libraries
 from tasks.machine.libraries import versions_now
@@ -422,18 +422,6 @@ def test_state_and_reasons_of_every_stage_and_exactly_the_predicted_stages_run(
     assert pipeline.states() == {}
 
 
-def test_a_deleted_output_that_no_cache_holds_runs_again_and_the_lost_caches_are_told(
-    pipeline: Pipeline,
-) -> None:
-    delete_output_and_cache(pipeline)
-    plan = pipeline.plan()
-    assert set(all_states(plan).values()) == {"stale"}
-    assert kinds(plan)["split@b"] == [
-        ("upstream", "clean@b"), ("missing", "data/split/b/train.parquet"),
-    ]  # fmt: skip
-    assert {reason.new for reason in reasons(plan, "clean@b")} == {NOT_IN_CACHE}
-
-
 def test_what_depends_on_a_stage_is_selected_with_it(pipeline: Pipeline) -> None:
     graph = load_graph()
     assert graph.select_downstream("split@b") == ["split@b", "finetune@n", "evaluate@n"]
@@ -470,3 +458,108 @@ def test_the_function_that_changed_is_named_where_the_recorded_ones_are_known(
     )
     (reason,) = reasons(pipeline.plan(), "evaluate@m")
     assert (reason.what, reason.definitions) == ("modules.evaluate", ("other",))
+
+
+def mark(pipeline: Pipeline, group: str, line: str) -> None:
+    """Give all rows of a stage another line in dvc.yaml."""
+    text = (pipeline.root / "dvc.yaml").read_text()
+    command = f"cmd: exec python stage.py {group} ${{key}}\n"
+    pipeline.write("dvc.yaml", text.replace(command, f"{command}      {line}\n"))
+
+
+def statuses(pipeline: Pipeline) -> set[str]:
+    """Return the stages that DVC itself would look at again."""
+    return set(json.loads(pipeline.dvc("status", "--json"))) - {"code"}
+
+
+def test_a_frozen_stage_never_runs_and_what_differs_is_told_beside_it(pipeline: Pipeline) -> None:
+    mark(pipeline, "finetune", "frozen: true")
+    assert (pipeline.states(), statuses(pipeline)) == ({}, set())
+    pipeline.change("models.m.finetune.rate", 0.7)
+    pipeline.write("data/sources/a/records.csv", "a,2\n")
+    plan = pipeline.plan()
+    assert states(plan) == {"clean@a": "stale", "split@a": "waiting"}
+    (frozen,) = [stage for stage in plan.stages if stage.frozen]
+    assert (frozen.name, frozen.state, frozen.reasons) == ("finetune@m", "fresh", [])
+    assert [(reason.kind, reason.what) for reason in frozen.frozen] == [
+        ("param", "models.m.finetune.rate"),
+        ("upstream", "split@a"),
+    ]
+    assert_a_run_does_what_was_planned(pipeline, states(plan))
+    assert statuses(pipeline) == set()
+
+
+def test_what_lies_upstream_of_a_frozen_stage_is_not_selected_for_it(pipeline: Pipeline) -> None:
+    mark(pipeline, "finetune", "frozen: true")
+    pipeline.change("seed", 1)
+    graph = load_graph()
+    assert graph.select(["evaluate@m"]) == ["finetune@m", "evaluate@m"]
+    pipeline.repro("evaluate@m")
+    assert pipeline.ran() == []
+
+
+def test_a_frozen_stage_whose_output_was_edited_is_recorded_as_it_lies_there(
+    pipeline: Pipeline,
+) -> None:
+    mark(pipeline, "split", "frozen: true")
+    pipeline.write("data/split/a/train.parquet", "by hand")
+    plan = pipeline.plan()
+    assert states(plan) == {
+        "split@a": "recommit", "finetune@m": "stale", "evaluate@m": "waiting",
+    }  # fmt: skip
+    assert_a_run_does_what_was_planned(pipeline, states(plan))
+
+
+def test_a_stage_that_always_changes_is_stale_with_a_reason(pipeline: Pipeline) -> None:
+    mark(pipeline, "evaluate", "always_changed: true")
+    plan = pipeline.plan()
+    assert states(plan) == {"evaluate@m": "stale", "evaluate@n": "stale"}
+    assert reasons(plan, "evaluate@m") == [Reason("command", ALWAYS_CHANGED)]
+    assert statuses(pipeline) == set(states(plan))
+    pipeline.repro()
+    assert set(pipeline.ran()) == set(states(plan))
+    assert pipeline.states() == states(plan)
+
+
+def test_a_frozen_stage_is_fresh_even_if_it_always_changes(pipeline: Pipeline) -> None:
+    mark(pipeline, "evaluate", "frozen: true\n      always_changed: true")
+    assert pipeline.states() == {}
+    pipeline.repro()
+    assert pipeline.ran() == []
+
+
+def test_with_a_lost_cache_what_lies_on_disk_is_put_back_and_costs_nothing(
+    pipeline: Pipeline,
+) -> None:
+    shutil.rmtree(".dvc/cache")
+    plan = pipeline.plan()
+    assert set(all_states(plan).values()) == {"recommit"}
+    assert plan.estimated_gpu_seconds == 0
+    assert kinds(plan)["split@b"] == [("missing", "data/split/b/train.parquet")]
+    assert {reason.new for stage in plan.stages for reason in stage.reasons} == {NOT_IN_CACHE}
+
+
+def test_with_a_lost_cache_and_one_lost_output_that_stage_alone_is_stale(
+    pipeline: Pipeline,
+) -> None:
+    delete_output_and_cache(pipeline)
+    plan = pipeline.plan()
+    others = {name: "recommit" for name in FRESH if name.endswith(("a", "m", "clean@b"))}
+    assert all_states(plan) == {**others, "split@b": "stale", **N_WAITS}
+    assert kinds(plan)["split@b"] == [("missing", "data/split/b/train.parquet")]
+
+
+def test_of_a_cache_lost_in_part_what_is_nowhere_runs_and_the_rest_does_not(
+    pipeline: Pipeline,
+) -> None:
+    outs = {
+        out["path"]: Path(".dvc/cache/files/md5", out["md5"][:2], out["md5"][2:])
+        for stage in ("evaluate@m", "evaluate@n")
+        for out in pipeline.lock()["stages"][stage]["outs"]
+    }
+    outs["data/evaluate/m/metrics.json"].unlink()
+    Path("data/evaluate/m/README.md").unlink()
+    outs["data/evaluate/n/metrics.json"].unlink()
+    assert states(pipeline.plan()) == {"evaluate@m": "cached", "evaluate@n": "recommit"}
+    Path("data/evaluate/n/metrics.json").unlink()
+    assert states(pipeline.plan()) == {"evaluate@m": "cached", "evaluate@n": "stale"}
