@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,6 +23,10 @@ os.environ.update(
     HF_HUB_OFFLINE="1",
     HF_HUB_DISABLE_TELEMETRY="1",
 )
+
+# The leases on this machine's GPUs are not for tests, which make up devices of their own.
+_LEASES = tempfile.TemporaryDirectory(prefix="downstream-devices-")
+os.environ["DOWNSTREAM_DEVICES"] = _LEASES.name
 
 LONGEST_FIRST = (
     "tests/test_pipeline.py",

@@ -32,7 +32,7 @@ from flows.run.schedule import Schedule
 from flows.run.session import Options, Outcome, Session
 from flows.run.stage_command import RunStoppedError, TransientError
 from tasks.errors import DownstreamError, Unreachable
-from tasks.stage_process.devices import device_indexes
+from tasks.stage_process.devices import usable_devices
 
 RETRIES = 4
 RETRY_SECONDS = float(os.environ.get("DOWNSTREAM_RETRY_SECONDS", "2"))
@@ -142,7 +142,7 @@ class _Run:
         self._session = session
         names = [stage.name for stage in session.stages]
         self._schedule = Schedule(
-            names, session.graph.upstream, session.gpu, session.options.jobs, len(device_indexes())
+            names, session.graph.upstream, session.gpu, session.options.jobs, len(usable_devices())
         )
         self._futures: Futures = {}
         self._ended: queue.Queue[str] = queue.Queue()

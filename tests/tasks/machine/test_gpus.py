@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.machine.gpus import query_gpus
+from tasks.machine.gpus import list_gpus, query_gpus
 
 
 def test_without_a_driver_there_are_no_gpus(
@@ -12,6 +12,7 @@ def test_without_a_driver_there_are_no_gpus(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert query_gpus("index") == []
+    assert list_gpus() == {}
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,19 @@ def test_each_gpu_is_a_row_of_cells(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     assert query_gpus("index,memory.total", timeout_seconds=1) == expected
+
+
+def test_a_divided_gpu_is_listed_with_its_instances(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(
+        "#!/bin/sh\n"
+        "echo 'GPU 0: NVIDIA A100 (80 GB) (UUID: GPU-aa-1)'\n"
+        "echo '  MIG 3g.40gb     Device  0: (UUID: MIG-bb-1)'\n"
+        "echo '  MIG 3g.40gb     Device  1: (UUID: MIG-bb-2)'\n"
+        "echo 'GPU 1: NVIDIA H200 (UUID: GPU-cc)'\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert list_gpus() == {"GPU-aa-1": ["MIG-bb-1", "MIG-bb-2"], "GPU-cc": ["GPU-cc"]}

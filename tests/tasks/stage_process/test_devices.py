@@ -1,5 +1,6 @@
 """One training at a time on one device, and all the devices that a training asks for."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from filelock import FileLock
 
 from tasks.contracts.params import read_params, stage_settings
 from tasks.errors import BadInput
-from tasks.stage_process.devices import device_indexes, device_lease
+from tasks.stage_process.devices import FOLDER, device_lease, usable_devices
 
 ROOT = Path(__file__).parents[3]
 
@@ -26,7 +27,34 @@ with device_lease("pretrain@x", int(sys.argv[1])):
     print("free", flush=True)
 """
 
+DRIVER = """#!/bin/sh
+echo 'GPU 0: NVIDIA A100 (UUID: GPU-aa-11)'
+echo '  MIG 3g.40gb     Device  0: (UUID: MIG-bb-1)'
+echo '  MIG 3g.40gb     Device  1: (UUID: MIG-bb-2)'
+echo 'GPU 1: NVIDIA H200 (UUID: GPU-cc-22)'
+echo 'GPU 2: NVIDIA H200 (UUID: GPU-cc-33)'
+"""
+
 Holders = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture(autouse=True)
+def leases(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Return this test's own folder for the leases of a machine, not made yet."""
+    folder = tmp_path / "leases"
+    monkeypatch.setenv(FOLDER, str(folder))
+    return folder
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let the machine have three GPUs, the first of them divided."""
+    program = tmp_path / "tools" / "nvidia-smi"
+    program.parent.mkdir()
+    program.write_text(DRIVER)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
 @pytest.fixture
@@ -36,10 +64,10 @@ def holder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Holders]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
-    def start(wanted: int, seconds: float = 60) -> "subprocess.Popen[str]":
+    def start(wanted: int, seconds: float = 60, clone: Path = tmp_path) -> "subprocess.Popen[str]":
         command = [sys.executable, "-c", HOLD, str(wanted), str(seconds)]
         pipe = subprocess.PIPE
-        started.append(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True))
+        started.append(subprocess.Popen(command, cwd=clone, stdout=pipe, stderr=pipe, text=True))
         return started[-1]
 
     yield start
@@ -60,7 +88,91 @@ def test_visible_devices_are_those_that_may_be_used(
     visible: str, indexes: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert device_indexes() == indexes
+    assert usable_devices() == indexes
+
+
+@pytest.mark.usefixtures("driver")
+@pytest.mark.parametrize(
+    ("visible", "uuids"),
+    [
+        (None, ["MIG-bb-1", "MIG-bb-2", "GPU-cc-22", "GPU-cc-33"]),
+        ("1,GPU-cc-22,GPU-cc-2,2", ["GPU-cc-22", "GPU-cc-33"]),
+        ("0,MIG-bb-2,GPU-aa-11", ["MIG-bb-1", "MIG-bb-2"]),
+        ("2,3,1", ["GPU-cc-33"]),
+        ("GPU-dd", ["cpu"]),
+    ],
+)
+def test_an_index_and_a_uuid_of_one_gpu_are_one_device(
+    visible: str | None, uuids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert usable_devices() == uuids
+
+
+@pytest.mark.usefixtures("driver")
+def test_two_clones_do_not_take_one_gpu_whatever_they_call_it(
+    holder: Holders, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, leases: Path
+) -> None:
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    first = holder(1)
+    assert first_line(first.stdout) == "GPU-cc-22"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-cc-22")
+    second = holder(1, clone=clone)
+    assert first_line(second.stderr) == "waiting for 1 of 1 devices to be free"
+    first.kill()
+    assert first_line(second.stdout) == "GPU-cc-22"
+    assert leases.stat().st_mode & 0o7777 == 0o1777
+    assert (leases / "GPU-cc-22.lock").stat().st_mode & 0o7777 == 0o666
+
+
+def test_the_slot_of_a_machine_without_a_gpu_is_the_workspaces(
+    holder: Holders, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, leases: Path
+) -> None:
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    for place in (tmp_path, clone):
+        assert first_line(holder(1, clone=place).stdout) == ""
+    assert not leases.exists()
+
+
+def test_a_planted_link_or_pipe_is_not_followed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, leases: Path
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4")
+    victim = tmp_path / "victim"
+    leases.mkdir()
+    (leases / "4.lock").symlink_to(victim)
+    with pytest.raises(
+        BadInput, match=r"^4\.lock: this lease .* name another by DOWNSTREAM_DEVICES$"
+    ):
+        device_lease("pretrain@x", 1).__enter__()
+    assert not victim.exists()
+    (leases / "4.lock").unlink()
+    os.mkfifo(leases / "4.lock")
+    with pytest.raises(BadInput, match="it is no plain file"):
+        device_lease("pretrain@x", 1).__enter__()
+    monkeypatch.delenv(FOLDER)
+    monkeypatch.setattr("tasks.stage_process.devices.MACHINE_FOLDER", tmp_path / "link")
+    (tmp_path / "link").symlink_to(leases)
+    with pytest.raises(BadInput, match=r"link: the leases on devices cannot be kept there"):
+        device_lease("pretrain@x", 1).__enter__()
+
+
+def test_no_cleaner_of_old_files_goes_through_the_folder_while_a_lease_is_held(
+    monkeypatch: pytest.MonkeyPatch, leases: Path
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4")
+    with device_lease("pretrain@x", 1):
+        # What systemd-tmpfiles does first.
+        folder = os.open(leases, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(folder)
 
 
 def test_the_number_of_devices_is_that_of_the_resolved_settings() -> None:
@@ -152,4 +264,4 @@ def test_trainings_that_each_want_all_devices_take_turns(
         out, _ = training.communicate(timeout=60)
         assert (training.returncode, out.split()) == (0, ["4,7", "free"])
     for index in ("4", "7"):
-        FileLock(f".downstream/devices/{index}.lock", timeout=0).acquire()
+        FileLock(Path(os.environ[FOLDER], f"{index}.lock"), timeout=0).acquire()
