@@ -21,11 +21,13 @@ from flows.plan.plan import leftovers
 from tasks.contracts import paths
 from tasks.fingerprint import definitions, libraries
 from tasks.progress import say
-from tasks.stage_process import kept_results
+from tasks.stage_process import kept_results, snapshot
 from tasks.stage_process.stage_hash import entry_hash
 
 BY_STAGE = ("work", "durations", "failures")
 """Rooms of ``.downstream`` with one folder ``<stage>@<row>``, or one file ``….json``, a stage."""
+SNAPSHOTS_KEPT = 5
+"""Of copies of the code, those that were used last: a running stage has one of them."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,8 @@ def _not_needed(graph: Graph) -> Iterator[Candidate]:
     yield from (
         (path, "of code that no result was made with", None) for path in _definitions(graph)
     )
+    for folder in snapshot.by_last_use(Path())[SNAPSHOTS_KEPT:]:
+        yield folder, "a copy of earlier code", None
     if TORN.is_dir():
         yield TORN, "of a dvc.lock that was rebuilt", None
 

@@ -57,7 +57,9 @@ def fingerprints(params: dict[str, Any], root: Path) -> dict[str, str]:
     return by_row
 
 
-def fingerprint(params: dict[str, Any], stage: str, row: str, root: Path) -> str:
+def fingerprint(
+    params: dict[str, Any], stage: str, row: str, root: Path, code: Path | None = None
+) -> str:
     """Return the fingerprint of one ``stage@row``.
 
     Args:
@@ -65,10 +67,11 @@ def fingerprint(params: dict[str, Any], stage: str, row: str, root: Path) -> str
         stage: one of ``STAGES``.
         row: a row of its table.
         root: the repository's root.
+        code: a snapshot's folder, whose modules are hashed in place of the repository's.
     """
     if ROWS in os.environ:
         return other_rows().fingerprints(params)[f"{stage}@{row}"]
-    return _fingerprint(_Code(root), params, stage, row)
+    return _fingerprint(_Code(root, code), params, stage, row)
 
 
 def _fingerprint(code: "_Code", params: dict[str, Any], stage: str, row: str) -> str:
@@ -90,11 +93,12 @@ def _one_word(path: Path) -> str:
 class _Code:
     """The modules of ``tasks`` as they lie on disk, and who imports whom."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, code: Path | None = None) -> None:
         import grimp
         from grimp.exceptions import SourceSyntaxError
 
         self._root = root
+        self._code = code or root
         try:
             self._graph = grimp.build_graph(
                 "tasks", cache_dir=None, exclude_type_checking_imports=True
@@ -106,7 +110,7 @@ class _Code:
         self._remembered = ModuleHashes()
         self._lines: dict[tuple[str, ...], str] = {}
         self._templates = sorted(
-            path.relative_to(root) for path in root.joinpath("tasks").rglob("*.j2")
+            path.relative_to(self._code) for path in self._code.joinpath("tasks").rglob("*.j2")
         )
 
     def lines(self, roots: tuple[str, ...]) -> str:
@@ -118,7 +122,7 @@ class _Code:
             modules = self.reachable(roots)
             lines = [f"{module} {self.hash_of(module)}\n" for module in modules]
             lines += [
-                f"{path.as_posix()} {self.content_of(path)}\n"
+                f"{path.as_posix()} {files.sha256(self._code / path)}\n"
                 for path in self._templates
                 if ".".join([*path.parent.parts, path.name.partition(".")[0]]) in modules
             ]
@@ -142,7 +146,7 @@ class _Code:
     def hash_of(self, module: str) -> str:
         """Return the hash of a module's normalised syntax tree."""
         if module not in self._hashes:
-            source = module_source(self._root, module).read_text(encoding="utf-8")
+            source = module_source(self._code, module).read_text(encoding="utf-8")
             self._hashes[module] = self._remembered.of(source)
         return self._hashes[module]
 

@@ -27,12 +27,13 @@ from tasks.fingerprint.libraries import keep_versions
 from tasks.fingerprint.rows import fingerprint
 from tasks.parent import die_with_parent
 from tasks.progress import say
-from tasks.stage_process import kept_results
+from tasks.stage_process import kept_results, snapshot
 from tasks.stage_process.devices import device_lease
 from tasks.stage_process.failure import tell_failure
 from tasks.stage_process.stage_hash import Inputs, read_inputs
 
 LOCK_TIMEOUT_SECONDS = 30
+UNWAITED_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,10 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
             say(f"{name}: taken over from a run that ended before it was recorded; not run again")
             sys.exit(0)
         if inputs.needs_device:
+            asked = time.monotonic()
             held.enter_context(device_lease(name, run.settings.num_devices()))
+            if time.monotonic() - asked > UNWAITED_SECONDS:
+                _check_unchanged(run, inputs, code, "Nothing of it has run yet")
         started = time.monotonic()
         try:
             yield run
@@ -107,7 +111,7 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
         files.write_json(run.output / "settings.json", resolved)
         _check_unchanged(run, inputs, code)
         keep_versions(name, inputs.stage_hash)
-        keep_definitions(code, Path.cwd())
+        keep_definitions(code, snapshot.current() or Path.cwd())
         record = {"metrics": run.metrics, "seconds": seconds}
         kept_results.keep(name, inputs.stage_hash, run.output, record)
         _hand_over(run, seconds)
@@ -153,12 +157,12 @@ def _prepare(stage: str, row: str, settings_type: type[Settings]) -> tuple[Stage
     name = f"{stage}@{row}"
     settings = settings_type.parse(values[stage], f"{table}.{row}.{stage}")
     inputs = read_inputs(name)
-    code = fingerprint(read_params(), stage, row, Path.cwd())
+    code = fingerprint(params, stage, row, Path.cwd(), snapshot.current())
     recorded = paths.code(stage, row)
     if not recorded.exists() or recorded.read_text(encoding="utf-8") != code:
         raise ChangedWhileRunning(
-            f"{name}: its code or settings changed while running, after {recorded} was written: "
-            "run again"
+            f"{name}: its code or settings are not those of {recorded}, edited after that was "
+            "written: `downstream run`, or `dvc repro --force code` before `dvc repro`"
         )
     output = paths.STATE / "work" / name
     shutil.rmtree(output, ignore_errors=True)
@@ -196,22 +200,31 @@ def _work_lock(name: str) -> Iterator[None]:
         ) from None
 
 
-def _check_unchanged(run: StageRun, inputs: Inputs, code: str) -> None:
-    stage, row = run.name.split("@")
-    before = set(code.splitlines())
+RESULT_DROPPED = "Its result was thrown away, since it belongs to neither state"
+
+
+def _check_unchanged(run: StageRun, inputs: Inputs, code: str, lost: str = RESULT_DROPPED) -> None:
     try:
-        now = fingerprint(read_params(), stage, row, Path.cwd()).splitlines()
-        changed = inputs.differences(read_inputs(run.name))
-        changed += [line.split()[0] for line in now if line not in before]
+        changed = inputs.differences(read_inputs(run.name)) or _changed_code(run.name, code)
     except BadInput as error:
         changed = [str(error)]
     except DownstreamError:
         changed = [str(paths.PARAMS)]  # it cannot even be read any more
     if changed:
         raise ChangedWhileRunning(
-            f"{run.name}: changed while running: {', '.join(changed)}\n"
-            "Its result was thrown away, since it belongs to neither state: run again"
+            f"{run.name}: changed while running: {', '.join(changed)}\n{lost}: run again"
         )
+
+
+def _changed_code(name: str, code: str) -> list[str]:
+    """Name what differs in the code and in what only the fingerprint knows of.
+
+    The modules are those of the snapshot, if there is one: then an edit does not reach the run.
+    """
+    stage, row = name.split("@")
+    before = set(code.splitlines())
+    now = fingerprint(read_params(), stage, row, Path.cwd(), snapshot.current())
+    return [line.split()[0] for line in now.splitlines() if line not in before]
 
 
 def _hand_over(run: StageRun, seconds: float) -> None:

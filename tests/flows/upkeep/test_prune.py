@@ -1,6 +1,7 @@
 """What goes, and what stays whatever happens."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,13 @@ def test_versions_stay_with_their_results_and_definitions_with_their_code(
         f".downstream/definitions/{'0' * 32}.json",
         ".downstream/work/finetune@m",
     }
+
+
+def test_copies_of_the_code_go_but_those_that_were_used_last(pipeline: Pipeline) -> None:
+    for number in range(8):
+        pipeline.write(f".downstream/snapshots/{number}/tasks/__init__.py", "")
+        os.utime(f".downstream/snapshots/{number}", (number, number))
+    assert removed_now() == {f".downstream/snapshots/{number}" for number in (0, 1, 2)}
 
 
 def test_a_size_is_that_of_all_files(tmp_path: Path) -> None:
