@@ -1,0 +1,243 @@
+"""The whole life of a stage in small: a workspace with a slice of the row's records.
+
+The slice holds what is seldom as well as what is common: the longest records and the shortest, the
+rarest characters, every class. There are several epochs of several steps, with a last batch that is
+short, and one record of a stretch more than ``tasks.training.batches`` cuts an epoch into. A
+batch's size is no power of two: a sum divided by one is exact, and would hide another order.
+What the model is, the row decides: the same code runs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tasks.contracts import files, paths, records
+from tasks.contracts.params import TABLES, row_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from tasks.contracts.paths import Part
+
+PROBED = ("pretrain", "finetune", "evaluate")
+"""The stages that can be probed: those that cost GPU hours."""
+NUM_RECORDS: dict[Part, int] = {"train": 50, "validation": 68, "test": 68}
+EPOCHS, BATCH_SIZE, FOLDS, BOOTSTRAP_SAMPLES = 3, 3, 2, 100
+INTERRUPT_AT = 25
+"""Steps until the training is stopped: in the second of three epochs of 17 steps."""
+NUM_SCANNED = 20_000
+NUM_LONGEST, NUM_SHORTEST, NUM_RARE, NUM_CLASSES = 4, 2, 16, 12
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is probed: a row of a stage, with its inputs as they lie in a workspace.
+
+    Attributes:
+        stage: one of ``PROBED``.
+        row: its name.
+        params: the content of ``params.yaml``.
+        root: the workspace that its inputs lie in.
+    """
+
+    stage: str
+    row: str
+    params: dict[str, Any]
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """``<stage>@<row>``."""
+        return f"{self.stage}@{self.row}"
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The row, as ``params.yaml`` has it."""
+        return row_of(self.params, TABLES[self.stage], self.row)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The section of ``params.yaml`` that the probe runs with."""
+        return shrunk(self.stage, self.values[self.stage])
+
+
+def shrunk(stage: str, section: dict[str, Any]) -> dict[str, Any]:
+    """Return a section of ``params.yaml`` for a life in small; what is not named stays as it is.
+
+    Args:
+        stage: one of ``PROBED``.
+        section: the row's own.
+    """
+    small = deepcopy(section)
+    if stage == "evaluate":
+        return {**small, "bootstrap_samples": BOOTSTRAP_SAMPLES}
+    if stage == "finetune":
+        folds = {"folds": FOLDS} if small.get("folds") else {}
+        return {**small, **_short_training(small), **folds, "patience": 1}
+    objective = small.get("objective")
+    own = small.get(str(objective))
+    if isinstance(own, dict):
+        # A size that is asked for has to come out; of the default's, few texts give what they can.
+        own.pop("vocabulary_size", None)
+    if objective != "none":
+        training = small.get("training") or {}
+        small["training"] = {**training, **_short_training(training)}
+    return small
+
+
+def _short_training(training: dict[str, Any]) -> dict[str, Any]:
+    batch_size = min(training.get("batch_size", BATCH_SIZE), BATCH_SIZE)
+    short = {
+        "epochs": min(training.get("epochs", EPOCHS), EPOCHS),
+        "batch_size": max(batch_size, training.get("devices", 1)),
+    }
+    # Compiling takes longer than the probe, and its own lines are then not executed.
+    return {**short, "compile": False} if training.get("compile") else short
+
+
+def lay_workspace(subject: Subject, code: Path, work: Path) -> dict[str, Any]:
+    """Fill a folder with the code, the slice and what else the stage reads.
+
+    Args:
+        subject: what is probed.
+        code: the ``tasks`` to run.
+        work: the folder; empty.
+
+    Returns:
+        The request for ``driver.py``, but for where it writes.
+    """
+    (work / "tasks").symlink_to(code.resolve(), target_is_directory=True)
+    for folder in (paths.DATA / "sources", paths.STATE / "downloads"):
+        if (subject.root / folder).is_dir():
+            _link(subject.root, work, folder)
+    corpus = subject.values["corpus"]
+    only = None
+    if subject.stage == "evaluate":
+        _link(subject.root, work, paths.finetuned(subject.row).parent)
+        labels = paths.finetuned(subject.row).with_name("labels.parquet")
+        only = set(records.read_table(subject.root / labels, ["id"])["id"].to_pylist())
+    elif subject.stage == "finetune":
+        _link(subject.root, work, paths.pretrained(subject.values["backbone"]).parent)
+    classes = None
+    for part in paths.PARTS if subject.stage == "evaluate" else paths.TRAINED_ON:
+        split = paths.split(corpus, part)
+        table = slice_of(
+            subject.root / split,
+            NUM_RECORDS[part],
+            classes=classes if part == "validation" else None,
+            only=only if part == "train" else None,
+        )
+        classes = classes or set(table["label"].to_pylist()) | {None}
+        records.write_records(work / split, table.schema, table.to_batches())
+    return {
+        "stage": subject.stage,
+        "settings": subject.settings,
+        "where": f"{TABLES[subject.stage]}.{subject.row}.{subject.stage}",
+        "seed": subject.params["seed"],
+        "arguments": _arguments(subject, corpus),
+        "output": (paths.STATE / "work" / subject.name).as_posix(),
+        "checkpoints": (paths.STATE / "checkpoints" / subject.name).as_posix(),
+        "interrupt_at": 0 if subject.stage == "evaluate" else INTERRUPT_AT,
+    }
+
+
+def _link(root: Path, work: Path, folder: Path) -> None:
+    (work / folder).parent.mkdir(parents=True, exist_ok=True)
+    (work / folder).symlink_to((root / folder).resolve(), target_is_directory=True)
+
+
+def _arguments(subject: Subject, corpus: str) -> dict[str, Any]:
+    """Return the stage's own arguments of ``run``, by name."""
+    splits = {part: paths.split(corpus, part).as_posix() for part in paths.PARTS}
+    if subject.stage == "evaluate":
+        return {
+            "model_name": subject.row,
+            "model": {"path": paths.finetuned(subject.row).as_posix()},
+            "twin": {"path": paths.twin(subject.row).as_posix()},
+            "splits": {"paths": splits},
+        }
+    trained_on = {part: splits[part] for part in paths.TRAINED_ON}
+    if subject.stage == "finetune":
+        backbone = paths.pretrained(subject.values["backbone"]).as_posix()
+        return {
+            "model": subject.row,
+            "backbone": {"path": backbone},
+            "splits": {"paths": trained_on},
+        }
+    return {
+        "backbone": subject.row,
+        **{part: {"path": path} for part, path in trained_on.items()},
+    }
+
+
+def slice_of(
+    path: Path, count: int, classes: set[str | None] | None = None, only: set[str] | None = None
+) -> pa.Table:
+    """Return some records of a split, in its order; the same ones each time.
+
+    Args:
+        path: the split; of a large one, its beginning is looked at.
+        count: how many, at most.
+        classes: the labels that they may have; by default any.
+        only: the ids that they may have; by default any.
+    """
+    table = _beginning(path)
+    labels, ids = table["label"].to_pylist(), table["id"].to_pylist()
+    allowed = [
+        index
+        for index, (label, name) in enumerate(zip(labels, ids, strict=True))
+        if (classes is None or label in classes) and (only is None or name in only)
+    ]
+    contents = table[records.modality_of(table.schema)].to_pylist()
+    by_length = sorted(allowed, key=lambda index: (len(contents[index]), index))
+    first = [*by_length[-NUM_LONGEST:], *by_length[:NUM_SHORTEST]]
+    if records.modality_of(table.schema) == "text":
+        first += _with_rare_characters(contents, allowed)
+    wanted = [*first, *_of_every_class(labels, allowed), *allowed]
+    return table.take(sorted(list(dict.fromkeys(wanted))[:count]))
+
+
+def _beginning(path: Path) -> pa.Table:
+    import pyarrow as pa
+
+    batches, num_records = [], 0
+    for batch in records.read_batches(path):
+        batches.append(batch)
+        num_records += batch.num_rows
+        if num_records >= NUM_SCANNED:
+            break
+    return pa.Table.from_batches(batches, records.read_schema(path))
+
+
+def _with_rare_characters(texts: list[str], allowed: list[int]) -> list[int]:
+    """Return one text for each of the characters that the fewest texts have."""
+    first_with: dict[str, int] = {}
+    counts: Counter[str] = Counter()
+    for index in allowed:
+        characters = set(texts[index])
+        counts.update(characters)
+        for character in characters:
+            first_with.setdefault(character, index)
+    rarest = sorted(counts, key=lambda character: (counts[character], character))
+    return list(dict.fromkeys(first_with[character] for character in rarest))[:NUM_RARE]
+
+
+def _of_every_class(labels: list[str | None], allowed: list[int]) -> list[int]:
+    """Return two records of each of the most frequent classes, and one that has none."""
+    counts = Counter(labels[index] for index in allowed)
+    frequent = sorted(counts, key=lambda label: (-counts[label], label or ""))[:NUM_CLASSES]
+    chosen: dict[str | None, list[int]] = {label: [] for label in frequent}
+    for index in allowed:
+        if len(chosen.get(labels[index], [0, 0])) < FOLDS:
+            chosen[labels[index]].append(index)
+    return [index for indices in chosen.values() for index in indices]
+
+
+def content_hash(work: Path) -> str:
+    """Return one hash of the slice that a workspace holds."""
+    return files.sha256_of_folder(work / paths.DATA / "split")

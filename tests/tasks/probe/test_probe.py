@@ -1,0 +1,103 @@
+"""A short run of a row: the same bytes each time, and others where code has another effect."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import StageFailed
+from tasks.probe.probe import PROBES, Probe, probe, tree_of
+from tests.tasks.probe.conftest import ROOT, subject
+
+Code = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def of_digits(workspace: Path) -> Probe:
+    """The probe of a backbone of images with the code as it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(workspace)
+        return probe(subject("pretrain", "digits-small", workspace), ROOT / "tasks", {})
+
+
+def test_a_probe_gives_the_same_bytes_again(
+    workspace: Path, of_digits: Probe, code: Code, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace)
+    kept = list((workspace / PROBES / "pretrain@digits-small").glob("*.json"))
+    edited = code("training/loop.py", "import annotations\n", "import annotations\n# A comment.\n")
+    again = probe(subject("pretrain", "digits-small", workspace), edited, {})
+    assert again.files == of_digits.files
+    assert again.digest == of_digits.digest
+    assert len(list(kept[0].parent.glob("*.json"))) == len(kept) + 1
+    assert {"model/model.safetensors", "metrics.json"} <= of_digits.files.keys()
+
+
+def test_it_passes_the_whole_life_of_a_training(of_digits: Probe) -> None:
+    loop = (ROOT / "tasks/training/loop.py").read_text().splitlines()
+    lines = {line for line, *_ in of_digits.executed["tasks/training/loop.py"]}
+    passed = (
+        "raise Preempted(",
+        "self._meter.load_state_dict(kept",
+        "self._losses.append(mean)",
+        "batches = self._batches(maker)",
+        "return self._losses",
+    )
+    for text in passed:
+        assert {number for number, line in enumerate(loop, 1) if text in line} & lines, text
+    # The batches are made in a thread.
+    assert any("self._task.batch(" in loop[line - 1] for line in lines)
+
+
+def test_what_is_known_is_not_run_again(
+    workspace: Path, of_digits: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace)
+    folder = workspace / PROBES / "pretrain@digits-small"
+    for path in folder.glob("*.json"):
+        result = json.loads(path.read_text())
+        path.write_text(json.dumps({**result, "files": {"said": "before"}}))
+    again = probe(subject("pretrain", "digits-small", workspace), ROOT / "tasks", {})
+    assert again.files == {"said": "before"}
+    for path in folder.glob("*.json"):
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("training/optimizers.py", "BETAS = (0.9, 0.98)", "BETAS = (0.9, 0.981)"),
+        ("training/loop.py", "weights[name].copy_(value)", "weights[name].copy_(value * 1.01)"),
+    ],
+    ids=["an optimizer's constant", "only after a resume"],
+)
+def test_code_with_another_effect_gives_other_bytes(
+    workspace: Path,
+    of_digits: Probe,
+    code: Code,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    old: str,
+    new: str,
+) -> None:
+    monkeypatch.chdir(workspace)
+    made = probe(subject("pretrain", "digits-small", workspace), code(file, old, new), {})
+    assert made.files["model/model.safetensors"] != of_digits.files["model/model.safetensors"]
+
+
+def test_a_short_run_that_fails_is_told_by_its_last_line(
+    workspace: Path, code: Code, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace)
+    edited = code("pretrain/stage.py", "    initial = None\n", "    raise ValueError('broken')\n")
+    with pytest.raises(StageFailed, match="its short run failed: ValueError: broken"):
+        probe(subject("pretrain", "digits-small", workspace), edited, {})
+    assert not (workspace / PROBES / "work" / "pretrain@digits-small").exists()
+
+
+def test_the_hash_of_a_tree_follows_what_lies_in_it(code: Code) -> None:
+    before = tree_of(code())
+    after = tree_of(code("progress.py", "def say", "def say_it"))
+    assert {name for name in before if before[name] != after[name]} == {"progress.py"}
+    assert not any("__pycache__" in name for name in before)
