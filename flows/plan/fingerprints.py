@@ -1,8 +1,9 @@
 """``params.yaml`` as it is now: checked, with the code fingerprints of its rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from tasks.contracts import paths
 from tasks.contracts.params import check_params, read_params, stage_settings
 from tasks.fingerprint.rows import fingerprints
 
@@ -16,6 +17,17 @@ def current_codes() -> dict[str, str]:
     params = read_params()
     check_params(params)
     return fingerprints(params, Path.cwd())
+
+
+def are_written(codes: Mapping[str, str]) -> bool:
+    """Tell whether ``data/code`` holds these fingerprints, as ``current_codes`` returns them."""
+    try:
+        return all(
+            paths.code(*name.split("@", 1)).read_text(encoding="utf-8") == text
+            for name, text in codes.items()
+        )
+    except (FileNotFoundError, UnicodeDecodeError):
+        return False
 
 
 def num_devices(names: Iterable[str]) -> dict[str, int]:

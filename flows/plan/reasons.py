@@ -16,9 +16,10 @@ from flows.dvc.graph import Stage
 from flows.plan.forecast import Forecast
 from tasks.contracts.params import TABLES
 from tasks.fingerprint.definitions import changed_definitions
+from tasks.fingerprint.libraries import LIBRARY_LINE
 from tasks.fingerprint.rows import SETTINGS_LINE
 
-Kind = Literal["param", "data", "code", "command", "missing", "upstream"]
+Kind = Literal["param", "data", "code", "command", "missing", "upstream", "library"]
 NOT_IN_CACHE = "not in DVC's cache"
 ALWAYS_CHANGED = "always_changed"
 REASONS_SHOWN = 6
@@ -151,7 +152,9 @@ def _code_differences(name: str, old_text: str, text: str) -> Iterator[Reason]:
     old, new = _lines(old_text), _lines(text)
     for module in sorted({*old, *new} - {SETTINGS_LINE}):
         before, after = old.get(module), new.get(module)
-        if before != after:
+        if before != after and module.startswith(LIBRARY_LINE):
+            yield Reason("library", module.removeprefix(LIBRARY_LINE), before, after)
+        elif before != after:
             definitions = changed_definitions(module, before, after, Path.cwd())
             yield Reason("code", module, before, after, definitions)
     group, _, row = name.partition("@")
@@ -200,6 +203,8 @@ def reason_line(reason: Reason) -> str:
         return "runs every time (always_changed in dvc.yaml)"
     if reason.kind == "command":
         return f"command: {_value(reason.old)} → {_value(reason.new)}"
+    if reason.kind == "library":
+        return f"library {reason.what}: {_value(reason.old)} → {_value(reason.new)}"
     if reason.kind == "missing":
         return f"{_missing(reason)}: {reason.what}"
     line = f"{reason.kind} {reason.what}: {_hash(reason.old)} → {_hash(reason.new)}"

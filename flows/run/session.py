@@ -7,7 +7,7 @@ from typing import Literal
 
 from flows.dvc.graph import CODE, load_graph
 from flows.dvc.recorder import Job, Recorder
-from flows.plan.fingerprints import num_devices
+from flows.plan.fingerprints import are_written, num_devices
 from flows.plan.plan import Plan, make_plan
 from flows.run.stage_command import Processes
 from flows.terminal import duration
@@ -65,6 +65,8 @@ class Session:
         for name in self.recorder.added_files():
             self.recorder.begin(name)  # one that was edited is recorded as it is now
         if CODE in self.graph.stages:
+            # DVC knows of its inputs, and nothing of a library that was upgraded.
+            self.forced = set() if are_written(codes) else {CODE}
             self.perform(CODE, on_line=lambda _: None)
         self.plan: Plan = make_plan(self.graph, codes, selected)
         self.forced = forced_stages(options, selected)

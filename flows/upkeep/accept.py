@@ -134,7 +134,7 @@ def record(graph: Graph, plan: Plan, stages: list["DvcStage"], reason: str) -> l
     Returns:
         What was recorded, in the same order.
     """
-    own = ("code", "param", "command")
+    own = ("code", "param", "command", "library")
     changed = {
         stage.name: [reason.what for reason in stage.reasons if reason.kind in own]
         for stage in plan.stages

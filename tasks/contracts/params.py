@@ -7,6 +7,7 @@ row names, references from one table to another, and that every row has all its 
 import importlib
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tasks.contracts.paths import PARAMS
 from tasks.contracts.settings import Settings
 from tasks.contracts.yaml12 import parse_yaml
 from tasks.errors import BadSettings, one_of
+from tasks.machine.libraries import public_version, versions_now
 
 # Which table of params.yaml a stage's rows stand in.
 TABLES = {
@@ -38,6 +40,8 @@ REFERENCES: dict[str, dict[str, str]] = {
     "models": {"backbone": "backbones", "corpus": "corpora"},
 }
 
+LIBRARIES = "libraries"
+"""The optional key, of the whole file or of a row, with packages whose version is a reason."""
 ROWS = "DOWNSTREAM_ROWS"
 """Names a module with ``fingerprints(params)`` and ``stage_settings(params, stage, row)``.
 
@@ -88,6 +92,18 @@ def row_of(params: dict[str, Any], table: str, row: str) -> dict[str, Any]:
     return rows[row]
 
 
+def named_libraries(params: dict[str, Any], table: str, row: str) -> list[str]:
+    """Return the packages whose version counts for a row: the whole file's, then its own.
+
+    Args:
+        params: the content of ``params.yaml``.
+        table: ``corpora``, ``backbones`` or ``models``.
+        row: its name.
+    """
+    own = row_of(params, table, row).get(LIBRARIES, ())
+    return sorted({*params.get(LIBRARIES, ()), *own})
+
+
 def stage_settings(params: dict[str, Any], stage: str, row: str) -> Any:
     """Return the checked settings of one ``stage@row``, defaults filled in.
 
@@ -128,7 +144,8 @@ def check_params(params: dict[str, Any]) -> None:
     """
     if ROWS in os.environ:
         return
-    _check_keys(params, ["seed", *REFERENCES], "")
+    _check_keys(params, ["seed", *REFERENCES], "", optional=[LIBRARIES])
+    _check_libraries(params, LIBRARIES)
     seed = params["seed"]
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise BadSettings(f"params.yaml: seed: expected a whole number from 0, found {seed!r}")
@@ -157,7 +174,8 @@ def _check_row(params: dict[str, Any], table: str, row: str) -> None:
     if not isinstance(values, dict):
         raise BadSettings(f"params.yaml: {table}.{row}: expected keys, found {values!r:.60}")
     stages = [stage for stage in STAGES if TABLES[stage] == table]
-    _check_keys(values, [*REFERENCES[table], *stages], f"{table}.{row}.")
+    _check_keys(values, [*REFERENCES[table], *stages], f"{table}.{row}.", optional=[LIBRARIES])
+    _check_libraries(values, f"{table}.{row}.{LIBRARIES}")
     for key, other in REFERENCES[table].items():
         if not isinstance(values[key], str) or values[key] not in params[other]:
             raise BadSettings(
@@ -173,12 +191,25 @@ def _check_row(params: dict[str, Any], table: str, row: str) -> None:
             )
 
 
-def _check_keys(values: dict[str, Any], expected: list[str], where: str) -> None:
-    for key in values:
-        if key not in expected:
+def _check_libraries(values: dict[str, Any], where: str) -> None:
+    names = values.get(LIBRARIES, [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise BadSettings(f"params.yaml: {where}: expected a list of packages, found {names!r:.60}")
+    for name in names:
+        if public_version(name) is None:
             raise BadSettings(
-                f"params.yaml: {where}{key}: unknown key; {one_of(str(key), expected)}"
+                f"params.yaml: {where}: {name!r} is not installed here; "
+                f"{one_of(name, versions_now())}"
             )
+
+
+def _check_keys(
+    values: dict[str, Any], expected: list[str], where: str, optional: Sequence[str] = ()
+) -> None:
+    for key in values:
+        if key not in expected and key not in optional:
+            known = one_of(str(key), [*expected, *optional])
+            raise BadSettings(f"params.yaml: {where}{key}: unknown key; {known}")
     for key in expected:
         if key not in values:
             raise BadSettings(

@@ -1,15 +1,24 @@
-"""With which library versions a result was made: kept beside it, shown by a plan, never a reason.
+"""With which library versions a result was made: kept beside it, and shown by a plan.
 
 The same code with another torch may give other bytes, so a result says what it was made with; but
-an upgrade makes nothing stale by itself, or every one would cost all GPU hours again.
+an upgrade makes nothing stale by itself, or every one would cost all GPU hours again. Only the
+libraries that ``params.yaml`` names are lines of a row's fingerprint, and so a reason to run.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from tasks.contracts import files, paths
-from tasks.machine.libraries import versions_now
+from tasks.machine.libraries import public_version, versions_now
 
 LIBRARIES = paths.STATE / "libraries"
+LIBRARY_LINE = "library:"
+"""What a library's line in a fingerprint starts with; no module has such a name."""
+
+
+def library_lines(names: Iterable[str]) -> str:
+    """Return a fingerprint's lines of the libraries that a row names."""
+    return "".join(f"{LIBRARY_LINE}{name} {public_version(name)}\n" for name in names)
 
 
 def keep_versions(stage_name: str, stage_hash: str) -> None:

@@ -1,11 +1,12 @@
 """The fingerprint of the code that a row of a stage runs.
 
-One line with the row's resolved settings (defaults included), then one line a module that the row
-can reach: its name and the hash of its syntax tree, without comments, docstrings, formatting and
-error texts; and one line a template that lies beside such a module (``card.md.j2`` by ``card.py``).
-A registry is followed only into the entries that the row names, so a change in one architecture
-leaves the rows of the others fresh. Last, one line a file or folder that the row reads and
-``dvc.yaml`` does not know of: a checkpoint to start from, or its pin.
+One line with the row's resolved settings (defaults included), one line a library that
+``params.yaml`` names for it, with its version, then one line a module that the row can reach: its
+name and the hash of its syntax tree, without comments, docstrings, formatting and error texts; and
+one line a template that lies beside such a module (``card.md.j2`` by ``card.py``). A registry is
+followed only into the entries that the row names, so a change in one architecture leaves the rows
+of the others fresh. Last, one line a file or folder that the row reads and ``dvc.yaml`` does not
+know of: a checkpoint to start from, or its pin.
 """
 
 import json
@@ -15,8 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from tasks.contracts import files
-from tasks.contracts.params import ROWS, STAGES, TABLES, other_rows, stage_settings
+from tasks.contracts.params import (
+    ROWS,
+    STAGES,
+    TABLES,
+    named_libraries,
+    other_rows,
+    stage_settings,
+)
 from tasks.errors import BadInput
+from tasks.fingerprint.libraries import library_lines
 from tasks.fingerprint.syntax_hash import ModuleHashes
 
 # The one list of modules that are not hashed, and why; a name covers what lies below it.
@@ -83,7 +92,8 @@ def _fingerprint(code: "_Code", params: dict[str, Any], stage: str, row: str) ->
         roots += [name for name in pretrain.modules() if name.startswith("tasks.models.")]
     resolved = json.dumps(settings.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
     read = (f"{_one_word(path)} {code.content_of(path)}\n" for path in settings.reads(row))
-    return f"{SETTINGS_LINE} {resolved}\n{code.lines(tuple(roots))}{''.join(read)}"
+    libraries = library_lines(named_libraries(params, TABLES[stage], row))
+    return f"{SETTINGS_LINE} {resolved}\n{libraries}{code.lines(tuple(roots))}{''.join(read)}"
 
 
 def _one_word(path: Path) -> str:

@@ -24,6 +24,20 @@ REACH_OUTPUTS = (
 )
 
 
+@lru_cache
+def public_version(name: str) -> str | None:
+    """Return the version of an installed package (or ``python``); None where there is none.
+
+    Without its local part: 2.13.0+cpu on one machine and 2.13.0+cu130 on another are one version.
+    """
+    if name == "python":
+        return platform.python_version()
+    try:
+        return version(name).partition("+")[0]
+    except (PackageNotFoundError, ValueError):
+        return None
+
+
 @lru_cache(maxsize=1)
 def versions_now() -> dict[str, str]:
     """Return the versions of Python and these libraries, none of them imported."""

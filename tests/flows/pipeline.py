@@ -78,6 +78,8 @@ from types import SimpleNamespace
 
 TABLES = {"clean": "corpora", "split": "corpora", "finetune": "models", "evaluate": "models"}
 DEFAULTS = json.loads(Path("modules/defaults.json").read_text())
+INSTALLED = Path("installed.json")  # no dependency of any stage, like what pip has installed
+VERSIONS = json.loads(INSTALLED.read_text()) if INSTALLED.exists() else {}
 
 def stage_settings(params, stage, row):
     if stage == "collect":  # what ``downstream refresh`` reads
@@ -95,6 +97,7 @@ def fingerprints(params):
             for module in ("shared", stage):
                 text = Path(f"modules/{module}.py").read_bytes()
                 lines.append(f"modules.{module} {hashlib.md5(text).hexdigest()}")
+            lines += [f"library:{name} {VERSIONS[name]}" for name in params.get("libraries", ())]
             found[f"{stage}@{row}"] = "\\n".join([*lines, ""])
     return found
 """

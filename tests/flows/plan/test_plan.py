@@ -10,7 +10,7 @@ import pytest
 
 from flows.dvc.graph import load_graph
 from flows.plan.plan import Change, Plan
-from flows.plan.reasons import ALWAYS_CHANGED, NOT_IN_CACHE, Reason
+from flows.plan.reasons import ALWAYS_CHANGED, NOT_IN_CACHE, Reason, reason_lines
 from tasks.errors import DownstreamError
 from tasks.fingerprint import definitions, libraries
 from tasks.machine.libraries import versions_now
@@ -563,3 +563,15 @@ def test_of_a_cache_lost_in_part_what_is_nowhere_runs_and_the_rest_does_not(
     assert states(pipeline.plan()) == {"evaluate@m": "cached", "evaluate@n": "recommit"}
     Path("data/evaluate/n/metrics.json").unlink()
     assert states(pipeline.plan()) == {"evaluate@m": "cached", "evaluate@n": "stale"}
+
+
+def test_another_version_of_a_named_library_is_a_reason_of_its_own(pipeline: Pipeline) -> None:
+    pipeline.write("installed.json", json.dumps({"torch": "2.13.0"}))
+    pipeline.change("libraries", ["torch"])
+    assert reasons(pipeline.plan(), "clean@a") == [Reason("library", "torch", None, "2.13.0")]
+    pipeline.repro()
+    pipeline.write("installed.json", json.dumps({"torch": "2.14.0"}))
+    plan = pipeline.plan()
+    assert set(all_states(plan).values()) == {"stale"}
+    assert reasons(plan, "clean@a") == [Reason("library", "torch", "2.13.0", "2.14.0")]
+    assert reason_lines(reasons(plan, "clean@a")) == ["library torch: 2.13.0 → 2.14.0"]

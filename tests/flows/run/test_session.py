@@ -1,5 +1,8 @@
 """What a run does for one stage, without Prefect."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from flows.run.session import Options, Session
@@ -66,3 +69,17 @@ def test_an_unknown_target_starts_nothing(pipeline: Pipeline) -> None:
     with pytest.raises(DownstreamError, match="no stage 'evalute'"):
         session(pipeline, "evalute")
     assert pipeline.lock() == before
+
+
+def test_after_an_upgrade_of_a_named_library_the_fingerprints_are_written_anew(
+    pipeline: Pipeline,
+) -> None:
+    pipeline.write("installed.json", json.dumps({"torch": "2.13.0"}))
+    pipeline.change("libraries", ["torch"])
+    pipeline.repro()
+    pipeline.write("installed.json", json.dumps({"torch": "2.14.0"}))
+    running = session(pipeline, "clean@a")
+    assert Path("data/code/clean/a.txt").read_text().endswith("library:torch 2.14.0\n")
+    assert names(running) == ["clean@a"]
+    assert running.perform("clean@a", on_line=lambda _: None) == "ran"
+    assert pipeline.plan("clean@a").unfresh == []

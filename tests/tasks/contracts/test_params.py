@@ -95,7 +95,12 @@ def put(params: dict[str, Any], path: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("sed", 1, "sed: unknown key; allowed: backbones, corpora, models, seed; did you mean"),
+        ("sed", 1, "sed: unknown key; allowed: backbones, corpora, libraries, models, seed; "
+         "did you mean"),
+        ("libraries", "torch", "libraries: expected a list of packages, found 'torch'"),
+        ("libraries", ["torhc"], "libraries: 'torhc' is not installed here; allowed: "),
+        ("models/reuters-topics/libraries", ["no-such-package"],
+         "models.reuters-topics.libraries: 'no-such-package' is not installed here"),
         ("seed", "zero", "seed: expected a whole number from 0, found 'zero'"),
         ("seed", True, "seed: expected a whole number from 0, found True"),
         ("models", None, "models: expected rows ({} for none), found None"),

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,20 @@ def modules(text: str) -> set[str]:
 def test_every_row_starts_with_its_resolved_settings(default_rows: dict[str, str]) -> None:
     first = default_rows["split@reuters"].splitlines()[0]
     assert first.startswith('settings {"test": 0.2, "validation": 0.1')
+
+
+def test_a_named_library_is_a_line_of_the_rows_that_name_it(default_rows: dict[str, str]) -> None:
+    params = read_params(ROOT / "params.yaml")
+    params["libraries"] = ["torch"]
+    params["models"]["reuters-topics"]["libraries"] = ["peft", "torch", "python"]
+    check_params(params)
+    named = fingerprints(params, ROOT)
+    version = metadata.version("torch").partition("+")[0]
+    settings, torch, *code = named["split@digits"].splitlines()
+    assert torch == f"library:torch {version}"
+    assert [settings, *code] == default_rows["split@digits"].splitlines()
+    names = [line.split()[0] for line in named["finetune@reuters-topics"].splitlines()[1:4]]
+    assert names == ["library:peft", "library:python", "library:torch"]
 
 
 def test_a_row_reaches_its_own_objective_and_architecture_alone(
