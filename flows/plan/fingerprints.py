@@ -20,7 +20,11 @@ def current_codes() -> dict[str, str]:
 
 
 def are_written(codes: Mapping[str, str]) -> bool:
-    """Tell whether ``data/code`` holds these fingerprints, as ``current_codes`` returns them."""
+    """Tell whether ``data/code`` holds these fingerprints, as ``current_codes`` returns them.
+
+    DVC does not know: it hashes ``tasks/`` after the stage ``code`` has ended, so that an edit in
+    its last moments is taken for one that the stage has read.
+    """
     try:
         return all(
             paths.code(*name.split("@", 1)).read_text(encoding="utf-8") == text

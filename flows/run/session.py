@@ -65,7 +65,7 @@ class Session:
         for name in self.recorder.added_files():
             self.recorder.begin(name)  # one that was edited is recorded as it is now
         if CODE in self.graph.stages:
-            # DVC knows of its inputs, and nothing of a library that was upgraded.
+            # DVC knows nothing of a library that was upgraded, nor of an edit in the last moments.
             self.forced = set() if are_written(codes) else {CODE}
             self.perform(CODE, on_line=lambda _: None)
         self.plan: Plan = make_plan(self.graph, codes, selected)

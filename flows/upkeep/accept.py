@@ -6,7 +6,7 @@ both belong into the same commit, and in ``.downstream/accepted.jsonl``, which o
 of another branch.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from flows.dvc.graph import CODE, Graph, load_graph
 from flows.dvc.internals import dvc_errors, dvc_stages, hold_files, open_repo
 from flows.dvc.lockfile import LockFile
 from flows.dvc.recorder import Job, Recorder
+from flows.plan.fingerprints import are_written
 from flows.plan.plan import Plan, make_plan
 from flows.plan.reasons import Reason, reason_line
 from flows.run.stage_command import Processes
@@ -69,7 +70,7 @@ def accept(targets: tuple[str, ...], reason: str, codes: dict[str, str]) -> list
                 f"defaults can be accepted: `downstream run {stage.name}`, or undo the other "
                 "changes"
             )
-    with recording([stage.name for stage in chosen]) as stages:
+    with recording([stage.name for stage in chosen], codes) as stages:
         for dvc_stage in stages:
             different = not_as_recorded(dvc_stage)
             if different:
@@ -102,8 +103,12 @@ def not_as_recorded(stage: "DvcStage") -> list[str]:
 
 
 @contextmanager
-def recording(names: list[str]) -> Iterator[list["DvcStage"]]:
+def recording(names: list[str], codes: Mapping[str, str]) -> Iterator[list["DvcStage"]]:
     """Bring ``data/code`` up to date, and give DVC's stages to record, under its lock.
+
+    Args:
+        names: the stages.
+        codes: the code fingerprint of every ``stage@row``, as it is now.
 
     Raises:
         StageFailed: another process works on one of them.
@@ -115,7 +120,7 @@ def recording(names: list[str]) -> Iterator[list["DvcStage"]]:
             for name in (CODE, *names):
                 with hold_files(stages[name]):
                     pass  # nobody works on it
-        _write_fingerprints()
+        _write_fingerprints(force=not are_written(codes))
         repo = open_repo()
         with repo.lock:
             stages = dvc_stages(repo)
@@ -167,10 +172,14 @@ def record(graph: Graph, plan: Plan, stages: list["DvcStage"], reason: str) -> l
     return accepted
 
 
-def _write_fingerprints() -> None:
-    """Bring ``data/code`` up to date, which the records are to name."""
+def _write_fingerprints(force: bool) -> None:
+    """Bring ``data/code`` up to date, which the records are to name.
+
+    Args:
+        force: even if DVC says that it is.
+    """
     recorder = Recorder()
-    job = recorder.begin(CODE)
+    job = recorder.begin(CODE, force)
     if isinstance(job, Job):
         succeeded = False
         try:

@@ -45,7 +45,7 @@ def upgrade(codes: dict[str, str]) -> Upgrade:
     if not names:
         return Upgrade(refused={name: "; ".join(lines) for name, lines in refused.items()})
     reason = f"upgrade from {_earlier_version()}"
-    with recording(names) as stages:
+    with recording(names, codes) as stages:
         for stage in stages:
             refused[stage.name] = [what for what in not_as_recorded(stage) if what != "its command"]
         good = [stage for stage in stages if not refused[stage.name]]

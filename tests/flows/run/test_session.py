@@ -83,3 +83,22 @@ def test_after_an_upgrade_of_a_named_library_the_fingerprints_are_written_anew(
     assert names(running) == ["clean@a"]
     assert running.perform("clean@a", on_line=lambda _: None) == "ran"
     assert pipeline.plan("clean@a").unfresh == []
+
+
+def test_an_edit_in_the_last_moments_of_the_code_stage_is_found_and_mended(
+    pipeline: Pipeline,
+) -> None:
+    make_code = (pipeline.root / "make_code.py").read_text()
+    late = "Path('modules/clean.py').write_text('clean = 3')"
+    pipeline.write("make_code.py", f"{make_code}\n{late}\n")
+    pipeline.write("modules/clean.py", "clean = 2")
+    pipeline.repro()
+    assert pipeline.ran()[:1] == ["clean@a"]
+    pipeline.write("make_code.py", make_code)
+    # DVC hashes modules/ after the stage has read it, and takes the edit for what was read.
+    assert "up to date" in pipeline.dvc("status")
+    assert pipeline.states().keys() >= {"clean@a", "clean@b"}
+    running = session(pipeline)
+    assert [running.perform(name, print) for name in names(running)][:2] == ["ran", "ran"]
+    assert pipeline.states() == {}
+    assert "up to date" in pipeline.dvc("status")
