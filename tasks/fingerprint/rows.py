@@ -25,6 +25,7 @@ from tasks.contracts.params import (
     stage_settings,
 )
 from tasks.errors import BadInput
+from tasks.fingerprint.content_hash import ContentHashes
 from tasks.fingerprint.libraries import library_lines
 from tasks.fingerprint.syntax_hash import ModuleHashes
 
@@ -118,6 +119,7 @@ class _Code:
             raise BadInput(f"{where}: the code is no Python: mend it") from None
         self._hashes: dict[str, str] = {}
         self._remembered = ModuleHashes()
+        self._contents = ContentHashes()
         self._lines: dict[tuple[str, ...], str] = {}
         self._templates = sorted(
             path.relative_to(self._code) for path in self._code.joinpath("tasks").rglob("*.j2")
@@ -162,14 +164,12 @@ class _Code:
 
     def content_of(self, path: Path) -> str:
         """Return the hash of a file or folder, or that there is none."""
-        where = self._root / path
-        if where.is_dir():
-            return files.sha256_of_folder(where)
-        return files.sha256(where) if where.is_file() else "missing"
+        return self._contents.of(self._root / path)
 
     def remember(self) -> None:
         """Keep the hashes for the next process."""
         self._remembered.remember()
+        self._contents.remember()
 
 
 def module_source(root: Path, module: str) -> Path:
