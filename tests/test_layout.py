@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks.contracts.params import STAGES, TABLES, read_params
+from tasks.contracts.params import STAGES, TABLES, read_params, tracked_values
 
 ROOT = Path(__file__).parents[1]
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -40,9 +40,13 @@ def test_only_evaluate_and_validate_depend_on_the_test_split() -> None:
     assert readers == {"validate", "evaluate"}
 
 
-def test_seed_is_tracked_where_it_is_used() -> None:
-    seeded = {stage for stage in STAGES if "seed" in DVC[stage]["do"].get("params", [])}
-    assert seeded == {"split", "pretrain", "finetune", "evaluate"}
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_fingerprint_has_what_dvc_tracks_beside_the_section(stage: str) -> None:
+    params = read_params(ROOT / "params.yaml")
+    row = next(iter(params[TABLES[stage]]))
+    tracked = [key.replace("${key}", row) for key in DVC[stage]["do"].get("params", [])]
+    tracked.remove(f"{TABLES[stage]}.{row}.{stage}")
+    assert list(tracked_values(params, stage, row)) == tracked
 
 
 def test_every_row_of_params_has_every_section_of_its_table() -> None:

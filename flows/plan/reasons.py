@@ -17,7 +17,7 @@ from flows.plan.forecast import Forecast
 from tasks.contracts.params import TABLES
 from tasks.fingerprint.definitions import changed_definitions
 from tasks.fingerprint.libraries import LIBRARY_LINE
-from tasks.fingerprint.rows import SETTINGS_LINE
+from tasks.fingerprint.rows import ROW_LINE, SETTINGS_LINE
 
 Kind = Literal["param", "data", "code", "command", "missing", "upstream", "library"]
 NOT_IN_CACHE = "not in DVC's cache"
@@ -150,7 +150,11 @@ def _code_differences(name: str, old_text: str, text: str) -> Iterator[Reason]:
     ``param_differences`` too and before, any other is a changed default.
     """
     old, new = _lines(old_text), _lines(text)
-    for module in sorted({*old, *new} - {SETTINGS_LINE}):
+    if ROW_LINE in old:
+        yield from _row_differences(
+            *(json.loads(lines.get(ROW_LINE, "{}")) for lines in (old, new))
+        )
+    for module in sorted({*old, *new} - {SETTINGS_LINE, ROW_LINE}):
         before, after = old.get(module), new.get(module)
         if before != after and module.startswith(LIBRARY_LINE):
             yield Reason("library", module.removeprefix(LIBRARY_LINE), before, after)
@@ -163,6 +167,17 @@ def _code_differences(name: str, old_text: str, text: str) -> Iterator[Reason]:
     for reason in _leaf_differences(section, *settings):
         keys = reason.what.removeprefix(f"{section}.").split(".")
         yield replace(reason, default=True, known=all(_has(keys, of) for of in settings))
+
+
+def _row_differences(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Reason]:
+    """Compare what a stage started from with what is tracked now.
+
+    Mostly ``param_differences`` has told it before. If not, it was edited in the last second of a
+    ``dvc repro``: DVC has recorded the new value for a result that was made with the old one.
+    """
+    for key in sorted({*old, *new}):
+        if old.get(key) != new.get(key):
+            yield Reason("param", key, old.get(key), new.get(key))
 
 
 def _has(keys: list[str], settings: Any) -> bool:

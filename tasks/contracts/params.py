@@ -42,6 +42,15 @@ REFERENCES: dict[str, dict[str, str]] = {
 
 LIBRARIES = "libraries"
 """The optional key, of the whole file or of a row, with packages whose version is a reason."""
+# What dvc.yaml tracks of a row beside the stage's own section.
+TRACKED: dict[str, tuple[str, ...]] = {
+    "split": ("seed",),
+    "pretrain": ("seed", "corpus"),
+    "finetune": ("seed", "backbone", "corpus"),
+    "evaluate": ("seed", "corpus"),
+    "register": ("corpus",),
+}
+
 ROWS = "DOWNSTREAM_ROWS"
 """Names a module with ``fingerprints(params)`` and ``stage_settings(params, stage, row)``.
 
@@ -102,6 +111,22 @@ def named_libraries(params: dict[str, Any], table: str, row: str) -> list[str]:
     """
     own = row_of(params, table, row).get(LIBRARIES, ())
     return sorted({*params.get(LIBRARIES, ()), *own})
+
+
+def tracked_values(params: dict[str, Any], stage: str, row: str) -> dict[str, Any]:
+    """Return, by key path, the values that a stage tracks beside its own section.
+
+    Args:
+        params: the content of ``params.yaml``.
+        stage: one of ``STAGES``.
+        row: a row of its table.
+    """
+    table = TABLES[stage]
+    own = row_of(params, table, row)
+    return {
+        key if key == "seed" else f"{table}.{row}.{key}": (params if key == "seed" else own)[key]
+        for key in TRACKED.get(stage, ())
+    }
 
 
 def stage_settings(params: dict[str, Any], stage: str, row: str) -> Any:

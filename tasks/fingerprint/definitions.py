@@ -9,7 +9,8 @@ import ast
 from pathlib import Path
 
 from tasks.contracts import files, paths
-from tasks.fingerprint.rows import SETTINGS_LINE, module_source
+from tasks.fingerprint.libraries import LIBRARY_LINE
+from tasks.fingerprint.rows import ROW_LINE, SETTINGS_LINE, module_source
 from tasks.fingerprint.syntax_hash import hash_of_source
 
 DEFINITIONS = paths.STATE / "definitions"
@@ -26,7 +27,8 @@ def keep_definitions(code: str, root: Path) -> None:
     for line in code.splitlines():
         module, _, known = line.partition(" ")
         # A path is no module: it is the checkpoint that a backbone starts from, or its pin.
-        if module == SETTINGS_LINE or "/" in module or _kept(known).exists():
+        no_module = module in (SETTINGS_LINE, ROW_LINE) or module.startswith(LIBRARY_LINE)
+        if no_module or "/" in module or _kept(known).exists():
             continue
         source = module_source(root, module).read_text(encoding="utf-8")
         if hash_of_source(source) == known:

@@ -6,7 +6,9 @@ name and the hash of its syntax tree, without comments, docstrings, formatting a
 one line a template that lies beside such a module (``card.md.j2`` by ``card.py``). A registry is
 followed only into the entries that the row names, so a change in one architecture leaves the rows
 of the others fresh. Last, one line a file or folder that the row reads and ``dvc.yaml`` does not
-know of: a checkpoint to start from, or its pin.
+know of: a checkpoint to start from, or its pin; and one line with the seed and the references that
+the stage tracks. DVC hashes ``params.yaml`` again when a command has ended, so that ``dvc.lock``
+may have a value of the last second's; the fingerprint has those that the result was made with.
 """
 
 import json
@@ -23,6 +25,7 @@ from tasks.contracts.params import (
     named_libraries,
     other_rows,
     stage_settings,
+    tracked_values,
 )
 from tasks.errors import BadInput
 from tasks.fingerprint.content_hash import ContentHashes
@@ -46,6 +49,8 @@ NOT_HASHED = {
 
 SETTINGS_LINE = "settings"
 """What the line with the resolved settings starts with; no module has that name."""
+ROW_LINE = "row"
+"""What the line with the seed and the row's references starts with, where the stage tracks them."""
 
 
 def fingerprints(params: dict[str, Any], root: Path) -> dict[str, str]:
@@ -94,7 +99,10 @@ def _fingerprint(code: "_Code", params: dict[str, Any], stage: str, row: str) ->
     resolved = json.dumps(settings.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
     read = (f"{_one_word(path)} {code.content_of(path)}\n" for path in settings.reads(row))
     libraries = library_lines(named_libraries(params, TABLES[stage], row))
-    return f"{SETTINGS_LINE} {resolved}\n{libraries}{code.lines(tuple(roots))}{''.join(read)}"
+    beside = tracked_values(params, stage, row)
+    own = f"{ROW_LINE} {json.dumps(beside, sort_keys=True)}\n" if beside else ""
+    head = f"{SETTINGS_LINE} {resolved}\n{libraries}"
+    return f"{head}{code.lines(tuple(roots))}{own}{''.join(read)}"
 
 
 def _one_word(path: Path) -> str:

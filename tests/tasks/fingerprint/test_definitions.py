@@ -40,7 +40,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def fingerprint_now(root: Path) -> str:
     source = (root / "tasks" / "net.py").read_text()
-    return f'settings {{"a": 1}}\ntasks.net {hash_of_source(source)}\n'
+    lines = [
+        'settings {"a": 1}',
+        "library:torch 2.13.0",
+        'row {"seed": 0}',
+        f"tasks.net {hash_of_source(source)}",
+    ]
+    return "\n".join([*lines, ""])
 
 
 def test_functions_classes_and_methods_are_told_apart() -> None:

@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 
 from tasks.stage_process import snapshot
-from tests.workspace import ROOT, Workspace, make_workspace
+from tests.workspace import ROOT, Workspace
 
 STAGE = "split@topics"
 CODE = "tasks/split/stage.py"
@@ -24,21 +24,6 @@ _run = run
 def run(records, output, settings, seed):
     return _run(records, output, settings, seed + 1)
 """
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A workspace whose texts are split, by a stage that waits for a device as a training does."""
-    workspace = make_workspace(tmp_path_factory.mktemp("snapshot") / "workspace")
-    command = "cmd: exec python -m tasks.split ${key}\n"
-    workspace.edit("dvc.yaml", command, f"{command}      meta: {{gpu: true}}\n")
-    assert workspace.repro(STAGE) >= {STAGE}
-    return workspace
-
-
-@pytest.fixture
-def workspace(first: Workspace, tmp_path: Path) -> Workspace:
-    return first.copy(tmp_path / "workspace")
 
 
 def start(workspace: Workspace, *command: str, **variables: str) -> "subprocess.Popen[str]":
