@@ -16,6 +16,7 @@ settings.load_profile("repeatable")
 # The libraries' telemetry is off, and nothing looks for a hub.
 os.environ.update(
     OMP_WAIT_POLICY="passive",  # two workers on two cores: a thread that waits must not spin
+    OPENBLAS_NUM_THREADS="1",  # as those of NumPy's and SciPy's linear algebra do
     DO_NOT_TRACK="1",
     GX_ANALYTICS_ENABLED="false",
     PREFECT_SERVER_ANALYTICS_ENABLED="false",

@@ -1,12 +1,14 @@
 """The linear baselines get the records that the model got, and learn, in any script."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 from sklearn.datasets import load_digits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from tasks.evaluate.baselines import (
     common_shape,
@@ -63,16 +65,44 @@ def test_a_single_class_is_the_answer_to_everything() -> None:
 
 
 def test_digits_are_told_apart_by_their_pixels() -> None:
-    rows, numbers = load_digits(return_X_y=True)
-    images = []
-    for row in rows[:600]:
-        file = io.BytesIO()
-        Image.fromarray((row.reshape(8, 8) * 15).astype("uint8")).save(file, format="PNG")
-        images.append(file.getvalue())
-    labels = [str(number) for number in numbers[:600]]
+    images, labels = digits(600)
     found = linear_baseline("image", images[:400], labels[:400], images[400:])
     right = sum(a == b for a, b in zip(found, labels[400:], strict=True))
     assert right / 200 > 0.8
+
+
+def digits(number: int) -> tuple[list[bytes], list[str]]:
+    rows, numbers = load_digits(return_X_y=True)
+    images = []
+    for row in rows[:number]:
+        file = io.BytesIO()
+        Image.fromarray((row.reshape(8, 8) * 15).astype("uint8")).save(file, format="PNG")
+        images.append(file.getvalue())
+    return images, [str(label) for label in numbers[:number]]
+
+
+class Watched(list[bytes]):
+    """Images, and how many threads linear algebra may take each time that they are read."""
+
+    def __init__(self, images: list[bytes]) -> None:
+        super().__init__(images)
+        self.threads: list[int] = []
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.threads.append(blas_threads())
+        return super().__iter__()
+
+
+def blas_threads() -> int:
+    return max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+
+
+def test_the_baseline_of_images_takes_one_thread_and_gives_the_others_back() -> None:
+    images, labels = digits(40)
+    watched = Watched(images)
+    with threadpool_limits(2, "blas"):
+        linear_baseline("image", images, labels, watched)
+        assert (watched.threads, blas_threads()) == ([1], 2)
 
 
 def test_images_take_the_most_common_shape_and_at_most_32_pixels() -> None:
