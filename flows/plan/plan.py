@@ -131,6 +131,14 @@ def make_plan(graph: Graph, codes: Mapping[str, str], selected: Iterable[str]) -
     return Plan(stages, leftovers(graph), _changed_libraries(wanted, graph.lock))
 
 
+def differs(graph: Graph, name: str) -> bool:
+    """Tell whether anything separates a stage from its record, as the workspace lies there now."""
+    stage = graph.stages[name]
+    with dvc_errors():
+        params = ParameterFiles(graph.repo).of(stage)
+        return bool(reasons_of(stage, params, Forecast(graph, {})))
+
+
 def _decide(
     stage: Stage, reasons: list[Reason], params: dict[str, dict[str, Any]], forecast: Forecast
 ) -> State:

@@ -3,14 +3,17 @@
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
-from flows.dvc.graph import CODE, load_graph
+from flows.dvc.added import added_are_recorded
+from flows.dvc.graph import CODE, Graph, load_graph
 from flows.dvc.recorder import Job, Recorder
 from flows.plan.fingerprints import are_written, num_devices
-from flows.plan.plan import Plan, make_plan
+from flows.plan.plan import Plan, differs, make_plan
 from flows.run.stage_command import Processes
 from flows.terminal import duration
+from tasks.errors import BadSettings
 from tasks.progress import say
 from tasks.stage_process import kept_results
 
@@ -52,22 +55,23 @@ class Session:
             DownstreamError: a target names no stage, or the workspace cannot be read.
         """
         self.options = options
-        self.recorder = Recorder()
         self.processes = Processes()
         self.outcomes: dict[str, Outcome] = {}
         self.forced: set[str] = set()
         self.gpu: dict[str, int] = {}
         """On how many devices each GPU stage trains."""
-        self.graph = load_graph()
+        self.graph = self._read_graph()
         selected = self.graph.select(options.targets)
         self._width = max(map(len, selected), default=0)
         self._niced: set[str] = set()
-        for name in self.recorder.added_files():
-            self.recorder.begin(name)  # one that was edited is recorded as it is now
+        if not added_are_recorded(self.graph):
+            for name in self.recorder.added_files():
+                self.recorder.begin(name)  # one that was edited is recorded as it is now
         if CODE in self.graph.stages:
             # DVC knows nothing of a library that was upgraded, nor of an edit in the last moments.
             self.forced = set() if are_written(codes) else {CODE}
-            self.perform(CODE, on_line=lambda _: None)
+            if self.forced or differs(self.graph, CODE):
+                self.perform(CODE, on_line=lambda _: None)
         self.plan: Plan = make_plan(self.graph, codes, selected)
         self.forced = forced_stages(options, selected)
         wanted = {stage.name for stage in self.plan.unfresh} | self.forced
@@ -75,6 +79,24 @@ class Session:
         self.gpu = devices_of([stage.name for stage in self.stages if stage.gpu])
         if self.gpu:
             self._niced = wanted - self.gpu.keys()
+        if self.stages:
+            _ = self.recorder  # made here, in one thread
+
+    @cached_property
+    def recorder(self) -> Recorder:
+        """The workspace as DVC sees it, read when it is first needed: at 2,000 stages for seconds.
+
+        Raises:
+            BadSettings: DVC cannot read it.
+        """
+        return Recorder()
+
+    def _read_graph(self) -> Graph:
+        try:
+            return load_graph()
+        except BadSettings:
+            _ = self.recorder  # it rebuilds a torn dvc.lock
+            return load_graph()
 
     @property
     def left(self) -> list[str]:
@@ -88,7 +110,8 @@ class Session:
 
     def begin(self) -> None:
         """Make the room for kept results what this run expects; called once, before any stage."""
-        self.recorder.sweep()
+        if kept_results.names():
+            self.recorder.sweep()
         kept_results.forget(self.forced)
 
     def perform(self, name: str, on_line: Callable[[str], None]) -> Outcome:

@@ -102,3 +102,16 @@ def test_an_edit_in_the_last_moments_of_the_code_stage_is_found_and_mended(
     assert [running.perform(name, print) for name in names(running)][:2] == ["ran", "ran"]
     assert pipeline.states() == {}
     assert "up to date" in pipeline.dvc("status")
+
+
+def test_a_run_with_nothing_to_do_makes_none_of_dvcs_stage_objects(pipeline: Pipeline) -> None:
+    running = session(pipeline)
+    running.begin()
+    assert "recorder" not in vars(running)
+    pipeline.write("modules/clean.py", "clean = 2\n")
+    assert "recorder" in vars(session(pipeline))
+
+
+def test_a_torn_lock_is_rebuilt_before_it_is_planned(pipeline: Pipeline) -> None:
+    pipeline.write("dvc.lock", "")
+    assert {stage.state for stage in session(pipeline).stages} == {"cached"}
