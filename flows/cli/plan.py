@@ -63,7 +63,8 @@ def _reason_object(reason: Reason) -> dict[str, Any]:
     parts = asdict(reason)
     del parts["known"]
     # What is not there for most reasons is left out where it says nothing.
-    return {key: parts[key] for key in parts if key not in ("definitions", "default") or parts[key]}
+    rare = ("definitions", "default", "misrecorded")
+    return {key: parts[key] for key in parts if key not in rare or parts[key]}
 
 
 def print_plan(

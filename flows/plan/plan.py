@@ -5,6 +5,7 @@ Nothing is run, written or asked of a server, and neither torch, MLflow nor Pref
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from flows.dvc.graph import Graph, Stage, load_graph
@@ -12,7 +13,7 @@ from flows.dvc.internals import dvc_errors
 from flows.dvc.params import ParameterFiles
 from flows.dvc.run_cache import recorded_outputs, restorable_outputs
 from flows.plan.forecast import Forecast
-from flows.plan.reasons import NOT_IN_CACHE, Reason, reasons_of
+from flows.plan.reasons import NOT_IN_CACHE, Reason, misrecorded, reasons_of
 from tasks.contracts import files, paths
 from tasks.contracts.params import STAGES
 from tasks.fingerprint import libraries
@@ -116,11 +117,16 @@ def make_plan(graph: Graph, codes: Mapping[str, str], selected: Iterable[str]) -
     stages = []
     with dvc_errors():
         forecast, parameters = Forecast(graph, codes), ParameterFiles(graph.repo)
+        run_cache = Path(graph.repo.stage_cache.cache_dir)
         for name in graph.planned():
             if name in wanted:
                 stage = graph.stages[name]
                 params = parameters.of(stage)
                 reasons = reasons_of(stage, params, forecast)
+                if name in graph.lock:
+                    known = {(reason.kind, reason.what) for reason in reasons}
+                    wrong = misrecorded(name, graph.lock[name], run_cache)
+                    reasons += [one for one in wrong if (one.kind, one.what) not in known]
                 held = []
                 if stage.frozen:
                     held = [reason for reason in reasons if reason.kind in READ_BY_A_STAGE]
@@ -158,6 +164,9 @@ def _decide(
     if "upstream" in kinds:
         forecast.rewrite(stage)
         return "waiting" if kinds == {"upstream"} else "stale"
+    if any(reason.misrecorded for reason in reasons):
+        forecast.rewrite(stage)  # the run cache has the wrong result
+        return "stale"
     record = stage.record
     if record and kinds == {"missing"} and all(out.path in record.outputs for out in stage.outputs):
         on_disk = {out.path: forecast.on_disk(out.path).md5 for out in stage.outputs}

@@ -18,6 +18,7 @@ from tasks.contracts.params import TABLES
 from tasks.fingerprint.definitions import changed_definitions
 from tasks.fingerprint.libraries import LIBRARY_LINE
 from tasks.fingerprint.rows import ROW_LINE, SETTINGS_LINE
+from tasks.stage_process.identity import wrongly_recorded
 
 Kind = Literal["param", "data", "code", "command", "missing", "upstream", "library"]
 NOT_IN_CACHE = "not in DVC's cache"
@@ -42,6 +43,8 @@ class Reason:
     """Whether it is a value that ``params.yaml`` leaves to the code."""
     known: bool = False
     """Of such a value, whether the setting is in both fingerprints, if only as null or a list."""
+    misrecorded: bool = False
+    """Whether ``old`` is what the result was made with, and ``new`` what ``dvc.lock`` says."""
 
 
 def reasons_of(
@@ -89,6 +92,26 @@ def _reasons(
             yield Reason("missing", out.path, recorded, present)
         elif out.cached and not is_cached(forecast.repo, recorded):
             yield Reason("missing", out.path, recorded, NOT_IN_CACHE)
+
+
+def misrecorded(name: str, entry: Mapping[str, Any], run_cache: Path) -> list[Reason]:
+    """Return the inputs that ``dvc.lock`` has otherwise than a result was made with.
+
+    Args:
+        name: the stage.
+        entry: what ``dvc.lock`` has of it.
+        run_cache: DVC's, which has a folder for each stage hash that was ever recorded.
+    """
+    return [
+        Reason(
+            "param" if fault.kind == "param" else "data",
+            fault.what,
+            fault.made_with,
+            fault.recorded,
+            misrecorded=True,
+        )
+        for fault in wrongly_recorded(name, entry, run_cache)
+    ]
 
 
 def param_differences(
@@ -223,6 +246,8 @@ def reason_line(reason: Reason) -> str:
     if reason.kind == "missing":
         return f"{_missing(reason)}: {reason.what}"
     line = f"{reason.kind} {reason.what}: {_hash(reason.old)} → {_hash(reason.new)}"
+    if reason.misrecorded:
+        line += " (edited in the stage's last second)"
     names = ", ".join(reason.definitions[:DEFINITIONS_SHOWN])
     more = len(reason.definitions) - DEFINITIONS_SHOWN
     return f"{line} ({names}{f' and {more} more' if more > 0 else ''})" if names else line

@@ -73,7 +73,7 @@ class Session:
             if self.forced or differs(self.graph, CODE):
                 self.perform(CODE, on_line=lambda _: None)
         self.plan: Plan = make_plan(self.graph, codes, selected)
-        self.forced = forced_stages(options, selected)
+        self.forced = forced_stages(options, selected) | _misrecorded(self.plan)
         wanted = {stage.name for stage in self.plan.unfresh} | self.forced
         self.stages = [stage for stage in self.plan.stages if stage.name in wanted]
         self.gpu = devices_of([stage.name for stage in self.stages if stage.gpu])
@@ -156,6 +156,13 @@ class Session:
     def tell(self, name: str, line: str) -> None:
         """Print one line of a stage, its name in front."""
         say(f"{name:<{self._width}} | {line}".rstrip())
+
+
+def _misrecorded(plan: Plan) -> set[str]:
+    """Return the stages that DVC takes for fresh, or would restore, though another result."""
+    return {
+        stage.name for stage in plan.stages if any(reason.misrecorded for reason in stage.reasons)
+    }
 
 
 def forced_stages(options: Options, selected: Sequence[str]) -> set[str]:

@@ -26,6 +26,7 @@ from tasks.fingerprint import libraries
 from tasks.machine.actor import actor
 from tasks.machine.git import ask_git
 from tasks.progress import say
+from tasks.stage_process.identity import carry_identity
 from tasks.stage_process.stage_hash import entry_hash, stage_hash
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ def record(graph: Graph, plan: Plan, stages: list["DvcStage"], reason: str) -> l
             stage.repo.stage_cache.save(stage)
             lock_file.record(stage)
         libraries.carry_versions(stage.name, old_hash, acceptance["new_hash"])
+        carry_identity(stage.name, old_hash, acceptance["new_hash"])
         accepted.append(acceptance)
     return accepted
 

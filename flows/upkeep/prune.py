@@ -22,6 +22,7 @@ from tasks.contracts import paths
 from tasks.fingerprint import definitions, libraries
 from tasks.progress import say
 from tasks.stage_process import kept_results, snapshot
+from tasks.stage_process.identity import IDENTITIES, snapshot_of
 from tasks.stage_process.stage_hash import entry_hash
 
 BY_STAGE = ("work", "durations", "failures")
@@ -109,7 +110,7 @@ def _of_gone_rows(graph: Graph) -> Iterator[Candidate]:
 
 def _kept_by_stage() -> Iterator[tuple[str, Path]]:
     rooms = [paths.STATE / room for room in BY_STAGE]
-    rooms += [kept_results.FINISHED, kept_results.CHECKPOINTS, libraries.LIBRARIES]
+    rooms += [kept_results.FINISHED, kept_results.CHECKPOINTS, libraries.LIBRARIES, IDENTITIES]
     for room in rooms:
         for path in sorted(room.glob("*@*")):
             yield path.name.removesuffix(".json"), path
@@ -131,8 +132,10 @@ def _not_needed(graph: Graph) -> Iterator[Candidate]:
     yield from (
         (path, "of code that no result was made with", None) for path in _definitions(graph)
     )
+    named = {snapshot_of(name, known) for name, known in recorded.items()}
     for folder in snapshot.by_last_use(Path())[SNAPSHOTS_KEPT:]:
-        yield folder, "a copy of earlier code", None
+        if folder.name not in named:
+            yield folder, "a copy of code that no recorded result was made with", None
     if TORN.is_dir():
         yield TORN, "of a dvc.lock that was rebuilt", None
 

@@ -30,6 +30,7 @@ from tasks.progress import say
 from tasks.stage_process import kept_results, snapshot
 from tasks.stage_process.devices import device_lease
 from tasks.stage_process.failure import tell_failure
+from tasks.stage_process.identity import keep_identity, require_right_records
 from tasks.stage_process.stage_hash import Inputs, read_inputs
 
 LOCK_TIMEOUT_SECONDS = 30
@@ -90,9 +91,10 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
         kept = kept_results.take(name, inputs.stage_hash, run.output)
         if kept is not None:
             run.metrics.update(kept["metrics"])
-            _hand_over(run, kept["seconds"])
+            _hand_over(run, inputs, code, kept["seconds"])
             say(f"{name}: taken over from a run that ended before it was recorded; not run again")
             sys.exit(0)
+        require_right_records(inputs)
         if inputs.needs_device:
             asked = time.monotonic()
             held.enter_context(device_lease(name, run.settings.num_devices()))
@@ -114,7 +116,7 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
         keep_definitions(code, snapshot.current() or Path.cwd())
         record = {"metrics": run.metrics, "seconds": seconds}
         kept_results.keep(name, inputs.stage_hash, run.output, record)
-        _hand_over(run, seconds)
+        _hand_over(run, inputs, code, seconds)
 
 
 @contextmanager
@@ -227,9 +229,10 @@ def _changed_code(name: str, code: str) -> list[str]:
     return [line.split()[0] for line in now.splitlines() if line not in before]
 
 
-def _hand_over(run: StageRun, seconds: float) -> None:
+def _hand_over(run: StageRun, inputs: Inputs, code: str, seconds: float) -> None:
     stage, row = run.name.split("@")
     files.replace_folder(run.output, paths.stage_output(stage, row))
+    keep_identity(run.name, inputs, code)
     files.write_json(paths.STATE / "durations" / f"{run.name}.json", {"seconds": seconds})
     if run.metrics:
         from tasks.tracking.runs.runs import record_run

@@ -7,6 +7,7 @@ fingerprint is one of them). Stage, plan, flow and tracking all use this one.
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tasks.errors import BadSettings
@@ -24,6 +25,10 @@ class Inputs:
     """Tracked parameters by key path."""
     files: dict[str, str]
     """Content hash (md5, as in ``dvc.lock``) by path."""
+    outputs: tuple[str, ...] = ()
+    """Their paths."""
+    run_cache: Path = Path()
+    """Where DVC keeps a folder for each stage hash that was ever recorded."""
     recorded: str | None = None
     """The stage hash that ``dvc.lock`` and DVC's cache have a result for, if any."""
 
@@ -106,5 +111,7 @@ def _read_inputs(name: str) -> Inputs:
                 for key, value in values.items()
             },
             files={dep["path"]: dep["md5"] for dep in entry.get("deps", [])},
+            outputs=tuple(out.def_path for out in stage.outs),
+            run_cache=Path(repo.stage_cache.cache_dir),
             recorded=recorded,
         )

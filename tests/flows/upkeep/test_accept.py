@@ -16,6 +16,7 @@ from tasks.contracts.acceptances import LOGS
 from tasks.errors import BadInput, DownstreamError, StageFailed
 from tasks.fingerprint import libraries
 from tasks.machine.libraries import versions_now
+from tasks.stage_process.identity import snapshot_of
 from tasks.stage_process.stage_hash import entry_hash
 from tests.flows.pipeline import Pipeline
 
@@ -34,7 +35,9 @@ def test_outputs_are_recorded_under_new_code_and_nothing_is_stale_after_it(
 ) -> None:
     edit_code(pipeline)
     before = pipeline.lock()["stages"]
-    libraries.keep_versions("finetune@m", entry_hash(before["finetune@m"]))
+    old = entry_hash(before["finetune@m"])
+    libraries.keep_versions("finetune@m", old)
+    pipeline.write(f".downstream/identities/finetune@m/{old}.json", '{"snapshot": "1"}')
     (found,) = accept(("finetune@m",), " only  a\nnew name ", pipeline.codes())
     assert (found["stage"], found["changed"]) == ("finetune@m", ["modules.finetune"])
     assert pipeline.states() == {"finetune@n": "stale", "evaluate@n": "waiting"}
@@ -45,9 +48,10 @@ def test_outputs_are_recorded_under_new_code_and_nothing_is_stale_after_it(
     assert pipeline.ran() == []
     after = pipeline.lock()["stages"]
     assert after["finetune@m"]["outs"] == before["finetune@m"]["outs"]
-    assert found["old_hash"] == entry_hash(before["finetune@m"])
+    assert found["old_hash"] == old
     assert found["new_hash"] == entry_hash(after["finetune@m"])
     assert libraries.versions_then("finetune@m", found["new_hash"]) == versions_now()
+    assert snapshot_of("finetune@m", found["new_hash"]) == "1"
 
 
 def test_the_lock_is_the_one_that_a_rerun_would_have_written(pipeline: Pipeline) -> None:
