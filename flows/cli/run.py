@@ -43,6 +43,7 @@ def launch(options: Options, assignments: Sequence[str], debug: bool) -> int:
             say(", ".join(f"{count} {state}" for state, count in session.plan.counts.items()))
             return _run_flow(session, debug)
         session.begin()
+        session.end()
         finish(session, time.monotonic() - started)
     return 0
 

@@ -8,6 +8,7 @@ into its place. All of it is done under DVC's repository lock, except for readin
 
 import os
 import re
+import time
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ HEAD = "schema: '2.0'\nstages:\n"
 ENTRY = re.compile(r"^  (?=\S)", re.MULTILINE)
 KEY = re.compile(r"[\w@./-]+(?=:\n)")
 COMMITTED = "HEAD:./dvc.lock"
+BATCH_SECONDS = 1.0
 TORN = paths.STATE / "torn"
 
 
@@ -35,20 +37,61 @@ class LockFile:
     """``dvc.lock`` of the current directory, open for records."""
 
     def __init__(self) -> None:
+        self._path = LOCK.absolute()
         self._seen: Stamp | None = None
         self._entries: dict[str, str] | None = {}
+        self._held_back: dict[str, str] = {}
+        self._write_next = 0.0
 
-    def record(self, stage: "DvcStage") -> None:
-        """Put a DVC stage's entry into the file, as DVC's own ``dump_stages`` would."""
-        if self._seen != stamp(LOCK):
-            self._entries = entries_of(LOCK.read_text(encoding="utf-8")) if LOCK.exists() else {}
+    def record(self, stage: "DvcStage", may_wait: bool = False) -> bool:
+        """Put a DVC stage's entry into the file, as DVC's own ``dump_stages`` would.
+
+        Args:
+            stage: the stage.
+            may_wait: it may be held back until ``flush``, so that the whole file is not written
+                anew for each of thousands of stages; some time each second one is let through.
+
+        Returns:
+            Whether the file has it, and all that was held back.
+        """
+        self._look()
+        stage.repo.scm_context.track_file(str(LOCK))
         if self._entries is None:
             _dump_by_dvc(stage)
+            self._seen = stamp(self._path)
+            return True
+        self._held_back[stage.name] = lock_text(lock_entries(stage)).removeprefix(HEAD)
+        if may_wait and time.monotonic() < self._write_next:
+            return False
+        self.flush()
+        return True
+
+    def flush(self) -> None:
+        """Write what was held back; the caller holds DVC's repository lock."""
+        if not self._held_back:
+            return
+        started = time.monotonic()
+        self._look()
+        if self._entries is None:  # laid out by hand since
+            stages = {**parse_yaml(self._path.read_text(encoding="utf-8"))["stages"]}
+            held_back = parse_yaml(HEAD + "".join(self._held_back.values()))["stages"]
+            files.write_text(self._path, lock_text(stages | held_back))
         else:
-            self._entries[stage.name] = lock_text(lock_entries(stage)).removeprefix(HEAD)
-            files.write_text(LOCK, HEAD + "".join(self._entries.values()))
-        self._seen = stamp(LOCK)
-        stage.repo.scm_context.track_file(str(LOCK))
+            self._entries |= self._held_back
+            files.write_text(self._path, HEAD + "".join(self._entries.values()))
+        self._held_back.clear()
+        self._seen = stamp(self._path)
+        # A long file takes long to write: that is a tenth of a run at most.
+        ended = time.monotonic()
+        self._write_next = ended + max(BATCH_SECONDS, 10 * (ended - started))
+
+    def _look(self) -> None:
+        """Read the file if somebody else has written it."""
+        if self._seen != stamp(self._path):
+            self._entries = (
+                entries_of(self._path.read_text(encoding="utf-8")) if self._path.exists() else {}
+            )
+            self._seen = stamp(self._path)
 
 
 def _dump_by_dvc(stage: "DvcStage") -> None:

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from flows.dvc.contents import content_by_reading
 from flows.dvc.graph import PIPELINE
 from flows.dvc.internals import dvc_stages, hold_files, open_repo, rwlock_file, stage_name
-from flows.dvc.lockfile import LockFile, fault_of_lock, rebuild
+from flows.dvc.lockfile import BATCH_SECONDS, LockFile, fault_of_lock, rebuild
 from flows.dvc.params import ParameterFiles
 from flows.dvc.run_cache import outputs_of
 from flows.dvc.rwlock import mend_rwlock
@@ -57,8 +57,13 @@ class Job:
 class Recorder:
     """The workspace's DVC repository, for all threads of one run."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_batches: bool = False) -> None:
         """Read the workspace; a torn ``dvc.lock`` is rebuilt first.
+
+        Args:
+            in_batches: write the records of cheap stages into ``dvc.lock`` together, a second later
+                at most, and the last of them in ``flush``. A kill in between loses none: DVC's run
+                cache has them already, so they are restored.
 
         Raises:
             BadSettings: DVC cannot read it.
@@ -68,6 +73,10 @@ class Recorder:
         # Kept when the workspace is read anew, which happens while it is held.
         self._lock = repo.lock
         self._lock_file = LockFile()
+        self._in_batches = in_batches
+        self._finished: list[tuple[str, str]] = []
+        """Stages and hashes of kept results that ``dvc.lock`` does not have yet."""
+        self._flusher: threading.Timer | None = None
         self._params = ParameterFiles(repo)
         self._seen: dict[Path, Stamp] = {}
         self._stages: dict[str, DvcStage] = {}
@@ -148,6 +157,22 @@ class Recorder:
             with suppress(Timeout), FileLock(kept_results.work_lock(name), timeout=0):
                 kept_results.sweep(name, recorded_hash(stage) if stage else None)
 
+    def flush(self) -> None:
+        """Write into ``dvc.lock`` what was held back."""
+        with self._mutex:
+            self._flusher = None
+            if self._finished:
+                with self._lock:
+                    self._flush()
+
+    def _flush(self) -> None:
+        self._lock_file.flush()
+        for name, key in self._finished:
+            kept_results.discard(name, key)
+        self._finished.clear()
+        if self._seen:
+            self._seen[LOCK] = stamp(LOCK)
+
     def end(self, job: Job, succeeded: bool) -> None:
         """Record what a stage has made, if nothing it read has changed since ``begin``.
 
@@ -181,6 +206,7 @@ class Recorder:
         with self._mutex, self._lock:
             try:
                 if _stamps() != self._seen:
+                    self._flush()
                     self._read(held=True)
                 if name not in self._stages:
                     raise ChangedWhileRunning(
@@ -225,14 +251,21 @@ class Recorder:
 
     def _save(self, stage: "DvcStage") -> None:
         _save_result(stage)
-        if stage.cmd:
-            self._lock_file.record(stage)
-            self.recorded[stage.name] = stage_hash(stage)
-            kept_results.discard(stage.name, stage_hash(stage))
-        else:
+        if not stage.cmd:
             stage.dump()
-        if self._seen:
-            self._seen[LOCK] = stamp(LOCK)
+            return
+        key = stage_hash(stage)
+        self.recorded[stage.name] = key
+        self._finished.append((stage.name, key))
+        # A GPU stage's result is worth a whole write; one that no cache can restore is too.
+        restorable = all(out.use_cache and not out.persist for out in stage.outs)
+        cheap = restorable and not stage.always_changed and not (stage.meta or {}).get("gpu")
+        if self._lock_file.record(stage, may_wait=self._in_batches and cheap):
+            self._flush()
+        elif self._flusher is None:
+            self._flusher = threading.Timer(BATCH_SECONDS, self.flush)
+            self._flusher.daemon = True
+            self._flusher.start()
 
 
 def _stamps() -> dict[Path, Stamp]:

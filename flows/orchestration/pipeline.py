@@ -121,6 +121,8 @@ def _run_session(session: Session) -> State[Any]:
     except BaseException:
         session.processes.stop()  # whatever went wrong here, no stage outlives the run
         raise
+    finally:
+        session.end()
     if run.errors:
         return Failed(message="\n".join(run.errors))
     results = finish(session, time.monotonic() - started)

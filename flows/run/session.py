@@ -89,7 +89,12 @@ class Session:
         Raises:
             BadSettings: DVC cannot read it.
         """
-        return Recorder()
+        return Recorder(in_batches=True)
+
+    def end(self) -> None:
+        """Have all that was done in ``dvc.lock``, however the run has ended."""
+        if "recorder" in vars(self):
+            self.recorder.flush()
 
     def _read_graph(self) -> Graph:
         try:

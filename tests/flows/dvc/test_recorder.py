@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -337,3 +338,52 @@ def test_a_missing_added_file_is_told_with_the_way_to_get_it(pipeline: Pipeline)
     shutil.rmtree(".dvc/cache")
     with pytest.raises(BadInput, match=expected.format("pull")):
         Recorder().begin(f"{source}.dvc")
+
+
+def recorded_rates(pipeline: Pipeline) -> dict[str, object]:
+    """Return what dvc.lock has of each clean's parameter ``drop``."""
+    stages = pipeline.lock()["stages"]
+    values = {row: stages[f"clean@{row}"]["params"]["params.yaml"] for row in "ab"}
+    return {row: values[row][f"corpora.{row}.clean"].get("drop") for row in "ab"}
+
+
+def test_in_batches_a_cheap_stages_record_is_held_back_and_a_gpu_stages_takes_it_along(
+    pipeline: Pipeline, reproduced: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("lockfile", "recorder"):
+        monkeypatch.setattr(f"flows.dvc.{module}.BATCH_SECONDS", 600)
+    for row in "ab":
+        pipeline.change(f"corpora.{row}.clean", {"drop": 1})
+    recorder = Recorder(in_batches=True)
+    for name in ("code", "clean@a", "clean@b"):
+        bring_up_to_date(recorder, name)
+    assert recorded_rates(pipeline) == {"a": None, "b": None}
+    # Another process, or this one after a kill, loses nothing.
+    kept = pipeline.copy_to(pipeline.root.with_name("killed"))
+    os.chdir(kept.root)
+    assert [Recorder().begin(f"clean@{row}") for row in "ab"] == ["restored", "restored"]
+    os.chdir(pipeline.root)
+    bring_up_to_date(recorder, "split@a")
+    bring_up_to_date(recorder, "finetune@m")
+    assert recorded_rates(pipeline) == {"a": 1, "b": 1}
+    assert list(pipeline.lock()["stages"]) == list(reproduced.lock()["stages"])
+
+
+def test_what_is_held_back_is_written_a_second_later_beside_what_others_wrote(
+    pipeline: Pipeline,
+) -> None:
+    for row in "ab":
+        pipeline.change(f"corpora.{row}.clean", {"drop": 1})
+    recorder = Recorder(in_batches=True)
+    for name in ("code", "clean@a"):
+        bring_up_to_date(recorder, name)
+    assert bring_up_to_date(Recorder(), "clean@b") == "ran"
+    deadline = time.monotonic() + 60
+    while recorded_rates(pipeline) != {"a": 1, "b": 1}:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    bring_up_to_date(recorder, "split@a")
+    recorder.flush()
+    recorder.flush()
+    pipeline.repro("split@a", "clean@b")
+    assert pipeline.ran().count("split@a") == 1

@@ -82,6 +82,7 @@ def test_after_an_upgrade_of_a_named_library_the_fingerprints_are_written_anew(
     assert Path("data/code/clean/a.txt").read_text().endswith("library:torch 2.14.0\n")
     assert names(running) == ["clean@a"]
     assert running.perform("clean@a", on_line=lambda _: None) == "ran"
+    running.end()
     assert pipeline.plan("clean@a").unfresh == []
 
 
@@ -100,6 +101,7 @@ def test_an_edit_in_the_last_moments_of_the_code_stage_is_found_and_mended(
     assert pipeline.states().keys() >= {"clean@a", "clean@b"}
     running = session(pipeline)
     assert [running.perform(name, print) for name in names(running)][:2] == ["ran", "ran"]
+    running.end()
     assert pipeline.states() == {}
     assert "up to date" in pipeline.dvc("status")
 
