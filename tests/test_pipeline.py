@@ -68,7 +68,7 @@ def test_a_run_writes_every_artefact_and_ends_with_a_table(
         "accuracy",
         "twin",
         "gain",
-        "mlflow ui",
+        "downstream mlflow",
         "prefect",
     ):
         assert word in printed.lower(), word

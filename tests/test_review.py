@@ -3,6 +3,7 @@
 One workspace goes through its life from the first test to the last.
 """
 
+import secrets
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import requests
 from playwright.sync_api import Page, expect
 
 from tests.flows.deployed import Prefect, wait_for
-from tests.flows.servers.test_up import free_ports, page, said_until_ready
+from tests.flows.servers.test_up import free_ports, log_in, page, said_until_ready
 from tests.workspace import ROOT, Workspace, make_workspace
 
 __all__ = ["page"]  # a fixture
@@ -57,7 +58,14 @@ class Life:
         shutil.rmtree(root / "data" / "sources" / "topics")
         shutil.copy(ROOT / "prefect.yaml", root / "prefect.yaml")
         self._ports = free_ports()
-        self.prefect = Prefect(f"http://127.0.0.1:{self._ports[0]}/api", root / ".prefect")
+        self.secret = secrets.token_urlsafe()
+        place = root / ".downstream" / "server-secret"
+        place.parent.mkdir(exist_ok=True)
+        place.touch(0o600)
+        place.write_text(self.secret)
+        self.login = f"downstream:{self.secret}"
+        api = f"http://127.0.0.1:{self._ports[0]}/api"
+        self.prefect = Prefect(api, root / ".prefect", self.login)
         self.mlflow = f"http://127.0.0.1:{self._ports[1]}"
         self._up: subprocess.Popen[str] | None = None
 
@@ -87,7 +95,13 @@ class Life:
 
     def downstream(self, *arguments: str) -> str:
         """Run a command beside the servers; return what it says."""
-        named = {"PREFECT_API_URL": self.prefect.api, "MLFLOW_TRACKING_URI": self.mlflow}
+        named = {
+            "PREFECT_API_URL": self.prefect.api,
+            "PREFECT_API_AUTH_STRING": self.login,
+            "MLFLOW_TRACKING_URI": self.mlflow,
+            "MLFLOW_TRACKING_USERNAME": "downstream",
+            "MLFLOW_TRACKING_PASSWORD": self.secret,
+        }
         done = subprocess.run(
             ["downstream", *arguments],
             cwd=self.workspace.root,
@@ -127,7 +141,8 @@ class Life:
 
     def _ask(self, method: str, path: str, **content: Any) -> Any:
         address = f"{self.mlflow}/api/2.0/mlflow/{path}"
-        answer = requests.request(method, address, timeout=30, **content)
+        known = ("downstream", self.secret)
+        answer = requests.request(method, address, auth=known, timeout=30, **content)
         answer.raise_for_status()
         return answer.json()
 
@@ -168,6 +183,7 @@ def test_a_form_that_says_nothing_asks_again(life: Life) -> None:
 
 def test_a_person_approves_in_the_browser(life: Life, page: Page) -> None:
     (waiting,) = life.reviews("Suspended")
+    log_in(page, life.prefect.api.removesuffix("/api"), life.login)
     page.goto(f"{life.prefect.api.removesuffix('/api')}/runs/flow-run/{waiting['id']}")
     page.get_by_role("button", name="Resume").first.click()
     expect(page.get_by_text(f"{MODEL} version 1 as the first champion").last).to_be_visible()

@@ -192,12 +192,26 @@ def up(
 ) -> int:
     """Start a Prefect server, an MLflow server and serve, until Ctrl-C.
 
-    Reads prefect.yaml and mlflow.db; writes mlflow.db and .downstream/logs/; Prefect's server
-    writes to PREFECT_HOME.
+    Both servers ask for a secret, which it prints. Reads prefect.yaml and mlflow.db; writes
+    mlflow.db, .downstream/logs/ and .downstream/server-secret; Prefect's server writes to
+    PREFECT_HOME.
     """
     from flows.servers.up import up as start_all
 
     start_all(prefect_port, mlflow_port)
+    return 0
+
+
+@app.command
+def mlflow(port: Annotated[int, Parameter(help="Where it listens on 127.0.0.1.")] = 5000) -> int:
+    """Start an MLflow server over this workspace's runs and models, until Ctrl-C.
+
+    It asks for a secret, which is printed. Reads and writes mlflow.db; writes .downstream/logs/ and
+    .downstream/server-secret.
+    """
+    from flows.servers.up import show_mlflow
+
+    show_mlflow(port)
     return 0
 
 

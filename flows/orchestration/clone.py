@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from flows.dvc.internals import share_cache
-from tasks.contracts import paths
+from tasks.contracts import files, paths
 from tasks.contracts.files import new_folder
 from tasks.errors import BadSettings, StageFailed, one_of
 from tasks.machine.git import git, run_command
@@ -19,6 +19,9 @@ SHARED_STATE = ("devices", "mlflow")
 LINK_TYPES = ["reflink", "hardlink", "copy"]
 # Results are taken whole from one side: two locks mixed line by line would be neither's.
 WHOLE_FILES = "dvc.lock -merge\npin.json -merge\n"
+ATTRIBUTES = Path(".git", "info", "attributes")
+"""Where that stands, and by which a clone is known that ``prepare`` has made: any other is
+somebody's work."""
 NOBODY = {"user.name": "downstream nightly", "user.email": "nightly@localhost"}
 
 
@@ -33,7 +36,7 @@ def prepare(workspace: Path, repository: str, clone: Path, branch: str, commit_t
         commit_to: the clone's own branch; ``branch`` is merged into it.
 
     Raises:
-        BadSettings: there is no such branch, or the folder holds something else.
+        BadSettings: there is no such branch, or the folder holds what this has not made.
         StageFailed: git or DVC failed.
     """
     if branch == commit_to:
@@ -43,8 +46,9 @@ def prepare(workspace: Path, repository: str, clone: Path, branch: str, commit_t
     if not clone.exists():
         with new_folder(clone) as unfinished:
             git(clone.parent, "clone", "--quiet", "--no-checkout", repository, str(unfinished))
-    if not (clone / ".git").is_dir():
-        raise BadSettings(f"{clone} exists and is no clone: remove it, or name another folder")
+            files.write_text(unfinished / ATTRIBUTES, WHOLE_FILES)
+    if not _is_ours(clone):
+        raise BadSettings(f"{clone} exists and is no clone that nightly has made: move it away")
     (clone / ".git" / "index.lock").unlink(missing_ok=True)
     _settle(clone, repository)
     git(clone, "fetch", "--quiet", "--prune", "origin")
@@ -68,8 +72,8 @@ def commit_results(clone: Path, message: str) -> str | None:
     Returns:
         The commit, or None if neither has changed.
     """
-    files = [clone / "dvc.lock", *sorted(clone.glob("data/sources/*/pin.json"))]
-    git(clone, "add", "--", *(str(file.relative_to(clone)) for file in files if file.is_file()))
+    results = [clone / "dvc.lock", *sorted(clone.glob("data/sources/*/pin.json"))]
+    git(clone, "add", "--", *(str(file.relative_to(clone)) for file in results if file.is_file()))
     if not git(clone, "diff", "--cached", "--name-only"):
         return None
     git(clone, "commit", "--quiet", "--no-verify", "--message", message)
@@ -86,6 +90,13 @@ def share_state(workspace: Path, clone: Path) -> None:
             theirs.symlink_to(ours)
 
 
+def _is_ours(clone: Path) -> bool:
+    try:
+        return (clone / ATTRIBUTES).read_text(encoding="utf-8") == WHOLE_FILES
+    except OSError:
+        return False
+
+
 def _settle(clone: Path, repository: str) -> None:
     """Set what git needs to work unattended."""
     git(clone, "remote", "set-url", "origin", repository)
@@ -93,9 +104,6 @@ def _settle(clone: Path, repository: str) -> None:
     if not git(clone, "config", "--default", "", "--get", "user.email"):
         for key, value in NOBODY.items():
             git(clone, "config", key, value)
-    attributes = clone / ".git" / "info" / "attributes"
-    attributes.parent.mkdir(exist_ok=True)
-    attributes.write_text(WHOLE_FILES, encoding="utf-8")
 
 
 def _require_branch(clone: Path, repository: str, branch: str) -> None:

@@ -24,7 +24,13 @@ from tasks.errors import DownstreamError, StageFailed
 from tasks.progress import say
 from tasks.tracking.store import CHOICE, tracking_uri
 
-CLONE = str(paths.STATE / "nightly" / "clone")
+CLONE = paths.STATE / "nightly" / "clone"
+REPOSITORY = "DOWNSTREAM_NIGHTLY_REPOSITORY"
+"""Names what is cloned, a path or a URL, in place of the workspace that the flow runs in.
+
+It and the clone's place are no parameters of the flow: whose code runs is for whoever starts the
+worker to say, not for whoever may ask for a run.
+"""
 
 
 @flow(name="nightly", persist_result=False)
@@ -34,8 +40,6 @@ def nightly(
     targets: tuple[str, ...] = (),
     refresh: bool = True,
     jobs: Annotated[int, Field(ge=0)] = 0,
-    repository: str = "",
-    clone: str = CLONE,
 ) -> State[Any]:
     """Refresh the pins of remote sources in a clone, run what is stale there, commit, never push.
 
@@ -46,19 +50,18 @@ def nightly(
             upstream of them; none runs the whole pipeline.
         refresh: resolve the remote sources again first.
         jobs: how many CPU stages run at once; 0 is the number of cores.
-        repository: what is cloned, a path or a URL; empty is the workspace that this runs in.
-        clone: where the clone lies; a relative path is below the workspace.
     """
     end_with_runner()
     workspace = find_root(Path.cwd())
-    checkout = workspace / clone
+    checkout = workspace / CLONE
     checkout.parent.mkdir(parents=True, exist_ok=True)
     # The clone's records go to the workspace's MLflow store, where reviewers look.
     environment = {**os.environ, CHOICE: tracking_uri()}
     try:
         # The lock goes with its process, also after kill -9.
         with FileLock(checkout.with_name(f"{checkout.name}.lock"), timeout=0):
-            prepare(workspace, repository or str(workspace), checkout, branch, commit_to)
+            repository = os.environ.get(REPOSITORY) or str(workspace)
+            prepare(workspace, repository, checkout, branch, commit_to)
             if refresh:
                 _refresh(checkout, environment)
             ended = run_pipeline_in(checkout, targets, jobs, environment)

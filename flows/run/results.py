@@ -8,7 +8,7 @@ from flows.run.session import Session
 from flows.run.sync import reconcile_workspace
 from flows.terminal import console, duration, table
 from tasks.contracts import files, paths
-from tasks.tracking.store import CHOICE, DATABASE, SQLITE, pages, without_password
+from tasks.tracking.store import pages, without_password
 
 TEMPORARY = "DOWNSTREAM_TEMPORARY_PREFECT"
 """Set where PREFECT_API_URL names a server that ends with the run."""
@@ -70,12 +70,11 @@ def _percent(share: float | None) -> str:
 
 def _pages() -> tuple[str, str]:
     """Say where MLflow's and Prefect's pages are, or which command opens them."""
-    database = os.environ.get(CHOICE) or f"{SQLITE}{DATABASE}"
     lasting = "" if TEMPORARY in os.environ else os.environ.get("PREFECT_API_URL", "")
     server = lasting.rstrip("/").removesuffix("/api")
     return (
-        f"The runs and models:  {pages() or f'mlflow ui --backend-store-uri {database}'}",
-        f"The flow's own pages: {without_password(server) or 'prefect server start'}",
+        f"The runs and models:  {pages() or 'downstream mlflow'}",
+        f"The flow's own pages: {without_password(server) or 'downstream up'}",
     )
 
 

@@ -52,10 +52,17 @@ def server() -> str:
         )
     try:
         requests.get(f"{api}/health", timeout=ANSWER_TIMEOUT_SECONDS).raise_for_status()
+        open_to_all = requests.get(f"{api}/admin/version", timeout=ANSWER_TIMEOUT_SECONDS).ok
     except requests.RequestException:
         raise Unreachable(
             f"no Prefect server answers at {api}: start it, or correct PREFECT_API_URL"
         ) from None
+    if open_to_all:
+        say(
+            "warning: this Prefect server asks for no secret, so whoever reaches it, a page in a "
+            "browser included, can have code run here: set PREFECT_SERVER_API_AUTH_STRING for it, "
+            "and PREFECT_API_AUTH_STRING here"
+        )
     return api
 
 

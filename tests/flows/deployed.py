@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import requests
 
@@ -63,17 +64,40 @@ def git(root: Path, *arguments: str) -> str:
 class Prefect:
     """A Prefect server, spoken to as its clients do."""
 
-    def __init__(self, api: str, home: Path) -> None:
+    def __init__(self, api: str, home: Path, login: str = "") -> None:
+        """Name a server.
+
+        Args:
+            api: its address.
+            home: where its clients keep their settings.
+            login: what it asks for, if it asks; such a one wants a token with each question too.
+        """
         self.api = api
+        self._login = login
+        self._session = requests.Session()
         # They ask for work every ten seconds otherwise.
         often = {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
         named = {"PREFECT_HOME": str(home), "PREFECT_API_URL": api}
+        if login:
+            named["PREFECT_API_AUTH_STRING"] = login
         self.environment = {**os.environ, **OWN_ROWS, **often, **named}
+
+    def session(self) -> requests.Session:
+        """Return what asks the server; logged in, where it wants that."""
+        if self._login and "Prefect-Csrf-Token" not in self._session.headers:
+            user, _, password = self._login.partition(":")
+            self._session.auth = (user, password)
+            self._session.headers["Prefect-Csrf-Client"] = str(uuid4())
+            wanted = {"client": self._session.headers["Prefect-Csrf-Client"]}
+            answer = self._session.get(f"{self.api}/csrf-token", params=wanted, timeout=30)
+            answer.raise_for_status()
+            self._session.headers["Prefect-Csrf-Token"] = answer.json()["token"]
+        return self._session
 
     def ask(self, path: str, body: dict[str, Any]) -> Any:
         """Post a question to the API, again while its database is busy, as its clients do."""
         answer = wait_for(
-            lambda: requests.post(f"{self.api}/{path}", json=body, timeout=30),
+            lambda: self.session().post(f"{self.api}/{path}", json=body, timeout=30),
             lambda answer: answer.status_code != BUSY,
         )
         answer.raise_for_status()
@@ -94,7 +118,8 @@ class Prefect:
 
     def deployment(self, name: str) -> dict[str, Any]:
         """Return a deployment as the server has it."""
-        answer = requests.get(f"{self.api}/deployments/name/{name}/{name}", timeout=30)
+        place = f"{self.api}/deployments/name/{name}/{name}"
+        answer = self.session().get(place, timeout=30)
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
@@ -108,9 +133,9 @@ class Prefect:
 
     def flow_run(self, identifier: str) -> dict[str, Any]:
         """Return a flow run as it is now."""
-        found: dict[str, Any] = requests.get(
-            f"{self.api}/flow_runs/{identifier}", timeout=30
-        ).json()
+        found: dict[str, Any] = (
+            self.session().get(f"{self.api}/flow_runs/{identifier}", timeout=30).json()
+        )
         return found
 
     def end_of(self, identifier: str) -> dict[str, Any]:

@@ -163,5 +163,14 @@ def test_a_branch_that_cannot_be_is_told(
 
 def test_a_folder_that_holds_something_else_is_left_alone(workspace: Pipeline) -> None:
     workspace.write(".downstream/nightly/clone/thesis.tex", "mine")
-    with pytest.raises(BadSettings, match="exists and is no clone: remove it, or name another"):
+    with pytest.raises(BadSettings, match="is no clone that nightly has made: move it away"):
         made(workspace)
+
+
+def test_a_checkout_of_somebodys_own_keeps_its_edits(workspace: Pipeline, tmp_path: Path) -> None:
+    place = workspace.root / ".downstream" / "nightly" / "clone"
+    git(workspace.root, "clone", "-q", str(workspace.root), str(place))
+    (place / "params.yaml").write_text("edited: true")
+    with pytest.raises(BadSettings, match="is no clone that nightly has made"):
+        made(workspace)
+    assert (place / "params.yaml").read_text() == "edited: true"

@@ -67,6 +67,11 @@ def test_the_form_of_train_has_typed_and_described_fields(
     assert all(field["description"] for field in form.values())
 
 
+def test_whose_code_runs_is_no_parameter(workspace: Pipeline, prefect: Prefect) -> None:
+    form = prefect.deployment("nightly")["parameter_openapi_schema"]["properties"]
+    assert set(form) == {"branch", "commit_to", "targets", "refresh", "jobs"}
+
+
 def test_a_night_runs_in_a_clone_and_commits_there_and_a_second_one_runs_no_stage(
     workspace: Pipeline, prefect: Prefect
 ) -> None:

@@ -40,8 +40,8 @@ def test_the_end_says_what_was_done_and_how_to_look_further(
     assert out[1].split() == ["m", "90.00", "85.00", "-", "95.00", "80.00", "88.00", "+2.00", "-"]
     assert out[4:] == [
         "Nothing to do. Stages: 0 ran, 0 restored, 8 fresh.",
-        "The runs and models:  mlflow ui --backend-store-uri sqlite:///mlflow.db",
-        "The flow's own pages: prefect server start",
+        "The runs and models:  downstream mlflow",
+        "The flow's own pages: downstream up",
     ]
 
 

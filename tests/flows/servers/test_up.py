@@ -34,6 +34,22 @@ class Up:
     prefect: str
     mlflow: str
 
+    @property
+    def secret(self) -> str:
+        """What the servers ask for."""
+        return secret_of(self.workspace.root)
+
+    def prefect_client(self) -> Prefect:
+        """A client of the Prefect server that knows it."""
+        login = f"downstream:{self.secret}"
+        return Prefect(f"{self.prefect}/api", self.workspace.root, login)
+
+    def mlflow_client(self) -> requests.Session:
+        """A client of the MLflow server that knows it."""
+        session = requests.Session()
+        session.auth = ("downstream", self.secret)
+        return session
+
 
 @pytest.fixture(scope="module")
 def up(reproduced: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
@@ -61,6 +77,18 @@ def page() -> Iterator[Page]:
         expect.set_options(timeout=PATIENCE_MILLISECONDS)
         yield page
         browser.close()
+
+
+def secret_of(root: Path) -> str:
+    """Return what the servers of a workspace ask for."""
+    return (root / ".downstream" / "server-secret").read_text()
+
+
+def log_in(page: Page, address: str, login: str) -> None:
+    """Open a page of Prefect's for the first time, and answer its question."""
+    page.goto(address)
+    page.get_by_role("textbox").first.fill(login)
+    page.get_by_role("button", name="Login").click()
 
 
 def free_ports() -> tuple[int, int]:
@@ -97,30 +125,33 @@ def said_until_ready(process: "subprocess.Popen[str]") -> str:
 
 def test_the_servers_answer_where_it_says(up: Up) -> None:
     for line in (
-        f"Prefect:  {up.prefect}\n",
-        f"MLflow:   {up.mlflow}\n",
-        f"export PREFECT_API_URL={up.prefect}/api\n",
-        f"export MLFLOW_TRACKING_URI={up.mlflow}\n",
+        f"Prefect:  {up.prefect} asks for downstream:{up.secret}\n",
+        f"MLflow:   {up.mlflow} asks for the user downstream and the password {up.secret}\n",
+        f"  export PREFECT_API_URL={up.prefect}/api PREFECT_API_AUTH_STRING=downstream:{up.secret} "
+        f"MLFLOW_TRACKING_URI={up.mlflow} MLFLOW_TRACKING_USERNAME=downstream "
+        f"MLFLOW_TRACKING_PASSWORD={up.secret}\n",
     ):
         assert line in up.said
     assert requests.get(f"{up.mlflow}/health", timeout=30).text == "OK"
-    train = Prefect(f"{up.prefect}/api", up.workspace.root).deployment("train")
+    train = up.prefect_client().deployment("train")
     assert train["entrypoint"] == "flows.orchestration.train.train"
 
 
 def test_what_is_recorded_over_http_lies_where_a_run_without_a_server_puts_it(up: Up) -> None:
     api = f"{up.mlflow}/api/2.0/mlflow/experiments"
-    requests.post(f"{api}/create", json={"name": "m"}, timeout=30).raise_for_status()
-    made = requests.get(f"{api}/get-by-name?experiment_name=m", timeout=30).json()["experiment"]
+    client = up.mlflow_client()
+    client.post(f"{api}/create", json={"name": "m"}, timeout=30).raise_for_status()
+    made = client.get(f"{api}/get-by-name?experiment_name=m", timeout=30).json()["experiment"]
     assert made["artifact_location"].startswith(f"{up.workspace.root.as_uri()}/mlartifacts/")
 
 
 def test_prefects_page_of_a_finished_run_shows_its_stages_and_the_results_table(
     up: Up, page: Page
 ) -> None:
-    prefect = Prefect(f"{up.prefect}/api", up.workspace.root)
+    prefect = up.prefect_client()
     run = prefect.run("train", overrides={"models.m.finetune.rate": 0.7})
     assert run["state_type"] == "COMPLETED", run["state"]
+    log_in(page, up.prefect, f"downstream:{up.secret}")
     page.goto(f"{up.prefect}/runs/flow-run/{run['id']}")
     page.get_by_text("Task Runs", exact=True).first.click()
     for stage in ("finetune@m", "evaluate@m"):
@@ -151,7 +182,7 @@ def is_prefect_server(process_id: int) -> bool:
 
 
 def test_a_runs_own_server_acts_on_no_other_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    address, server = temporary_prefect_server()
+    address, server = temporary_prefect_server("secret")
     assert server.command[-3:] == ["--no-ui", "--no-scheduler", "--no-late-runs"]
     assert address.endswith(f":{server.command[server.command.index('--port') + 1]}/api")
     for name, value in server.environment.items():
