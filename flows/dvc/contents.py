@@ -40,8 +40,17 @@ def content_on_disk(repo: "Repo", path: str) -> Content:
         meta, known = repo.state.get(full, fs, info)
         if known:
             return Content(known.value, bool(meta.isexec))
-    _, meta, built = build(odb, full, fs, "md5", ignore=repo.dvcignore, dry_run=True)
+    try:
+        _, meta, built = build(odb, full, fs, "md5", ignore=repo.dvcignore, dry_run=True)
+    except FileNotFoundError:
+        return NOTHING  # a folder with a link into a cache that has lost the file
     return Content(built.hash_info.value, bool(meta.isexec))
+
+
+def dead_links(path: Path) -> list[Path]:
+    """Return the symbolic links to nothing at a path and below it."""
+    inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
+    return [link for link in (path, *inside) if link.is_symlink() and not link.exists()]
 
 
 def content_by_reading(repo: "Repo", path: str) -> Content:

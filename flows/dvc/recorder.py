@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock, Timeout
 
-from flows.dvc.contents import content_by_reading
+from flows.dvc.contents import content_by_reading, dead_links
 from flows.dvc.graph import PIPELINE
 from flows.dvc.internals import dvc_stages, hold_files, open_repo, rwlock_file, stage_name
 from flows.dvc.lockfile import BATCH_SECONDS, LockFile, fault_of_lock, rebuild
@@ -127,6 +127,7 @@ class Recorder:
 
     def _begin(self, stage: "DvcStage", force: bool, run: bool) -> Job | Decision:
         _require_inputs(stage)
+        _drop_dead_links(stage)
         if not force and not stage.changed():
             return "fresh"
         if stage.cmd is None or stage.frozen:
@@ -144,6 +145,7 @@ class Recorder:
             stage.save_deps()
             self._save(stage)
             return "restored"
+        _require_writable_cache(stage)
         stage.save_deps()
         environment = {"DVC_ROOT": stage.repo.root_dir, "DVC_STAGE": stage.name}
         locks = ExitStack()
@@ -218,6 +220,12 @@ class Recorder:
             except DvcException as error:
                 self.forget()
                 raise StageFailed(f"{name}: DVC: {' '.join(str(error).split())}") from error
+            except OSError as error:
+                self.forget()
+                raise StageFailed(
+                    f"{name}: DVC cannot read or record it: {error}: mend that and run again; what "
+                    "the stage has finished is taken over"
+                ) from error
             except BaseException:
                 self.forget()
                 raise
@@ -289,6 +297,28 @@ def _require_inputs(stage: "DvcStage") -> None:
                 f"pin remote sources with `downstream refresh {path.name}`"
             )
         raise BadInput(f"{stage_name(stage)}: {path} does not exist, and no stage writes it")
+
+
+def _drop_dead_links(stage: "DvcStage") -> None:
+    """Remove what linked into DVC's cache and is not there any more, over which DVC stumbles."""
+    for out in stage.outs:
+        for link in dead_links(Path(out.fs_path)):
+            link.unlink()
+
+
+def _require_writable_cache(stage: "DvcStage") -> None:
+    """Make sure that a result can be recorded before anything is paid for it.
+
+    Raises:
+        StageFailed: DVC's cache cannot be written to.
+    """
+    cache = Path(stage.repo.cache.local.path)
+    there = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    if not os.access(there, os.W_OK):
+        raise StageFailed(
+            f"{stage_name(stage)}: DVC's cache cannot be written to ({there}), so its result could "
+            "not be recorded: make it writable, or name another by `dvc cache dir`"
+        )
 
 
 def _require_outputs(stage: "DvcStage") -> None:

@@ -387,3 +387,39 @@ def test_what_is_held_back_is_written_a_second_later_beside_what_others_wrote(
     recorder.flush()
     pipeline.repro("split@a", "clean@b")
     assert pipeline.ran().count("split@a") == 1
+
+
+def test_links_into_a_cache_that_was_lost_are_missing_outputs(pipeline: Pipeline) -> None:
+    pipeline.dvc("config", "cache.type", "symlink")
+    pipeline.dvc("checkout", "--relink", "-q")
+    assert Path("data/finetune/m/model/weights").is_symlink()
+    shutil.rmtree(".dvc/cache")
+    assert pipeline.states()["finetune@m"] == "stale"
+    assert set(bring_all(Recorder()).values()) == {"ran"}
+    assert "up to date" in pipeline.dvc("status")
+
+
+def test_a_cache_that_cannot_be_written_to_is_told_before_a_stage_is_paid_for(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.change("models.m.finetune.rate", 0.7)
+    # Permissions do not hold root, who may run the tests.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    expected = r"^finetune@m: DVC's cache cannot be written to \(.*\.dvc/cache/files/md5\), so its "
+    with pytest.raises(StageFailed, match=expected):
+        Recorder().begin("finetune@m")
+    monkeypatch.undo()
+    os.chdir(pipeline.root)
+    monkeypatch.setattr("flows.dvc.recorder._commit", full_disk)
+    recorder = Recorder()
+    job = recorder.begin("finetune@m")
+    assert isinstance(job, Job)
+    execute(job)
+    with pytest.raises(
+        StageFailed, match=r"^finetune@m: DVC cannot read or record it: .*full: mend"
+    ):
+        recorder.end(job, succeeded=True)
+
+
+def full_disk(_: object) -> None:
+    raise OSError("the disk is full")
