@@ -62,11 +62,21 @@ def plan(
         str | None,
         Parameter(help="In place of targets: a stage and all that depends on it."),
     ] = None,
+    probe: Annotated[
+        bool,
+        Parameter(
+            help="Make a short run of each GPU stage whose code has changed, with the code before "
+            "and the code now, and say whether their bytes are the same.",
+            negative="",
+            show_default=False,
+        ),
+    ] = False,
 ) -> int:
     """Say which stages would run, every reason why, and what it would cost.
 
     Reads params.yaml, dvc.yaml, dvc.lock, the code and data/; runs nothing, and writes nothing but
-    caches of its own parsing in .downstream/cache/.
+    caches of its own parsing in .downstream/cache/. With --probe it takes a device, and writes what
+    it saw to .downstream/probes/.
     """
     if downstream and targets:
         raise DownstreamError("--downstream: it takes the place of targets: give one or the other")
@@ -79,6 +89,10 @@ def plan(
 
         pipeline, made = plan_now(targets, downstream)
         again = tuple(pipeline.ends(stage.name for stage in made.stages)) if downstream else targets
+        if probe:
+            from flows.probe.verdicts import with_probes
+
+            made = with_probes(pipeline, made)
         output: Output = "json" if json else "graph" if graph else "table"
         print_plan(made, again, output, pipeline.upstream)
     finally:
@@ -221,8 +235,18 @@ def accept(
         str, Parameter(help="Stages (finetune@reuters-topics) or all rows of one (finetune).")
     ],
     reason: Annotated[
-        str, Parameter(help="Why the changed code does not reach the outputs; it is logged.")
-    ],
+        str | None,
+        Parameter(help="Why the changed code does not reach the outputs; it is logged."),
+    ] = None,
+    probe: Annotated[
+        bool,
+        Parameter(
+            help="In place of a reason: those whose short run gives the same bytes with the code "
+            "before and the code now; the others are refused.",
+            negative="",
+            show_default=False,
+        ),
+    ] = False,
 ) -> int:
     """Record existing outputs as good under changed code, instead of running the stages again.
 
@@ -234,10 +258,26 @@ def accept(
 
     if not stages:
         raise DownstreamError("accept: no stage was named; `downstream plan` lists those it can")
+    if (reason is None) != probe:
+        raise DownstreamError("accept: expected either --reason with a text, or --probe")
+    if reason is None:
+        return _accept_probed(stages)
     for entry in accept_outputs(stages, reason, current_codes()):
         modules = ", ".join(entry["changed"]) or "no module"
         say(f"{entry['stage']}: accepted under new code ({modules})")
     return 0
+
+
+def _accept_probed(stages: tuple[str, ...]) -> int:
+    from flows.plan.fingerprints import current_codes
+    from flows.upkeep.accept import accept_probed
+
+    accepted, refused = accept_probed(stages, current_codes())
+    for entry in accepted:
+        say(f"{entry['stage']}: accepted: {entry['reason']}")
+    for name, why in refused.items():
+        say(f"error: {name}: not accepted: {why}")
+    return 1 if refused else 0
 
 
 @app.command

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from rich.text import Text
 
-from flows.plan.plan import COSTS, STATES, Plan, StagePlan, State
-from flows.plan.reasons import Reason, reason_lines
+from flows.plan.plan import COSTS, STATES, Judged, Plan, StagePlan, State
+from flows.plan.reasons import Reason, Verdict, reason_lines
 from flows.terminal import console, duration, plain, table
 from tasks.fingerprint.rows import NOT_HASHED
 
@@ -27,7 +27,13 @@ STATE_MEANINGS = {
     "recommit": "taken from data/ into DVC's cache; nothing runs",
     "fresh": "stays as it is",
 }
+VERDICT_MEANINGS: dict[Verdict, str] = {
+    "same": "a short run gives the same bytes: `downstream accept --probe` records it",
+    "different": "a short run gives other bytes",
+    "none": "it cannot tell",
+}
 NAMES_SHOWN = 8
+WHYS_SHOWN = 3
 DRAWN_ONE_BY_ONE = 60
 """With more stages than this, the rows of one stage are drawn as one node."""
 NODE_STYLES: dict[State, str] = {
@@ -54,16 +60,25 @@ def to_object(plan: Plan) -> dict[str, Any]:
 
 def _stage_object(stage: StagePlan) -> dict[str, Any]:
     parts = {**vars(stage), "reasons": [_reason_object(reason) for reason in stage.reasons]}
-    del parts["frozen"]
-    frozen = [_reason_object(reason) for reason in stage.frozen]
-    return {**parts, "frozen": frozen} if frozen else parts
+    more = {
+        "frozen": [_reason_object(reason) for reason in stage.frozen],
+        "probe": _probe_object(stage.probe) if stage.probe else None,
+    }
+    # What is not there for most stages is left out where it says nothing.
+    return {key: more.get(key, parts[key]) for key in parts if key not in more or more[key]}
+
+
+def _probe_object(probe: Judged) -> dict[str, Any]:
+    parts = asdict(probe)
+    del parts["after"]
+    return parts
 
 
 def _reason_object(reason: Reason) -> dict[str, Any]:
     parts = asdict(reason)
     del parts["known"]
     # What is not there for most reasons is left out where it says nothing.
-    rare = ("definitions", "default", "misrecorded")
+    rare = ("definitions", "default", "misrecorded", "probe")
     return {key: parts[key] for key in parts if key not in rare or parts[key]}
 
 
@@ -102,7 +117,7 @@ def show_plan(plan: Plan, targets: tuple[str, ...], not_hashed: dict[str, str]) 
             shown.add_row(
                 Text(stage.state, style=STATE_STYLES[stage.state]),
                 stage.name,
-                "\n".join(reason_lines(stage.reasons)),
+                "\n".join([*reason_lines(stage.reasons), *_probe_lines(stage)]),
                 "-" if took is None else duration(took),
                 "gpu" if stage.gpu else "cpu",
             )
@@ -114,6 +129,15 @@ def show_plan(plan: Plan, targets: tuple[str, ...], not_hashed: dict[str, str]) 
     if any(reason.kind == "code" for stage in plan.stages for reason in stage.reasons):
         names = ", ".join(f"{name} ({why})" for name, why in not_hashed.items())
         out.print(f"Never a reason to run, by rule: {names}", style="dim", soft_wrap=True)
+
+
+def _probe_lines(stage: StagePlan) -> list[str]:
+    """Say what a probe says of a stage, where one was asked for."""
+    if stage.probe is None:
+        return []
+    verdict = stage.probe.verdict
+    why = f": {_some(stage.probe.why, WHYS_SHOWN)}" if stage.probe.why else ""
+    return [f"probe: {verdict} ({VERDICT_MEANINGS[verdict]}){why}"]
 
 
 def _summary(plan: Plan, targets: tuple[str, ...]) -> list[str]:
@@ -170,9 +194,9 @@ def _library_lines(plan: Plan) -> list[str]:
     ]
 
 
-def _some(names: list[str]) -> str:
-    more = len(names) - NAMES_SHOWN
-    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+def _some(names: list[str], shown: int = NAMES_SHOWN) -> str:
+    more = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")
 
 
 def to_mermaid(plan: Plan, upstream: Mapping[str, list[str]]) -> str:

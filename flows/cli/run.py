@@ -11,6 +11,7 @@ from flows.run.results import finish
 from flows.run.run_lock import active_run
 from flows.run.session import Options, Session
 from flows.run.set_params import parse_assignments, set_values
+from flows.upkeep.accept import accept_by_themselves
 from tasks.errors import StageFailed, Unreachable
 from tasks.progress import say
 
@@ -38,7 +39,10 @@ def launch(options: Options, assignments: Sequence[str], debug: bool) -> int:
     started = time.monotonic()
     set_values(parse_assignments(assignments))
     with active_run():
-        session = Session(options, current_codes())
+        codes = current_codes()
+        if not options.force:
+            accept_by_themselves(options.targets, codes)
+        session = Session(options, codes)
         if session.stages:
             say(", ".join(f"{count} {state}" for state, count in session.plan.counts.items()))
             return _run_flow(session, debug)

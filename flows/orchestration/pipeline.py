@@ -31,6 +31,7 @@ from flows.run.run_lock import active_run
 from flows.run.schedule import Schedule
 from flows.run.session import Options, Outcome, Session
 from flows.run.stage_command import RunStoppedError, TransientError
+from flows.upkeep.accept import accept_by_themselves
 from tasks.errors import DownstreamError, Unreachable
 from tasks.stage_process.devices import usable_devices
 
@@ -99,13 +100,20 @@ def downstream(
 def _run(options: Options) -> State[Any]:
     """Make the session and run it; automations hear of its verdicts, however it ended."""
     try:
-        session = _prepared.get() or Session(options, current_codes())
+        session = _prepared.get() or _new_session(options)
     except DownstreamError as error:
         return Failed(message=str(error))
     before = verdicts()
     ended = _run_session(session)
     announce(before, str(flow_run.id))
     return ended
+
+
+def _new_session(options: Options) -> Session:
+    codes = current_codes()
+    if not options.force:
+        accept_by_themselves(options.targets, codes)
+    return Session(options, codes)
 
 
 def _run_session(session: Session) -> State[Any]:

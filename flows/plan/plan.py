@@ -13,7 +13,7 @@ from flows.dvc.internals import dvc_errors
 from flows.dvc.params import ParameterFiles
 from flows.dvc.run_cache import recorded_outputs, restorable_outputs
 from flows.plan.forecast import Forecast
-from flows.plan.reasons import NOT_IN_CACHE, Reason, misrecorded, reasons_of
+from flows.plan.reasons import NOT_IN_CACHE, Reason, Verdict, misrecorded, reasons_of
 from tasks.contracts import files, paths
 from tasks.contracts.params import STAGES
 from tasks.fingerprint import libraries
@@ -22,6 +22,23 @@ from tasks.stage_process.stage_hash import entry_hash
 
 State = Literal["stale", "waiting", "cached", "recommit", "fresh"]
 STATES: tuple[State, ...] = ("stale", "waiting", "cached", "recommit", "fresh")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a probe says of a stage whose code has changed."""
+
+    verdict: Verdict
+    why: list[str]
+    """Of ``different`` the files that differ; of ``none`` what was not shown."""
+    device: str | None = None
+    """On what kind of device it was seen."""
+    digest: str | None = None
+    """Of the short run's output files, where they are equal."""
+    before: str | None = None
+    """Which state of the code the recorded result was made with."""
+    after: Path | None = None
+    """The snapshot of the code now that was run."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +53,8 @@ class StagePlan:
     """How long its last real execution took; ``None`` where there was none here."""
     frozen: list[Reason] = field(default_factory=list)
     """What differs and does not count, since ``dvc.yaml`` says that the stage is frozen."""
+    probe: Judged | None = None
+    """What a probe says, where one was asked for."""
 
 
 @dataclass(frozen=True)

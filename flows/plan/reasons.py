@@ -21,6 +21,8 @@ from tasks.fingerprint.rows import ROW_LINE, SETTINGS_LINE
 from tasks.stage_process.identity import wrongly_recorded
 
 Kind = Literal["param", "data", "code", "command", "missing", "upstream", "library"]
+Verdict = Literal["same", "different", "none"]
+"""What a probe says of changed code: same bytes, other bytes, or that it cannot tell."""
 NOT_IN_CACHE = "not in DVC's cache"
 ALWAYS_CHANGED = "always_changed"
 REASONS_SHOWN = 6
@@ -45,6 +47,8 @@ class Reason:
     """Of such a value, whether the setting is in both fingerprints, if only as null or a list."""
     misrecorded: bool = False
     """Whether ``old`` is what the result was made with, and ``new`` what ``dvc.lock`` says."""
+    probe: Verdict | None = None
+    """Of changed code, what a probe says of its stage, where one was asked for."""
 
 
 def reasons_of(

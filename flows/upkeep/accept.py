@@ -1,14 +1,15 @@
 """``downstream accept``: existing outputs recorded as good under changed code, instead of rerun.
 
-Only a person can know that a change of code does not reach the outputs, so it is on record who said
-so, when and why: in ``accepted.jsonl`` beside ``dvc.lock``, since that is the file it changes and
-both belong into the same commit, and in ``.downstream/accepted.jsonl``, which outlives a checkout
-of another branch.
+A person may know that a change of code does not reach the outputs, or a probe may show it; so it is
+on record who said so, when and why: in ``accepted.jsonl`` beside ``dvc.lock``, since that is the
+file it changes and both belong into the same commit, and in ``.downstream/accepted.jsonl``, which
+outlives a checkout of another branch.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.dvc.graph import CODE, Graph, load_graph
@@ -16,13 +17,16 @@ from flows.dvc.internals import dvc_errors, dvc_stages, hold_files, open_repo
 from flows.dvc.lockfile import LockFile
 from flows.dvc.recorder import Job, Recorder
 from flows.plan.fingerprints import are_written
-from flows.plan.plan import Plan, make_plan
+from flows.plan.plan import Judged, Plan, StagePlan, make_plan
 from flows.plan.reasons import Reason, reason_line
+from flows.probe.verdicts import judge
 from flows.run.stage_command import Processes
 from tasks.contracts import paths
-from tasks.contracts.acceptances import Acceptance, append_acceptances
+from tasks.contracts.acceptances import Acceptance, Probed, append_acceptances
+from tasks.contracts.params import asks_for_probes, on_code_change, read_params
 from tasks.errors import BadInput, DownstreamError
 from tasks.fingerprint import libraries
+from tasks.fingerprint.rows import fingerprint
 from tasks.machine.actor import actor
 from tasks.machine.git import ask_git
 from tasks.progress import say
@@ -31,6 +35,8 @@ from tasks.stage_process.stage_hash import entry_hash, stage_hash
 
 if TYPE_CHECKING:
     from flows.dvc.internals import DvcStage
+
+SAME_BYTES = "a short run gives the same bytes under the code before and the code now"
 
 
 def accept(targets: tuple[str, ...], reason: str, codes: dict[str, str]) -> list[Acceptance]:
@@ -82,6 +88,85 @@ def accept(targets: tuple[str, ...], reason: str, codes: dict[str, str]) -> list
         return record(graph, plan, stages, " ".join(reason.split()))
 
 
+def accept_probed(
+    targets: tuple[str, ...], codes: dict[str, str]
+) -> tuple[list[Acceptance], dict[str, str]]:
+    """Record those stages whose short run gives the same bytes under the code before and now.
+
+    Args:
+        targets: stages, or all rows of one; what lies upstream of them is not included.
+        codes: the code fingerprint of every ``stage@row``, as it is now.
+
+    Returns:
+        What was recorded, upstream first; and why the other stages were not.
+
+    Raises:
+        DownstreamError: no stage of that name, or all are fresh.
+    """
+    graph = load_graph()
+    named = {name for target in targets for name in graph.named(target)}
+    plan = make_plan(graph, codes, graph.planned())
+    chosen = [stage for stage in plan.unfresh if stage.name in named]
+    if not chosen:
+        raise DownstreamError(f"{', '.join(sorted(named))}: fresh already, nothing to accept")
+    return _record_probed(graph, plan, chosen, codes)
+
+
+def accept_by_themselves(targets: tuple[str, ...], codes: dict[str, str]) -> list[Acceptance]:
+    """Record what ``on_code_change: probe`` in ``params.yaml`` lets a run record by itself.
+
+    Args:
+        targets: what is to run, with all upstream of it; none is everything.
+        codes: the code fingerprint of every ``stage@row``, as it is now.
+    """
+    if not asks_for_probes(read_params()):
+        return []
+    graph = load_graph()
+    plan = make_plan(graph, codes, graph.select(targets))
+    chosen = [
+        stage
+        for stage in plan.stages
+        if stage.state == "stale"
+        and stage.gpu
+        and on_code_change(read_params(), *stage.name.split("@", 1)) == "probe"
+        and any(reason.kind == "code" for reason in stage.reasons)
+    ]
+    accepted, refused = _record_probed(graph, plan, chosen, codes)
+    for entry in accepted:
+        say(f"{entry['stage']}: not run: {entry['reason']}")
+    for name, why in refused.items():
+        say(f"{name}: has to run: {why}")
+    return accepted
+
+
+def _record_probed(
+    graph: Graph, plan: Plan, chosen: list[StagePlan], codes: dict[str, str]
+) -> tuple[list[Acceptance], dict[str, str]]:
+    judged = judge(graph, chosen)
+    refused = {
+        stage.name: "no code of a GPU stage has changed: there is nothing to probe"
+        for stage in chosen
+        if stage.name not in judged
+    }
+    for name, probed in judged.items():
+        if probed.verdict != "same":
+            refused[name] = f"probe: {probed.verdict}: {'; '.join(probed.why[:3])}"
+    names = [stage.name for stage in chosen if stage.name not in refused]
+    if not names:
+        return [], refused
+    with recording(names, codes) as stages:
+        good = []
+        for stage in stages:
+            different = not_as_recorded(stage)
+            if different:
+                refused[stage.name] = f"{', '.join(different)}: not as recorded in dvc.lock"
+            elif not _is_probed_code(stage.name, judged[stage.name]):
+                refused[stage.name] = "its code was edited while it was probed: try again"
+            else:
+                good.append(stage)
+        return record(graph, plan, good, SAME_BYTES, judged), refused
+
+
 def beyond_code(reasons: Iterable[Reason]) -> list[str]:
     """Return, in words, what differs beside code and the defaults that it gives to settings."""
     return [
@@ -128,7 +213,13 @@ def recording(names: list[str], codes: Mapping[str, str]) -> Iterator[list["DvcS
             yield [stages[name] for name in names]
 
 
-def record(graph: Graph, plan: Plan, stages: list["DvcStage"], reason: str) -> list[Acceptance]:
+def record(
+    graph: Graph,
+    plan: Plan,
+    stages: list["DvcStage"],
+    reason: str,
+    judged: Mapping[str, Judged] | None = None,
+) -> list[Acceptance]:
     """Record outputs as good under the present code and command, and log it.
 
     Args:
@@ -136,6 +227,7 @@ def record(graph: Graph, plan: Plan, stages: list["DvcStage"], reason: str) -> l
         plan: why they are not fresh.
         stages: DVC's stages, from ``recording``.
         reason: one line.
+        judged: what probes have said of them, where they did.
 
     Returns:
         What was recorded, in the same order.
@@ -163,6 +255,8 @@ def record(graph: Graph, plan: Plan, stages: list["DvcStage"], reason: str) -> l
                 commit=commit,
                 reason=reason,
             )
+            if judged:
+                acceptance["probe"] = _shown(judged[stage.name])
             # A line without a record says nothing; a record without a line would be unexplained.
             append_acceptances([acceptance])
             stage.md5 = stage.compute_md5()
@@ -172,6 +266,19 @@ def record(graph: Graph, plan: Plan, stages: list["DvcStage"], reason: str) -> l
         carry_identity(stage.name, old_hash, acceptance["new_hash"])
         accepted.append(acceptance)
     return accepted
+
+
+def _is_probed_code(name: str, probed: Judged) -> bool:
+    """Tell whether the fingerprint that is recorded now is that of the code that was probed."""
+    group, _, row = name.partition("@")
+    text = fingerprint(read_params(), group, row, Path.cwd(), probed.after)
+    return paths.code(group, row).read_text(encoding="utf-8") == text
+
+
+def _shown(probed: Judged) -> Probed:
+    return Probed(
+        device=probed.device or "", digest=probed.digest or "", before=probed.before or ""
+    )
 
 
 def _write_fingerprints(force: bool) -> None:

@@ -9,11 +9,22 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from tasks.contracts import paths
 
 LOGS = (Path("accepted.jsonl"), paths.STATE / "accepted.jsonl")
+
+
+class Probed(TypedDict):
+    """What a short run with the code before and after has shown."""
+
+    device: str
+    """The kind of device on which the bytes were the same."""
+    digest: str
+    """The hash of the short run's output files, under both."""
+    before: str
+    """Which state of the code the result was made with: a snapshot or a commit."""
 
 
 class Acceptance(TypedDict):
@@ -32,6 +43,8 @@ class Acceptance(TypedDict):
     who: str
     commit: str | None
     reason: str
+    probe: NotRequired[Probed]
+    """Where no person has said so, but a short run has shown it."""
 
 
 def append_acceptances(acceptances: Iterable[Acceptance]) -> None:

@@ -50,6 +50,11 @@ TRACKED: dict[str, tuple[str, ...]] = {
     "evaluate": ("seed", "corpus"),
     "register": ("corpus",),
 }
+ON_CODE_CHANGE = "on_code_change"
+"""The key of a row that says what a changed code makes of its results; no stage depends on it."""
+CODE_CHANGES = ("rerun", "probe")
+"""Its values, the default first."""
+PROBED_TABLES = ("backbones", "models")
 
 ROWS = "DOWNSTREAM_ROWS"
 """Names a module with ``fingerprints(params)`` and ``stage_settings(params, stage, row)``.
@@ -152,6 +157,23 @@ def stage_settings(params: dict[str, Any], stage: str, row: str) -> Any:
     return _CHECKED[key]
 
 
+def on_code_change(params: dict[str, Any], stage: str, row: str) -> str:
+    """Return what changed code makes of a row's results: ``rerun``, or ``probe`` first.
+
+    Args:
+        params: the content of ``params.yaml``.
+        stage: one of ``STAGES``.
+        row: a row of its table.
+    """
+    return str(row_of(params, TABLES[stage], row).get(ON_CODE_CHANGE, CODE_CHANGES[0]))
+
+
+def asks_for_probes(params: dict[str, Any]) -> bool:
+    """Tell whether any row says ``on_code_change: probe``."""
+    rows = (row for table in PROBED_TABLES for row in (params.get(table) or {}).values())
+    return any(isinstance(row, dict) and row.get(ON_CODE_CHANGE) == "probe" for row in rows)
+
+
 def other_rows() -> Any:
     """Return the module that ``DOWNSTREAM_ROWS`` names."""
     return importlib.import_module(os.environ[ROWS])
@@ -194,13 +216,26 @@ def _check_table(params: dict[str, Any], table: str) -> None:
             )
 
 
+def _optional(table: str) -> list[str]:
+    return [LIBRARIES, ON_CODE_CHANGE] if table in PROBED_TABLES else [LIBRARIES]
+
+
+def _check_on_code_change(values: dict[str, Any], where: str) -> None:
+    wanted = values.get(ON_CODE_CHANGE, CODE_CHANGES[0])
+    if wanted not in CODE_CHANGES:
+        raise BadSettings(
+            f"params.yaml: {where}: expected one of {', '.join(CODE_CHANGES)}, found {wanted!r:.60}"
+        )
+
+
 def _check_row(params: dict[str, Any], table: str, row: str) -> None:
     values = params[table][row]
     if not isinstance(values, dict):
         raise BadSettings(f"params.yaml: {table}.{row}: expected keys, found {values!r:.60}")
     stages = [stage for stage in STAGES if TABLES[stage] == table]
-    _check_keys(values, [*REFERENCES[table], *stages], f"{table}.{row}.", optional=[LIBRARIES])
+    _check_keys(values, [*REFERENCES[table], *stages], f"{table}.{row}.", optional=_optional(table))
     _check_libraries(values, f"{table}.{row}.{LIBRARIES}")
+    _check_on_code_change(values, f"{table}.{row}.{ON_CODE_CHANGE}")
     for key, other in REFERENCES[table].items():
         if not isinstance(values[key], str) or values[key] not in params[other]:
             raise BadSettings(

@@ -112,7 +112,8 @@ def main(request: dict[str, Any]) -> None:
         os.environ[INTERRUPT] = str(request["interrupt_at"])
         _interrupt_after_steps(os.getpid())
     executed = Executed(root / "tasks")
-    executed.start()
+    if request["is_watched"]:
+        executed.start()
     settings_module = importlib.import_module(f"tasks.{request['stage']}.settings")
     stage_module = importlib.import_module(f"tasks.{request['stage']}.stage")
     settings = settings_module.Settings.parse(request["settings"], request["where"])

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,12 @@ from tasks.machine.gpus import query_gpus
 from tasks.machine.libraries import versions_now
 from tasks.probe import driver, workspace
 from tasks.probe.workspace import Subject, lay_workspace
+from tasks.stage_process import snapshot
 from tasks.stage_process.devices import device_lease
 
 PROBES = paths.STATE / "probes"
+PATIENT = {"OMP_WAIT_POLICY": "passive"}
+"""Other stages may use the cores: threads that spin while they wait take ten times as long."""
 KEPT = 8
 """Digests of a row that are kept; the longest unused ones go first."""
 REQUEST, RESULT = "request.json", "result.json"
@@ -67,6 +70,7 @@ def probe(subject: Subject, code: Path, inputs: Mapping[str, str]) -> Probe:
         "code": files.sha256_of_text(files.to_json(tree_of(code))),
         "driver": [files.sha256(Path(str(module.__file__))) for module in (driver, workspace)],
         "settings": subject.settings,
+        "size": asdict(subject.size),
         "seed": subject.params["seed"],
         "inputs": dict(sorted(inputs.items())),
         "libraries": versions_now(),
@@ -79,7 +83,7 @@ def probe(subject: Subject, code: Path, inputs: Mapping[str, str]) -> Probe:
         os.utime(kept)
         return Probe(known["files"], known["executed"], device)
     except (OSError, ValueError, KeyError):
-        result = _run(subject, code)
+        result = short_run(subject, code)
     files.write_json(kept, result)
     _forget_old(kept.parent)
     return Probe(result["files"], result["executed"], device)
@@ -108,14 +112,27 @@ def device_kind() -> str:
     return f"cpu {names[0]}" if names else "cpu"
 
 
-def _run(subject: Subject, code: Path) -> dict[str, Any]:
+def short_run(subject: Subject, code: Path, keep: Path | None = None) -> dict[str, Any]:
+    """Run a row's life in small with given code.
+
+    Args:
+        subject: the row, with its inputs as they lie in its workspace.
+        code: a ``tasks`` folder that nobody writes to meanwhile.
+        keep: where the output files go; by default nowhere.
+
+    Returns:
+        ``files`` and ``executed``, as in ``Probe``.
+
+    Raises:
+        StageFailed: the short run failed.
+    """
     settings = stage_settings(subject.params, subject.stage, subject.row)
     # The same folder each time, so that no path differs between two runs that are compared.
     work = (subject.root / PROBES / "work" / subject.name).absolute()
     work.parent.mkdir(parents=True, exist_ok=True)
     environment = dict(os.environ)
     with FileLock(f"{work}.lock"), device_lease(subject.name, settings.num_devices()):
-        leased = dict(os.environ)
+        leased = {name: value for name, value in os.environ.items() if name != snapshot.VARIABLE}
         try:
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir()
@@ -124,13 +141,15 @@ def _run(subject: Subject, code: Path) -> dict[str, Any]:
             done = subprocess.run(  # noqa: S603 - this interpreter, our own script
                 [sys.executable, str(driver.__file__), REQUEST],
                 cwd=work,
-                env={**leased, "PYTHONPATH": str(work), "PYTHONDONTWRITEBYTECODE": "1"},
+                env={**PATIENT, **leased, "PYTHONPATH": str(work), "PYTHONDONTWRITEBYTECODE": "1"},
                 capture_output=True,
                 text=True,
                 check=False,
             )
             if done.returncode:
                 raise StageFailed(f"{subject.name}: its short run failed: {_last_line(done)}")
+            if keep is not None:
+                files.replace_folder(work / request["output"], keep)
             result: dict[str, Any] = files.read_json(work / RESULT)
             return result
         finally:

@@ -26,12 +26,40 @@ if TYPE_CHECKING:
 
 PROBED = ("pretrain", "finetune", "evaluate")
 """The stages that can be probed: those that cost GPU hours."""
-NUM_RECORDS: dict[Part, int] = {"train": 50, "validation": 68, "test": 68}
-EPOCHS, BATCH_SIZE, FOLDS, BOOTSTRAP_SAMPLES = 3, 3, 2, 100
-INTERRUPT_AT = 25
-"""Steps until the training is stopped: in the second of three epochs of 17 steps."""
+FOLDS, BOOTSTRAP_SAMPLES = 2, 100
 NUM_SCANNED = 20_000
 NUM_LONGEST, NUM_SHORTEST, NUM_RARE, NUM_CLASSES = 4, 2, 16, 12
+
+
+@dataclass(frozen=True)
+class Size:
+    """How small the life is.
+
+    Attributes:
+        num_records: of each split, at most.
+        epochs: at most.
+        batch_size: examples a step, at most.
+        patience: of early stopping, at most.
+        interrupt_at: steps until the training is stopped, to go on from its checkpoint; 0: never.
+        is_watched: whether what is executed is noted.
+    """
+
+    num_records: dict[Part, int]
+    epochs: int
+    batch_size: int
+    patience: int
+    interrupt_at: int
+    is_watched: bool = True
+
+
+SMALL = Size(
+    num_records={"train": 50, "validation": 68, "test": 68},
+    epochs=3,
+    batch_size=3,
+    patience=1,
+    interrupt_at=25,
+)
+"""Three epochs of 17 steps; stopped in the second."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +71,14 @@ class Subject:
         row: its name.
         params: the content of ``params.yaml``.
         root: the workspace that its inputs lie in.
+        size: how small its life is.
     """
 
     stage: str
     row: str
     params: dict[str, Any]
     root: Path
+    size: Size = SMALL
 
     @property
     def name(self) -> str:
@@ -63,22 +93,24 @@ class Subject:
     @property
     def settings(self) -> dict[str, Any]:
         """The section of ``params.yaml`` that the probe runs with."""
-        return shrunk(self.stage, self.values[self.stage])
+        return shrunk(self.stage, self.values[self.stage], self.size)
 
 
-def shrunk(stage: str, section: dict[str, Any]) -> dict[str, Any]:
+def shrunk(stage: str, section: dict[str, Any], size: Size) -> dict[str, Any]:
     """Return a section of ``params.yaml`` for a life in small; what is not named stays as it is.
 
     Args:
         stage: one of ``PROBED``.
         section: the row's own.
+        size: how small.
     """
     small = deepcopy(section)
     if stage == "evaluate":
         return {**small, "bootstrap_samples": BOOTSTRAP_SAMPLES}
     if stage == "finetune":
         folds = {"folds": FOLDS} if small.get("folds") else {}
-        return {**small, **_short_training(small), **folds, "patience": 1}
+        patience = min(small.get("patience", size.patience), size.patience)
+        return {**small, **_short_training(small, size), **folds, "patience": patience}
     objective = small.get("objective")
     own = small.get(str(objective))
     if isinstance(own, dict):
@@ -86,14 +118,14 @@ def shrunk(stage: str, section: dict[str, Any]) -> dict[str, Any]:
         own.pop("vocabulary_size", None)
     if objective != "none":
         training = small.get("training") or {}
-        small["training"] = {**training, **_short_training(training)}
+        small["training"] = {**training, **_short_training(training, size)}
     return small
 
 
-def _short_training(training: dict[str, Any]) -> dict[str, Any]:
-    batch_size = min(training.get("batch_size", BATCH_SIZE), BATCH_SIZE)
+def _short_training(training: dict[str, Any], size: Size) -> dict[str, Any]:
+    batch_size = min(training.get("batch_size", size.batch_size), size.batch_size)
     short = {
-        "epochs": min(training.get("epochs", EPOCHS), EPOCHS),
+        "epochs": min(training.get("epochs", size.epochs), size.epochs),
         "batch_size": max(batch_size, training.get("devices", 1)),
     }
     # Compiling takes longer than the probe, and its own lines are then not executed.
@@ -128,7 +160,7 @@ def lay_workspace(subject: Subject, code: Path, work: Path) -> dict[str, Any]:
         split = paths.split(corpus, part)
         table = slice_of(
             subject.root / split,
-            NUM_RECORDS[part],
+            subject.size.num_records[part],
             classes=classes if part == "validation" else None,
             only=only if part == "train" else None,
         )
@@ -142,7 +174,8 @@ def lay_workspace(subject: Subject, code: Path, work: Path) -> dict[str, Any]:
         "arguments": _arguments(subject, corpus),
         "output": (paths.STATE / "work" / subject.name).as_posix(),
         "checkpoints": (paths.STATE / "checkpoints" / subject.name).as_posix(),
-        "interrupt_at": 0 if subject.stage == "evaluate" else INTERRUPT_AT,
+        "interrupt_at": 0 if subject.stage == "evaluate" else subject.size.interrupt_at,
+        "is_watched": subject.size.is_watched,
     }
 
 

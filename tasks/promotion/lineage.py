@@ -272,5 +272,6 @@ def _accepted_by(chain: Iterable[Acceptance]) -> str:
     """Say who accepted a result, when and why."""
     return "; ".join(
         f"accepted under new code on {line['time'][:10]} by {line['who']}: {line['reason']}"
+        + (f" ({line['probe']['device']})" if "probe" in line else "")
         for line in chain
     )

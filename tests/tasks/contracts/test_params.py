@@ -9,7 +9,13 @@ from dvc.utils.serialize import load_yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.contracts.params import check_params, read_params, row_of
+from tasks.contracts.params import (
+    asks_for_probes,
+    check_params,
+    on_code_change,
+    read_params,
+    row_of,
+)
 from tasks.errors import BadSettings
 
 ROOT = Path(__file__).parents[3]
@@ -161,3 +167,17 @@ def test_a_backbone_with_a_checkpoint_cannot_share_its_pins_with_a_corpus(
         "params.yaml: backbones.reuters: a corpus has the same name, and the pins of both would "
         "be data/sources/reuters/pin.json: rename one"
     )
+
+
+@pytest.mark.parametrize("table", ["backbones", "models"])
+def test_a_row_may_say_what_changed_code_makes_of_its_results(table: str) -> None:
+    params = read_params(ROOT / "params.yaml")
+    row = next(iter(params[table]))
+    stage = "pretrain" if table == "backbones" else "evaluate"
+    assert (on_code_change(params, stage, row), asks_for_probes(params)) == ("rerun", False)
+    params[table][row]["on_code_change"] = "probe"
+    check_params(params)
+    assert (on_code_change(params, stage, row), asks_for_probes(params)) == ("probe", True)
+    params[table][row]["on_code_change"] = "ask"
+    with pytest.raises(BadSettings, match=f"{table}.{row}.on_code_change: expected one of rerun"):
+        check_params(params)
