@@ -17,7 +17,9 @@ settings.load_profile("repeatable")
 os.environ.update(
     OMP_WAIT_POLICY="passive",  # two workers on two cores: a thread that waits must not spin
     OPENBLAS_NUM_THREADS="1",  # as those of NumPy's and SciPy's linear algebra do
+    OMP_NUM_THREADS="1",  # a training takes as many as it says all the same
     DO_NOT_TRACK="1",
+    DVC_NO_ANALYTICS="1",  # each command would leave a process behind that sends a report
     GX_ANALYTICS_ENABLED="false",
     PREFECT_SERVER_ANALYTICS_ENABLED="false",
     MLFLOW_DISABLE_TELEMETRY="true",

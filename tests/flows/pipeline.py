@@ -238,6 +238,7 @@ class Pipeline:
         environment = {
             "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
             "HOME": str(self.root),
+            "DVC_NO_ANALYTICS": "1",
             **OWN_ROWS,
         }
         done = subprocess.run(
