@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits
 
 from tasks.contracts import records
 from tasks.inputs import token_cache as _token_cache
+from tasks.training import determinism
 from tests.tasks.digit_classifiers import digits, strong, weak
 
 __all__ = ["digits", "strong", "weak"]
@@ -27,6 +28,14 @@ def token_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the tests' tokens out of this checkout's own cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_token_cache, "FOLDER", tmp_path_factory.mktemp("tokens"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Train on one thread: beside other workers, two wait for each other for most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(determinism, "NUM_THREADS", 1)
         yield
 
 
