@@ -188,10 +188,13 @@ def _library_lines(plan: Plan) -> list[str]:
             for library, change in changes.items()
         )
         stages.setdefault(", ".join(versions), []).append(name)
-    return [
+    lines = [
         f"Made with other library versions (no reason to run): {_some(names)}: {changes}"
         for changes, names in stages.items()
     ]
+    elsewhere = plan.made_elsewhere
+    unknown = [f"Made elsewhere, with library versions unknown here: {_some(elsewhere)}"]
+    return [*lines, *(unknown if elsewhere else [])]
 
 
 def _some(names: list[str], shown: int = NAMES_SHOWN) -> str:

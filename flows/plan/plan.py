@@ -81,6 +81,8 @@ class Plan:
     leftovers: Leftovers = field(default_factory=lambda: Leftovers([], []))
     libraries: dict[str, dict[str, Change]] = field(default_factory=dict)
     """By stage, the libraries whose version is another than its result was made with."""
+    made_elsewhere: list[str] = field(default_factory=list)
+    """The GPU stages of which it is not known here with which versions they were made."""
 
     @property
     def unfresh(self) -> list[StagePlan]:
@@ -153,7 +155,12 @@ def make_plan(graph: Graph, codes: Mapping[str, str], selected: Iterable[str]) -
                 state = _decide(stage, reasons, params, forecast)
                 seconds = _last_seconds(name)
                 stages.append(StagePlan(name, state, stage.gpu, reasons, seconds, held))
-    return Plan(stages, leftovers(graph), _changed_libraries(wanted, graph.lock))
+    return Plan(
+        stages,
+        leftovers(graph),
+        _changed_libraries(wanted, graph.lock),
+        _made_elsewhere(graph, wanted),
+    )
 
 
 def differs(graph: Graph, name: str) -> bool:
@@ -220,6 +227,19 @@ def leftovers(graph: Graph) -> Leftovers:
         lock=[name for name in graph.lock if name not in graph.stages],
         data=[folder.as_posix() for folder in folders],
     )
+
+
+def _made_elsewhere(graph: Graph, wanted: set[str]) -> list[str]:
+    if not libraries.has_versions():
+        return []
+    return [
+        name
+        for name in graph.planned()
+        if name in wanted
+        and graph.stages[name].gpu
+        and name in graph.lock
+        and libraries.versions_then(name, entry_hash(graph.lock[name])) is None
+    ]
 
 
 def _changed_libraries(

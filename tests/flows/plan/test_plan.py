@@ -438,6 +438,8 @@ def test_other_library_versions_are_told_and_make_nothing_stale(pipeline: Pipeli
     kept.write_text(json.dumps({**versions_now(), "torch": "1.0", "gone": "2"}))
     plan = pipeline.plan()
     assert states(plan) == {}
+    # Of the others, no versions are kept here: they were made elsewhere.
+    assert plan.made_elsewhere == ["finetune@n", "evaluate@m", "evaluate@n"]
     assert plan.libraries == {
         "finetune@m": {
             "gone": Change("2", None),
