@@ -14,8 +14,9 @@ validation gate. It never opens the test split. Writes:
 Its files:
 
 - ``settings``: the section of ``params.yaml``; ``stage``: model, twin and folds are trained, saved;
-- ``corpus``: the records, and which of them a training is given (few labels, folds);
+- ``corpus``: the records, and which of them a training is given (few labels);
 - ``task``: one training: a classifier, and how the settings have it learn;
-- ``parameters``: which parameters learn, and how fast (LoRA, rates by depth);
-- ``callbacks``: when a training ends (early stopping, a number of epochs).
+- ``callbacks``: when a training ends (early stopping);
+- only where the settings ask for it: ``lora`` (adapters), ``layer_decay`` (rates by depth),
+  ``folds`` (cross-validation).
 """

@@ -1,4 +1,4 @@
-"""When a training ends: when no better epoch comes, or after a number of epochs."""
+"""When a training ends: when no better epoch comes."""
 
 from __future__ import annotations
 
@@ -80,22 +80,3 @@ class EarlyStopping:
 
 def _rank(metrics: dict[str, float]) -> tuple[float, float]:
     return metrics["accuracy"], -metrics["loss"]
-
-
-class FixedEpochs:
-    """Ends a training after a number of epochs; it validates nothing."""
-
-    def __init__(self, epochs: int) -> None:
-        self.metrics: dict[str, float] = {}
-        self._epochs = epochs
-
-    def after_epoch(self, epoch: int) -> bool:
-        """Tell whether it was the last one."""
-        return epoch >= self._epochs
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return nothing: a checkpoint need not keep what the settings say."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore nothing."""

@@ -137,34 +137,3 @@ def by_class(ids: Sequence[str], labels: Sequence[str], purpose: str) -> dict[st
     for index in sorted(range(len(ids)), key=rank):
         indices[labels[index]].append(index)
     return indices
-
-
-def assign_folds(
-    ids: Sequence[str], labels: Sequence[str], num_folds: int, seed: int
-) -> np.ndarray:
-    """Return the fold, counted from 0, in which each record is held out; int64.
-
-    Every class is spread over the folds as evenly as it can be, and so are all records.
-
-    Args:
-        ids: of the records.
-        labels: their classes.
-        num_folds: how many; with 0, no record is held out, and the result is empty.
-        seed: the ``seed`` of ``params.yaml``.
-
-    Raises:
-        BadInput: a class has fewer records than there are folds.
-    """
-    if not num_folds:
-        return np.empty(0, dtype=np.int64)
-    classes = by_class(ids, labels, f"folds:{seed}")
-    smallest = min(classes, key=lambda label: len(classes[label]))
-    if len(classes[smallest]) < num_folds:
-        raise BadInput(
-            f"folds: {num_folds}, but train and validation hold {len(classes[smallest])} records "
-            f"of the class {smallest!r}: take fewer folds, or drop the class"
-        )
-    dealt = list(chain.from_iterable(classes.values()))
-    folds = np.empty(len(ids), dtype=np.int64)
-    folds[dealt] = np.arange(len(dealt)) % num_folds
-    return folds

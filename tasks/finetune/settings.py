@@ -59,6 +59,15 @@ class Settings(TrainingSettings):
         0, ge=0, description="cross-validate over so many parts of train and validation; 0: do not"
     )
 
+    def modules(self) -> list[str]:
+        """Return what is only used with some of these settings."""
+        used = {
+            "tasks.finetune.lora": self.mode == "lora",
+            "tasks.finetune.layer_decay": self.layer_decay < 1,
+            "tasks.finetune.folds": self.folds > 0,
+        }
+        return [*super().modules(), *(module for module, is_used in used.items() if is_used)]
+
     @field_validator("labels", mode="plain")
     @classmethod
     def _a_number_or_a_share(cls, value: Any) -> int | float:

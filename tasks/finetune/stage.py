@@ -8,11 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.contracts import files, records
-from tasks.finetune.callbacks import EarlyStopping, FixedEpochs
-from tasks.finetune.corpus import assign_folds, choose_few, read_corpus, say_what_lacks
+from tasks.finetune.callbacks import EarlyStopping
+from tasks.finetune.corpus import choose_few, read_corpus, say_what_lacks
 from tasks.finetune.task import Recipe, new_task, train_task
 from tasks.models.model import DESCRIPTION, load_backbone
-from tasks.training.determinism import derive_seed
 from tasks.training.ranks import launch, rank
 
 if TYPE_CHECKING:
@@ -76,7 +75,11 @@ def _finetune(
     loaded.cut_to(settings.tokens, all_must_fit="tokens" in settings.model_fields_set)
     corpus = read_corpus(loaded, splits)
     recipe = Recipe(model, loaded, corpus.classes, settings, seed, checkpoints, journal=journal)
-    fold_of = assign_folds(corpus.ids, corpus.labels, settings.folds, seed)
+    fold_of = None
+    if settings.folds:
+        from tasks.finetune.folds import assign_folds, cross_validate
+
+        fold_of = assign_folds(corpus.ids, corpus.labels, settings.folds, seed)
     labels = corpus.labels[: corpus.num_train]
     chosen = choose_few(corpus.ids[: corpus.num_train], labels, settings.labels, seed)
     if rank() == 0:
@@ -84,13 +87,14 @@ def _finetune(
     history = {"model": _train_and_save(recipe, corpus, chosen, output / "model")}
     if settings.twin:
         history["twin"] = _train_and_save(recipe.for_twin(), corpus, chosen, output / "twin")
-    best_epoch = history["model"]["best_epoch"]
-    held_out = _cross_validate(recipe, corpus, fold_of, best_epoch)
+    held_out: list[pa.Table] = []
+    if fold_of is not None:
+        held_out = cross_validate(recipe, corpus, fold_of, history["model"]["best_epoch"])
     if rank() == 0:
         if not settings.twin:
             files.write_json(output / "twin" / DESCRIPTION, {"trained": False})
         _write_table(output / "labels.parquet", corpus.named(chosen))
-        _write_table(output / "folds.parquet", held_out)
+        _write_table(output / "folds.parquet", _joined(held_out, corpus.classes))
         files.write_json(output / "history.json", files.rounded(history))
     return history
 
@@ -110,59 +114,12 @@ def _train_and_save(
     return {"best_epoch": best_epoch, "training_loss": losses, "epochs": stopping.epochs}
 
 
-def _cross_validate(recipe: Recipe, corpus: Corpus, folds: np.ndarray, epochs: int) -> pa.Table:
-    """Train one model a fold; return what each says about the records it has not seen.
-
-        records    1   2   3  …  k      each class is dealt out evenly, in the order of a hash
-        model 1   [ ]  x   x  …  x      [ ] held out: predicted, and nothing else
-        model 2    x  [ ]  x  …  x       x  trained on
-
-    A fold has no validation split of its own, and must not look at what it holds out to choose an
-    epoch. It follows the plain model's schedule and stops after as many epochs as the plain model
-    was best at.
-
-    Args:
-        recipe: the classifier, and how it learns.
-        corpus: the records.
-        folds: in which fold each record is held out, counted from 0; empty for no folds.
-        epochs: how long each model is trained.
-    """
-    parts = []
-    for fold in range(folds.max(initial=-1) + 1):
-        rest, held_out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        chosen = choose_few(
-            [corpus.ids[index] for index in rest],
-            [corpus.labels[index] for index in rest],
-            recipe.settings.labels,
-            recipe.seed,
-        )
-        name = f"fold-{fold + 1}"
-        seed = derive_seed(recipe.row_seed, name)
-        train, validation = corpus.examples.take(rest[chosen]), corpus.examples.take(held_out)
-        task = new_task(recipe, train, validation, seed)
-        train_task(recipe, task, name, FixedEpochs(epochs), seed)
-        parts.append(_predictions(corpus, held_out, task.logits(), fold + 1))
+def _joined(parts: list[pa.Table], classes: list[str]) -> pa.Table:
+    """Return the folds' predictions one after the other; without folds, no rows."""
     texts = [(name, pa.string()) for name in ("id", "label")]
-    scores = [(f"score_{name}", pa.float64()) for name in corpus.classes]
+    scores = [(f"score_{name}", pa.float64()) for name in classes]
     schema = pa.schema([*texts, ("fold", pa.int64()), ("predicted", pa.string()), *scores])
     return pa.concat_tables([schema.empty_table(), *(part.cast(schema) for part in parts)])
-
-
-def _predictions(corpus: Corpus, held_out: np.ndarray, logits: np.ndarray, number: int) -> pa.Table:
-    """Return one row a held-out record."""
-    from scipy.special import softmax
-
-    scores = softmax(logits.astype(np.float64), axis=1)
-    predicted = scores.argmax(axis=1)
-    return pa.table(
-        {
-            "id": [corpus.ids[index] for index in held_out],
-            "label": [corpus.labels[index] for index in held_out],
-            "fold": np.full(len(held_out), number),
-            "predicted": [corpus.classes[index] for index in predicted],
-            **{f"score_{name}": scores[:, index] for index, name in enumerate(corpus.classes)},
-        }
-    )
 
 
 def _write_table(path: Path, table: pa.Table) -> None:

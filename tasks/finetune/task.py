@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.finetune.parameters import add_adapters, decayed_groups, merge_adapters
 from tasks.objectives.classification import Classification
 from tasks.tracking.runs.metric_log import MetricLog
 from tasks.training.checkpoints import Checkpoints
@@ -72,12 +71,16 @@ class Finetuning(Classification):
         """Return the groups of parameters, by depth where depth matters."""
         if self.layer_decay == 1:
             return super().optimized()
+        from tasks.finetune.layer_decay import decayed_groups
+
         encoder = self._classifier.encoder
         return {"model": decayed_groups(self.model, encoder, self.layer_decay)}
 
     def save(self, folder: Path) -> None:
         """Write the classifier, its adapters merged into its weights."""
         if self.has_adapters:
+            from tasks.finetune.lora import merge_adapters
+
             merge_adapters(self._classifier.encoder)
         super().save(folder)
 
@@ -106,6 +109,8 @@ def new_task(recipe: Recipe, train: Examples, validation: Examples, seed: int) -
     if settings.mode == "frozen":
         classifier.encoder.requires_grad_(False)
     elif settings.mode == "lora":
+        from tasks.finetune.lora import add_adapters
+
         add_adapters(classifier.encoder, settings.lora)
     weights = None
     if settings.class_weights == "balanced":

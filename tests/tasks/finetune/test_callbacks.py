@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from tasks.finetune.callbacks import EarlyStopping, FixedEpochs
+from tasks.finetune.callbacks import EarlyStopping
 from tasks.inputs.pixels import PixelInputs
 from tasks.models.image import ImageModel
 from tasks.models.image_layers import ImageParts
@@ -67,8 +67,3 @@ def test_only_what_is_trained_is_kept_and_a_checkpoint_brings_it_back(
     other = EarlyStopping(task, patience=2)
     other.load_state_dict(state)
     assert (other.best_epoch, other.epochs) == (1, stopping.epochs)
-
-
-def test_a_training_of_fixed_epochs_ends_after_them() -> None:
-    callback = FixedEpochs(2)
-    assert [callback.after_epoch(epoch) for epoch in (1, 2)] == [False, True]
