@@ -32,7 +32,8 @@ from flows.probe.earlier_code import code_of_commit
 from tasks.contracts import files, paths
 from tasks.contracts.params import read_params
 from tasks.errors import DownstreamError
-from tasks.fingerprint.rows import SETTINGS_LINE, module_source
+from tasks.fingerprint.modules import module_source
+from tasks.fingerprint.rows import SETTINGS_LINE
 from tasks.machine.git import git
 from tasks.probe.changes import Tree, not_shown
 from tasks.probe.probe import Probe, probe, short_run

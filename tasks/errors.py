@@ -5,8 +5,16 @@ command line prints it without a traceback and exits with 1. Nothing here, and n
 ``raise`` statement anywhere, is part of a code fingerprint: a better message reruns nothing.
 """
 
-from collections.abc import Iterable
+from __future__ import annotations
+
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pydantic import BaseModel, ValidationError
+    from pydantic_core import ErrorDetails
 
 
 class DownstreamError(Exception):
@@ -55,3 +63,37 @@ def one_of(value: str, choices: Iterable[str]) -> str:
     close = get_close_matches(value, known, n=1, cutoff=0.6)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"allowed: {', '.join(known)}{hint}"
+
+
+def told(error: ValidationError, where: str, model: type[BaseModel]) -> str:
+    """Put the first fault of a pydantic error into one line, and count the others.
+
+    Args:
+        error: what pydantic raised.
+        where: the key path in ``params.yaml`` of what was checked.
+        model: the class that it was checked by.
+    """
+    details = error.errors(include_url=False)
+    path = ".".join([where, *(str(part) for part in details[0]["loc"])])
+    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    return f"params.yaml: {path}: {_fault(details[0], model)}{more}"
+
+
+def _fault(fault: ErrorDetails, model: type[BaseModel]) -> str:
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key; {one_of(str(fault['loc'][-1]), _keys_at(fault['loc'], model))}"
+    if fault["type"] == "missing":
+        return "is missing; add it"
+    expected = fault["msg"].removeprefix("Value error, ")
+    return f"{expected[0].lower()}{expected[1:]}, found {fault['input']!r}"
+
+
+def _keys_at(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
+    for part in loc[:-1]:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            continue
+        inner = field.annotation
+        if isinstance(inner, type) and hasattr(inner, "model_fields"):
+            model = inner
+    return list(model.model_fields)

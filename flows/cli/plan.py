@@ -15,7 +15,7 @@ from rich.text import Text
 from flows.plan.plan import COSTS, STATES, Judged, Plan, StagePlan, State
 from flows.plan.reasons import Reason, Verdict, reason_lines
 from flows.terminal import console, duration, plain, table
-from tasks.fingerprint.rows import NOT_HASHED
+from tasks.fingerprint.modules import NOT_HASHED
 
 Output = Literal["table", "json", "graph"]
 

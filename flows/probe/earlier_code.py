@@ -12,8 +12,7 @@ from pathlib import Path
 
 from tasks.contracts import files, paths
 from tasks.errors import StageFailed
-from tasks.fingerprint.rows import module_source
-from tasks.fingerprint.syntax_hash import hash_of_source
+from tasks.fingerprint.modules import module_source, possible_hashes
 from tasks.machine.git import git
 from tasks.stage_process import snapshot
 
@@ -47,19 +46,19 @@ def earlier_code(root: Path, fingerprint: str) -> EarlierCode | None:
         if name.partition(".")[0] == "tasks" and "/" not in name:
             wanted[name] = known
     for folder in snapshot.by_last_use(root):
-        if _has(wanted, lambda module, folder=folder: _hash_in(folder, module)):  # type: ignore[misc]
+        if _has(wanted, lambda module, folder=folder: _hashes_in(folder, module)):  # type: ignore[misc]
             return EarlierCode(f"snapshot {folder.name}", folder)
     commit = next(_commits_with(root, wanted), None)
     return EarlierCode(f"commit {commit[:7]}", code_of_commit(root, commit)) if commit else None
 
 
-def _has(wanted: dict[str, str], hash_of: Callable[[str], str | None]) -> bool:
-    return all(hash_of(module) == known for module, known in wanted.items())
+def _has(wanted: dict[str, str], hashes_of: Callable[[str], set[str]]) -> bool:
+    return all(known in hashes_of(module) for module, known in wanted.items())
 
 
-def _hash_in(folder: Path, module: str) -> str | None:
+def _hashes_in(folder: Path, module: str) -> set[str]:
     path = module_source(folder, module)
-    return hash_of_source(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return possible_hashes(path.read_text(encoding="utf-8")) if path.is_file() else set()
 
 
 def code_of_commit(root: Path, commit: str) -> Path:
@@ -90,17 +89,19 @@ def _commits_with(root: Path, wanted: dict[str, str]) -> Iterator[str]:
         listed = git(root, "log", f"-{NUM_COMMITS}", "--format=%H", "--", "tasks")
     except (OSError, StageFailed):
         return  # no repository, or one without a commit
-    known: dict[str, str] = {}
+    known: dict[str, set[str]] = {}
     for commit in listed.split():
         blobs = _blobs(root, commit)
 
-        def hash_of(module: str, blobs: dict[str, str] = blobs) -> str | None:
+        def hashes_of(module: str, blobs: dict[str, str] = blobs) -> set[str]:
             blob = blobs.get(module)
-            if blob is not None and blob not in known:
-                known[blob] = hash_of_source(git(root, "cat-file", "blob", blob))
-            return known.get(blob or "")
+            if blob is None:
+                return set()
+            if blob not in known:
+                known[blob] = possible_hashes(git(root, "cat-file", "blob", blob))
+            return known[blob]
 
-        if _has(wanted, hash_of):
+        if _has(wanted, hashes_of):
             yield commit
 
 

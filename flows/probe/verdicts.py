@@ -17,7 +17,7 @@ from flows.probe.earlier_code import earlier_code
 from tasks.contracts import paths
 from tasks.contracts.params import read_params
 from tasks.errors import DownstreamError
-from tasks.fingerprint.rows import module_source
+from tasks.fingerprint.modules import module_source
 from tasks.probe.changes import Tree, not_shown
 from tasks.probe.probe import Probe, probe
 from tasks.probe.workspace import PROBED, Subject

@@ -8,10 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from tasks.errors import BadSettings, one_of
+from tasks.errors import BadSettings, told
+
+NEUTRAL: dict[str, JsonValue] = {"neutral": True}
+"""``json_schema_extra`` of a setting whose null means: as before there was such a setting.
+
+Where it is null, it is left out of fingerprints, so that adding it makes no row stale by itself.
+"""
 
 
 class Settings(BaseModel):
@@ -29,7 +34,21 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(raw)
         except ValidationError as error:
-            raise BadSettings(describe(error, where, cls)) from None
+            raise BadSettings(told(error, where, cls)) from None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse a neutral value that a later default could take the place of, unseen."""
+        super().__pydantic_init_subclass__(**kwargs)
+        for name in cls.neutral():
+            if cls.model_fields[name].default is not None:
+                raise TypeError(f"{cls.__qualname__}.{name} is NEUTRAL: its default has to be None")
+
+    @classmethod
+    def neutral(cls) -> set[str]:
+        """Return the names of the settings that are ``NEUTRAL``."""
+        fields = cls.model_fields.items()
+        return {name for name, field in fields if field.json_schema_extra == NEUTRAL}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as what ``parse`` takes: a class made for one row cannot be imported by name."""
@@ -54,37 +73,3 @@ class Settings(BaseModel):
         Their content is a part of the row's fingerprint.
         """
         return []
-
-
-def describe(error: ValidationError, where: str, model: type[BaseModel]) -> str:
-    """Put the first fault of a pydantic error into one line, and count the others.
-
-    Args:
-        error: what pydantic raised.
-        where: the key path in ``params.yaml`` of what was checked.
-        model: the class that it was checked by.
-    """
-    details = error.errors(include_url=False)
-    path = ".".join([where, *(str(part) for part in details[0]["loc"])])
-    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    return f"params.yaml: {path}: {_fault(details[0], model)}{more}"
-
-
-def _fault(fault: ErrorDetails, model: type[BaseModel]) -> str:
-    if fault["type"] == "extra_forbidden":
-        return f"unknown key; {one_of(str(fault['loc'][-1]), _keys_at(fault['loc'], model))}"
-    if fault["type"] == "missing":
-        return "is missing; add it"
-    expected = fault["msg"].removeprefix("Value error, ")
-    return f"{expected[0].lower()}{expected[1:]}, found {fault['input']!r}"
-
-
-def _keys_at(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
-    for part in loc[:-1]:
-        field = model.model_fields.get(str(part))
-        if field is None:
-            continue
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            model = inner
-    return list(model.model_fields)

@@ -6,51 +6,69 @@ depends on them, and written once for each state of a module.
 """
 
 import ast
+from collections.abc import Iterable
 from pathlib import Path
 
 from tasks.contracts import files, paths
+from tasks.errors import BadInput
 from tasks.fingerprint.libraries import LIBRARY_LINE
-from tasks.fingerprint.rows import ROW_LINE, SETTINGS_LINE, module_source
-from tasks.fingerprint.syntax_hash import hash_of_source
+from tasks.fingerprint.modules import Code
+from tasks.fingerprint.rows import ROW_LINE, SETTINGS_LINE
+from tasks.fingerprint.syntax_hash import hash_of_source, hash_of_tree, normalised
 
 DEFINITIONS = paths.STATE / "definitions"
 MODULE_LEVEL = "module level"
 
 
-def keep_definitions(code: str, root: Path) -> None:
+def keep_definitions(code: str, root: Path, snapshot: Path | None = None) -> None:
     """Keep the definitions of every module of a fingerprint, as they lie on disk now.
 
     Args:
         code: the text of ``data/code/<stage>/<row>.txt``.
         root: the repository's root.
+        snapshot: a snapshot's folder, whose modules are looked at in place of the repository's.
     """
+    on_disk = Code(root, snapshot)
     for line in code.splitlines():
         module, _, known = line.partition(" ")
-        # A path is no module: it is the checkpoint that a backbone starts from, or its pin.
+        # A path is no module: it is a file beside one, or what a backbone starts from.
         no_module = module in (SETTINGS_LINE, ROW_LINE) or module.startswith(LIBRARY_LINE)
         if no_module or "/" in module or _kept(known).exists():
             continue
-        source = module_source(root, module).read_text(encoding="utf-8")
-        if hash_of_source(source) == known:
-            files.write_json(_kept(known), definitions(source))
+        found = _definitions_of(on_disk, module, known)
+        if found is not None:
+            files.write_json(_kept(known), found)
 
 
-def definitions(source: str) -> dict[str, str]:
+def _definitions_of(code: Code, module: str, module_hash: str) -> dict[str, str] | None:
+    """Return a module's definitions as they lie on disk; None if they have another hash by now."""
+    source = code.source_of(module)
+    # A row may hash settings with or without their schema.
+    for schemas in (code.schemas_of(module), []):
+        if hash_of_source(source, schemas) == module_hash:
+            return definitions(source, schemas)
+    return None
+
+
+def definitions(source: str, schemas: Iterable[str] = ()) -> dict[str, str]:
     """Return the hash of each top-level function, class and method of a module, by name.
 
     What stands outside of them (constants, imports) is one entry, ``module level``.
+
+    Args:
+        source: the text of a module.
+        schemas: its classes that derive from ``tasks.contracts.settings.Settings``.
     """
-    tree = ast.parse(source)
     hashes: dict[str, str] = {}
     rest: list[ast.stmt] = []
-    for node in tree.body:
+    for node in normalised(source, schemas).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            hashes[node.name] = _hash(node)
+            hashes[node.name] = hash_of_tree(node)
         elif isinstance(node, ast.ClassDef):
             hashes.update(_of_class(node))
         else:
             rest.append(node)
-    return {**hashes, MODULE_LEVEL: _hash(*rest)}
+    return {**hashes, MODULE_LEVEL: hash_of_tree(*rest)}
 
 
 def _of_class(node: ast.ClassDef) -> dict[str, str]:
@@ -60,15 +78,11 @@ def _of_class(node: ast.ClassDef) -> dict[str, str]:
         name=node.name,
         bases=node.bases,
         keywords=node.keywords,
-        body=[item for item in node.body if item not in methods] or [ast.Pass()],
+        body=[item for item in node.body if item not in methods],
         decorator_list=node.decorator_list,
     )
-    named = {f"{node.name}.{method.name}": _hash(method) for method in methods}
-    return {node.name: _hash(own), **named}
-
-
-def _hash(*nodes: ast.stmt) -> str:
-    return hash_of_source(ast.unparse(ast.Module(body=list(nodes), type_ignores=[])))
+    named = {f"{node.name}.{method.name}": hash_of_tree(method) for method in methods}
+    return {node.name: hash_of_tree(own), **named}
 
 
 def changed_definitions(
@@ -89,9 +103,11 @@ def changed_definitions(
         return ()
     try:
         before = files.read_json(_kept(old))
-        after = definitions(module_source(root, module).read_text(encoding="utf-8"))
-    except (OSError, ValueError, SyntaxError):
+        after = _definitions_of(Code(root), module, new)
+    except (OSError, ValueError, SyntaxError, BadInput):
         # A hint that was never kept, or is torn: the module's name is still told.
+        return ()
+    if after is None:
         return ()
     return tuple(sorted(n for n in {*before, *after} if before.get(n) != after.get(n)))
 

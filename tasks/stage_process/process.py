@@ -12,16 +12,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from tasks.contracts import files, paths
-from tasks.contracts.params import TABLES, read_params, row_of
+from tasks.contracts.params import read_params
 from tasks.contracts.settings import Settings
-from tasks.errors import BadInput, BadSettings, ChangedWhileRunning, DownstreamError, StageFailed
+from tasks.contracts.stage_run import StageRun, stage_run, write_settings
+from tasks.errors import BadInput, ChangedWhileRunning, DownstreamError, StageFailed
 from tasks.fingerprint.definitions import keep_definitions
 from tasks.fingerprint.libraries import keep_versions
 from tasks.fingerprint.rows import fingerprint
@@ -35,37 +35,6 @@ from tasks.stage_process.stage_hash import Inputs, read_inputs
 
 LOCK_TIMEOUT_SECONDS = 30
 UNWAITED_SECONDS = 0.1
-
-
-@dataclass(frozen=True)
-class StageRun:
-    """What a stage is given."""
-
-    name: str
-    row: str
-    seed: int
-    settings: Any
-    """The stage's own, checked ``Settings``."""
-    output: Path
-    """A staging folder; it becomes ``data/<stage>/<row>/`` when the stage ends."""
-    checkpoints: Path
-    """Where a training with these inputs keeps its checkpoints; not made yet."""
-    references: dict[str, str]
-    """The row's ``corpus`` and ``backbone``, where it names them."""
-    metrics: dict[str, Any] = field(default_factory=dict)
-    """Metrics for MLflow; the stage may fill them."""
-    about: dict[str, Any] = field(default_factory=dict)
-    """What MLflow is told of the run from its beginning: ``live_run(**stage.about)``."""
-
-    @property
-    def corpus(self) -> str:
-        """The corpus that the row names."""
-        return self.references["corpus"]
-
-    @property
-    def backbone(self) -> str:
-        """The backbone that the row names."""
-        return self.references["backbone"]
 
 
 @contextmanager
@@ -108,12 +77,10 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
             _check_unchanged(run, inputs, code)
             raise
         seconds = round(time.monotonic() - started, 3)
-        settings = run.settings.model_dump(mode="json")
-        resolved = {"row": run.row, "seed": run.seed, **run.references, "settings": settings}
-        files.write_json(run.output / "settings.json", resolved)
+        write_settings(run)
         _check_unchanged(run, inputs, code)
         keep_versions(name, inputs.stage_hash)
-        keep_definitions(code, snapshot.current() or Path.cwd())
+        keep_definitions(code, Path.cwd(), snapshot.current())
         record = {"metrics": run.metrics, "seconds": seconds}
         kept_results.keep(name, inputs.stage_hash, run.output, record)
         _hand_over(run, inputs, code, seconds)
@@ -147,17 +114,9 @@ def exit_code(name: str | None = None) -> Iterator[None]:
 def _prepare(stage: str, row: str, settings_type: type[Settings]) -> tuple[StageRun, Inputs, str]:
     """Read settings, inputs and code fingerprint as they are now, and empty the work folder."""
     params = read_params()
-    table = TABLES[stage]
-    values = row_of(params, table, row)
-    if stage not in values:
-        raise BadSettings(
-            f"params.yaml: {table}.{row}.{stage} is missing; add it, or {{}} for the defaults"
-        )
-    seed = params.get("seed")
-    if not isinstance(seed, int):
-        raise BadSettings(f"params.yaml: seed: expected a whole number, found {seed!r}")
     name = f"{stage}@{row}"
-    settings = settings_type.parse(values[stage], f"{table}.{row}.{stage}")
+    output = paths.STATE / "work" / name
+    run = stage_run(stage, row, params, settings_type, output)
     inputs = read_inputs(name)
     code = fingerprint(params, stage, row, Path.cwd(), snapshot.current())
     recorded = paths.code(stage, row)
@@ -166,26 +125,18 @@ def _prepare(stage: str, row: str, settings_type: type[Settings]) -> tuple[Stage
             f"{name}: its code or settings are not those of {recorded}, edited after that was "
             "written: `downstream run`, or `dvc repro --force code` before `dvc repro`"
         )
-    output = paths.STATE / "work" / name
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
-    run = StageRun(
-        name=name,
-        row=row,
-        seed=seed,
-        settings=settings,
-        output=output,
-        checkpoints=kept_results.checkpoint_folder(name, inputs.stage_hash),
-        references={key: values[key] for key in ("corpus", "backbone") if key in values},
-        about={
-            "stage": stage,
-            "row": row,
-            "stage_hash": inputs.stage_hash,
-            "params": settings.model_dump(mode="json"),
-            "tags": {"downstream.code": files.sha256_of_text(code)},
-            "inputs": inputs.files,
-        },
-    )
+    about = {
+        "stage": stage,
+        "row": row,
+        "stage_hash": inputs.stage_hash,
+        "params": run.settings.model_dump(mode="json"),
+        "tags": {"downstream.code": files.sha256_of_text(code)},
+        "inputs": inputs.files,
+    }
+    checkpoints = kept_results.checkpoint_folder(name, inputs.stage_hash)
+    run = replace(run, checkpoints=checkpoints, about=about)
     return run, inputs, code
 
 

@@ -16,7 +16,8 @@ BARE = [sys.executable, "-S"]
 def project(tmp_path: Path) -> Path:
     """A project whose stage ``where`` says which Python runs it."""
     (tmp_path / "tasks").mkdir()
-    shutil.copy(ROOT / "tasks" / "__init__.py", tmp_path / "tasks")
+    for name in ("__init__.py", "interpreter.py"):
+        shutil.copy(ROOT / "tasks" / name, tmp_path / "tasks")
     (tmp_path / "tasks" / "where.py").write_text("print('this Python')\n")
     interpreter = tmp_path / ".venv" / "bin" / "python"
     interpreter.parent.mkdir(parents=True)

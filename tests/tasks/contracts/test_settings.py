@@ -3,7 +3,7 @@
 import pytest
 from pydantic import Field
 
-from tasks.contracts.settings import Settings
+from tasks.contracts.settings import NEUTRAL, Settings
 from tasks.errors import BadSettings
 
 
@@ -64,3 +64,14 @@ def test_a_section_that_is_no_mapping_is_refused() -> None:
 
 def test_whole_numbers_serve_as_floats() -> None:
     assert OuterSettings.parse({"learning_rate": 1}, "x").learning_rate == 1.0
+
+
+def test_a_neutral_setting_is_null_by_default() -> None:
+    class Limited(Settings):
+        limit: int | None = Field(None, json_schema_extra=NEUTRAL)
+
+    assert Limited.neutral() == {"limit"}
+    with pytest.raises(TypeError, match=r"Changed\.limit is NEUTRAL: its default has to be None"):
+
+        class Changed(Settings):
+            limit: int | None = Field(3, json_schema_extra=NEUTRAL)

@@ -94,7 +94,10 @@ def test_a_module_edited_since_its_fingerprint_is_not_kept_under_the_old_hash(ro
     assert not Path(".downstream/definitions").exists()
 
 
-@pytest.mark.parametrize("path", ["data/sources/from-hub/pin.json", "data/sources/row/my bert"])
-def test_what_a_backbone_starts_from_is_no_module(root: Path, path: str) -> None:
+@pytest.mark.parametrize(
+    "path",
+    ["data/sources/from-hub/pin.json", "data/sources/row/my bert", "./words.txt", "library:torch"],
+)
+def test_what_is_no_module_has_no_definitions(root: Path, path: str) -> None:
     keep_definitions(f"{fingerprint_now(root)}{path} {'0' * 32}\n", root)
     assert len(list(Path(".downstream/definitions").iterdir())) == 1

@@ -11,21 +11,9 @@ import pytest
 
 from tasks.contracts.params import check_params, read_params, stage_settings
 from tasks.fingerprint import rows
-from tasks.fingerprint.rows import (
-    NOT_HASHED,
-    fingerprints,
-    not_hashed,
-)
+from tasks.fingerprint.rows import fingerprints
 
 ROOT = Path(__file__).parents[3]
-
-
-def test_the_list_of_what_is_not_hashed_gives_reasons() -> None:
-    assert all(NOT_HASHED.values())
-    assert not_hashed("tasks.errors")
-    assert not_hashed("tasks.tracking.runs.runs")
-    assert not_hashed("tasks.clean.settings")
-    assert not not_hashed("tasks.clean.stage")
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +144,21 @@ def test_a_changed_default_changes_the_rows_that_do_not_set_it(
     edit(checkout / "tasks/split/settings.py", "0.1", "0.11")
     assert changed_rows(default_rows, fingerprints_of(checkout)) == set()
     edit(checkout / "tasks/split/settings.py", "0.2", "0.21")
+    assert changed_rows(default_rows, fingerprints_of(checkout)) == {"split@reuters"}
+
+
+def test_a_new_setting_whose_null_is_neutral_changes_no_row_until_it_is_set(
+    checkout: Path, default_rows: dict[str, str]
+) -> None:
+    settings = checkout / "tasks/split/settings.py"
+    edit(settings, "settings import Settings", "settings import NEUTRAL, Settings")
+    for extra, changed in (("", {"split@reuters", "split@digits"}), ("NEUTRAL", set())):
+        new = f"    limit: int | None = Field(None, json_schema_extra={extra or None})\n"
+        edit(settings, "\n    @model_validator", f"{new}\n    @model_validator")
+        assert changed_rows(default_rows, fingerprints_of(checkout)) == changed
+        if not extra:
+            edit(settings, new, "")
+    edit(checkout / "params.yaml", "split: {validation: 0.1}", "split: {validation: 0.1, limit: 9}")
     assert changed_rows(default_rows, fingerprints_of(checkout)) == {"split@reuters"}
 
 

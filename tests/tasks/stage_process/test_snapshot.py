@@ -107,7 +107,8 @@ def fail():
 def test_later_imports_and_child_processes_have_the_same_code_and_tracebacks_the_own_paths(
     tmp_path: Path,
 ) -> None:
-    for name in ("__init__.py", "stage_process/__init__.py", "stage_process/snapshot.py"):
+    names = ("__init__", "interpreter", "stage_process/__init__", "stage_process/snapshot")
+    for name in (f"{name}.py" for name in names):
         (tmp_path / "tasks" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "tasks" / name, tmp_path / "tasks" / name)
     (tmp_path / "tasks" / "names").mkdir()
