@@ -21,7 +21,7 @@ from tasks.parent import die_with_parent
 from tasks.pretrain import stage as pretrain
 from tasks.pretrain.settings import Settings as PretrainSettings
 from tasks.tracking.runs.live import live_run
-from tasks.training import checkpoints
+from tasks.training import checkpoints, determinism
 from tests.tasks.training.jobs import END, SAVED
 
 RARELY = "--rarely"
@@ -71,6 +71,7 @@ def run(job: dict[str, Any], journal: Path) -> None:
         )
 
 
+determinism.NUM_THREADS = 1  # beside other workers, two wait for each other for most of the time
 # Ranks import this file too, and have the same command line.
 if RARELY not in sys.argv:
     checkpoints.SECONDS_BETWEEN = checkpoints.TIMES_AS_LONG = 0.0

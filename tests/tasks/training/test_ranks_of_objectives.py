@@ -26,7 +26,7 @@ from tasks.training.task import Batch, ExampleRandom, Task
 
 # Batches of 16 leave one example over, of which one of two ranks has none.
 NUM_EXAMPLES = 193
-FEW_STEPS, MANY_STEPS = 50, 200
+FEW_STEPS, MANY_STEPS = 50, 100
 # A ReLU near zero turns over by rounding alone, and AdamW makes whole steps of gradients that are
 # nothing else, as those of a key's bias: their weights go their own way in a long training.
 SENSITIVE_TO_ROUNDING = {"reconstruction", "masked_image", "classification, resnet", "finetune"}
