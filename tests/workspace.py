@@ -45,7 +45,7 @@ backbones:
       objective: classification
       architecture: convnet
       convnet: {channels: 8, hidden_size: 32}
-      training: {epochs: 3}
+      training: {epochs: 1}
 models:
   topics-label:
     backbone: topics-bert
@@ -56,8 +56,8 @@ models:
   digits-label:
     backbone: digits-convnet
     corpus: digits
-    finetune: {epochs: 2, learning_rate: 0.003}
-    evaluate: {bootstrap_samples: 100}
+    finetune: {epochs: 2, learning_rate: 0.003, twin: false}
+    evaluate: {bootstrap_samples: 100, shown_examples: 0}
     register: {}
 """
 
