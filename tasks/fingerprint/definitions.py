@@ -103,11 +103,12 @@ def changed_definitions(
         return ()
     try:
         before = files.read_json(_kept(old))
-        after = _definitions_of(Code(root), module, new)
+        code = Code(root)
+        after = _definitions_of(code, module, new)
+        if after is None:  # edited since; or the workspace hashes modules in a way of its own
+            after = definitions(code.source_of(module), code.schemas_of(module))
     except (OSError, ValueError, SyntaxError, BadInput):
         # A hint that was never kept, or is torn: the module's name is still told.
-        return ()
-    if after is None:
         return ()
     return tuple(sorted(n for n in {*before, *after} if before.get(n) != after.get(n)))
 
