@@ -25,6 +25,7 @@ from flows.dvc.lockfile import BATCH_SECONDS, LockFile, fault_of_lock, rebuild
 from flows.dvc.params import ParameterFiles
 from flows.dvc.run_cache import outputs_of
 from flows.dvc.rwlock import mend_rwlock
+from flows.dvc.trees import require_inside, require_results_inside
 from tasks.contracts import paths
 from tasks.contracts.files import Stamp, stamp
 from tasks.contracts.lock import LOCK
@@ -360,6 +361,7 @@ def _put_back(stage: "DvcStage", kept: list["Output"]) -> Decision:
         ChangedWhileRunning: an output is not what DVC takes it for.
     """
     missing = [out for out in stage.outs if out not in kept]
+    require_inside(stage.repo, [out.hash_info.value for out in missing])
     for out in kept:
         if content_by_reading(stage.repo, out.def_path).md5 != out.hash_info.value:
             # An edit that left size and time as they were: the cache would have it under this hash.
@@ -381,6 +383,8 @@ def _restore_outputs(stage: "DvcStage") -> bool:
     """Put a stage's outputs back from DVC's run cache; tell whether it had them."""
     from dvc.stage.cache import RunCacheNotFoundError
 
+    stage.save_deps()
+    require_results_inside(stage.repo, stage_hash(stage))
     try:
         stage.repo.stage_cache.restore(stage)
     except RunCacheNotFoundError:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from flows.dvc.internals import share_cache
+from flows.dvc.trees import require_lock_inside
 from tasks.contracts import files, paths
 from tasks.contracts.files import new_folder
 from tasks.errors import BadSettings, StageFailed, one_of
@@ -62,6 +63,7 @@ def prepare(workspace: Path, repository: str, clone: Path, branch: str, commit_t
         shutil.copy(local, clone / ".dvc" / "config.local")
     share_cache(workspace, clone, LINK_TYPES)
     share_state(workspace, clone)
+    require_lock_inside(clone)
     checkout = ["checkout", "--quiet", "--force", "--allow-missing"]
     run_command("dvc checkout", [sys.executable, "-m", "dvc", *checkout], clone)
 
