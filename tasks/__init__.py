@@ -18,6 +18,7 @@
 - ``machine``: what do git, the user, the libraries and the driver say?
 - ``errors``, ``progress``, ``parent``: mistakes of the user, lines for people, whose end is ours
 - ``interpreter``: which Python and which copy of the code a stage is started with
+- ``checks``: what a training is ended for
 """
 
 from tasks.interpreter import begin

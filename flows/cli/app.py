@@ -264,7 +264,10 @@ def accept(
         return _accept_probed(stages)
     for entry in accept_outputs(stages, reason, current_codes()):
         modules = ", ".join(entry["changed"]) or "no module"
-        say(f"{entry['stage']}: accepted under new code ({modules})")
+        if entry["old_hash"] == entry["new_hash"]:
+            say(f"{entry['stage']}: accepted, though it has read {modules}: `downstream run`")
+        else:
+            say(f"{entry['stage']}: accepted under new code ({modules})")
     return 0
 
 

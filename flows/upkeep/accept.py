@@ -30,6 +30,7 @@ from tasks.fingerprint.rows import fingerprint
 from tasks.machine.actor import actor
 from tasks.machine.git import ask_git
 from tasks.progress import say
+from tasks.stage_process import kept_results
 from tasks.stage_process.identity import carry_identity
 from tasks.stage_process.stage_hash import entry_hash, stage_hash
 
@@ -48,7 +49,8 @@ def accept(targets: tuple[str, ...], reason: str, codes: dict[str, str]) -> list
         codes: the code fingerprint of every ``stage@row``, as it is now.
 
     Returns:
-        What was recorded, upstream first.
+        What was recorded, upstream first; or, of the results that were kept aside since they have
+        read what nothing names, those that the next run may take.
 
     Raises:
         DownstreamError: no stage of that name, or no reason was given.
@@ -61,6 +63,9 @@ def accept(targets: tuple[str, ...], reason: str, codes: dict[str, str]) -> list
         )
     graph = load_graph()
     named = {name for target in targets for name in graph.named(target)}
+    aside = _accept_kept(sorted(named), " ".join(reason.split()))
+    if aside:
+        return aside
     plan = make_plan(graph, codes, graph.planned())
     chosen = [stage for stage in plan.unfresh if stage.name in named]
     if not chosen:
@@ -151,6 +156,10 @@ def _record_probed(
     for name, probed in judged.items():
         if probed.verdict != "same":
             refused[name] = f"probe: {probed.verdict}: {'; '.join(probed.why[:3])}"
+    for stage in chosen:
+        other = [reason_line(reason) for reason in stage.reasons if reason.misrecorded]
+        if other:
+            refused[stage.name] = f"its result was made with other inputs: {'; '.join(other)}"
     names = [stage.name for stage in chosen if stage.name not in refused]
     if not names:
         return [], refused
@@ -165,6 +174,28 @@ def _record_probed(
             else:
                 good.append(stage)
         return record(graph, plan, good, SAME_BYTES, judged), refused
+
+
+def _accept_kept(names: list[str], reason: str) -> list[Acceptance]:
+    """Accept the results that were kept aside for what they have read; the next run takes them."""
+    time = datetime.now(UTC).isoformat(timespec="seconds")
+    accepted = []
+    for name in names:
+        for known, undeclared in kept_results.all_undeclared(name).items():
+            acceptance = Acceptance(
+                stage=name,
+                old_hash=known,
+                new_hash=known,
+                changed=undeclared,
+                time=time,
+                who=actor(),
+                commit=ask_git("rev-parse", "HEAD"),
+                reason=reason,
+            )
+            append_acceptances([acceptance])
+            kept_results.clear_undeclared(name, known)
+            accepted.append(acceptance)
+    return accepted
 
 
 def beyond_code(reasons: Iterable[Reason]) -> list[str]:

@@ -23,6 +23,7 @@ NOT_HASHED = {
     "tasks.progress": "lines for people",
     "tasks.interpreter": "which Python starts a stage",
     "tasks.parent": "how a process ends with its parent",
+    "tasks.checks": "what a training is ended for",
     "tasks.tracking": "tracking: what MLflow is told",
     "tasks.stage_process": "how a stage is started and recorded; what it is given is hashed",
     "tasks.fingerprint": "how code is told apart; another way of telling shows in every line",

@@ -248,6 +248,8 @@ def acceptances(stage: str, entry: dict[str, Any]) -> list[Acceptance]:
     result = entry_hash(entry)
     while (stage, result) in by_result and len(chain) < len(by_result):
         chain.append(by_result[stage, result])
+        if chain[-1]["old_hash"] == result:
+            break  # it was kept aside, for what it had read
         result = chain[-1]["old_hash"]
     return chain
 

@@ -84,6 +84,41 @@ def take(name: str, stage_hash: str, output: Path) -> dict[str, Any] | None:
     return record
 
 
+def set_aside(name: str, undeclared: Iterable[str]) -> str:
+    """Return what is said of a result that read something which no identity names.
+
+    Args:
+        name: the stage.
+        undeclared: modules and files.
+    """
+    return (
+        f"{name}: its result is kept aside and not recorded: it has read {', '.join(undeclared)}, "
+        "which neither dvc.yaml nor its code fingerprint names: declare it and run again, or "
+        f"`downstream accept {name} --reason` that it does not matter, then `downstream run`"
+    )
+
+
+def all_undeclared(name: str) -> dict[str, list[str]]:
+    """Return, by stage hash, what the results that are kept aside have read."""
+    found = {}
+    for path in sorted((FINISHED / name).glob("[!.]*/record.json")):
+        try:
+            undeclared = files.read_json(path).get("undeclared")
+        except (OSError, ValueError, AttributeError):
+            continue
+        if undeclared:
+            found[path.parent.name] = list(undeclared)
+    return found
+
+
+def clear_undeclared(name: str, stage_hash: str) -> None:
+    """Let a kept result be taken over whatever it has read."""
+    path = FINISHED / name / stage_hash / "record.json"
+    record = files.read_json(path)
+    record["undeclared"] = []
+    files.write_text(path, json.dumps(record, default=float))
+
+
 def has(name: str, stage_hash: str) -> bool:
     """Tell whether a result for these inputs is kept."""
     return (FINISHED / name / stage_hash / "record.json").is_file()

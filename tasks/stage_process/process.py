@@ -17,6 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from tasks.checks import add_check
 from tasks.contracts import files, paths
 from tasks.contracts.params import read_params
 from tasks.contracts.settings import Settings
@@ -32,6 +33,7 @@ from tasks.stage_process.devices import device_lease
 from tasks.stage_process.failure import tell_failure
 from tasks.stage_process.identity import keep_identity, require_right_records
 from tasks.stage_process.stage_hash import Inputs, read_inputs
+from tasks.stage_process.tracing import Trace
 
 LOCK_TIMEOUT_SECONDS = 30
 UNWAITED_SECONDS = 0.1
@@ -59,11 +61,15 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
         kept_results.sweep(name, inputs.recorded, inputs.stage_hash)
         kept = kept_results.take(name, inputs.stage_hash, run.output)
         if kept is not None:
+            if kept.get("undeclared"):
+                raise BadInput(kept_results.set_aside(name, kept["undeclared"]))
             run.metrics.update(kept["metrics"])
             _hand_over(run, inputs, code, kept["seconds"])
             say(f"{name}: taken over from a run that ended before it was recorded; not run again")
             sys.exit(0)
         require_right_records(inputs)
+        watch = _Watch(run, inputs, code)
+        add_check(watch.check)
         if inputs.needs_device:
             asked = time.monotonic()
             held.enter_context(device_lease(name, run.settings.num_devices()))
@@ -72,6 +78,8 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
         started = time.monotonic()
         try:
             yield run
+        except ChangedWhileRunning:
+            raise
         except Exception:
             # A file edited while it is read may look broken: the edit is then the thing to tell.
             _check_unchanged(run, inputs, code)
@@ -79,10 +87,13 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
         seconds = round(time.monotonic() - started, 3)
         write_settings(run)
         _check_unchanged(run, inputs, code)
+        undeclared = watch.undeclared()
         keep_versions(name, inputs.stage_hash)
         keep_definitions(code, Path.cwd(), snapshot.current())
-        record = {"metrics": run.metrics, "seconds": seconds}
+        record = {"metrics": run.metrics, "seconds": seconds, "undeclared": undeclared}
         kept_results.keep(name, inputs.stage_hash, run.output, record)
+        if undeclared:
+            raise BadInput(kept_results.set_aside(name, undeclared))
         _hand_over(run, inputs, code, seconds)
 
 
@@ -178,6 +189,48 @@ def _changed_code(name: str, code: str) -> list[str]:
     before = set(code.splitlines())
     now = fingerprint(read_params(), stage, row, Path.cwd(), snapshot.current())
     return [line.split()[0] for line in now.splitlines() if line not in before]
+
+
+class _Watch:
+    """Looks, cheaply, whether a training still is what its identity says."""
+
+    def __init__(self, run: StageRun, inputs: Inputs, code: str) -> None:
+        self._run, self._inputs, self._code = run, inputs, code
+        # In place (`--debug`) whatever is opened is the user's own affair.
+        self._trace = Trace(Path.cwd()) if snapshot.current() else None
+        self._stamps = _stamps(inputs)
+        self._begun = False
+
+    def undeclared(self) -> list[str]:
+        """Return what was read, and belongs to no identity."""
+        if self._trace is None:
+            return []
+        return self._trace.undeclared(self._run.name, self._inputs, self._code)
+
+    def check(self) -> None:
+        """Raise if an input was edited, and before the first step if one is not declared."""
+        if not self._begun:
+            self._begun = True
+            undeclared = self.undeclared()
+            if undeclared:
+                raise BadInput(
+                    f"{self._run.name}: reads what neither dvc.yaml nor its code fingerprint "
+                    f"names: {', '.join(undeclared)}: a change of it would rerun nothing; import "
+                    "modules by a statement, and declare files in dvc.yaml"
+                )
+        stamps = _stamps(self._inputs)
+        if stamps != self._stamps:
+            self._stamps = stamps
+            _check_unchanged(self._run, self._inputs, self._code)
+
+
+def _stamps(inputs: Inputs) -> list[files.Stamp]:
+    """Return what changes when an input does."""
+    found = [files.stamp(paths.PARAMS)]
+    for path in map(Path, inputs.files):
+        inside = sorted(path.rglob("*")) if path.is_dir() else []
+        found += [files.stamp(one) for one in (path, *inside)]
+    return found
 
 
 def _hand_over(run: StageRun, inputs: Inputs, code: str, seconds: float) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from tasks.checks import run_checks
 from tasks.errors import BadInput, Preempted
 from tasks.progress import progress, say
 from tasks.tracking.runs.metric_log import MetricLog
@@ -138,6 +139,7 @@ class _Training:
 
     def run(self, stop: Preemption) -> list[float]:
         """Take the steps that are left."""
+        run_checks()
         with (
             progress(self._description, self._num_steps, self._step) as reporter,
             ThreadPoolExecutor(1, "batches") as maker,
@@ -239,6 +241,7 @@ class _Training:
     def _save(self) -> None:
         if self._checkpoints is None:
             return
+        run_checks()
         self._meter.require_finite()
         callback_state = self._callback.state_dict() if self._callback is not None else {}
         self._checkpoints.save(

@@ -11,7 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tasks.checks import add_check
 from tasks.errors import BadInput, Diverged, Preempted
+from tasks.training import checkpoints
 from tasks.training.checkpoints import Checkpoints
 from tasks.training.determinism import make_deterministic
 from tasks.training.loop import train
@@ -135,6 +137,26 @@ def test_sigterm_writes_a_checkpoint_from_which_it_goes_on_exactly(
 ) -> None:
     undisturbed, resumed = finished_and_resumed(tmp_path, stop_at)
     assert resumed == undisturbed
+
+
+@pytest.mark.parametrize("ends_at", [1, 3])
+def test_a_check_ends_a_training_before_its_first_step_and_at_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends_at: int
+) -> None:
+    def check() -> None:
+        steps.append(task._steps)
+        if len(steps) == ends_at:
+            raise BadInput("it was edited")
+
+    steps: list[int] = []
+    monkeypatch.setattr("tasks.checks._checks", [])
+    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(checkpoints, "TIMES_AS_LONG", 0.0)
+    add_check(check)
+    task = Line()
+    with pytest.raises(BadInput, match="it was edited"):
+        train(task, SETTINGS, 0, "line", checkpoints=Checkpoints(tmp_path))
+    assert steps == [0, 1, 2][:ends_at]
 
 
 def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
