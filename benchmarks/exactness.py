@@ -50,7 +50,6 @@ TRUTH = Size(
     batch_size=8,
     patience=3,
     interrupt_at=0,
-    is_watched=False,
 )
 """57 steps on 150 records, in one go: the row as it runs, but for its length."""
 PROBE_SECONDS = 10.0
@@ -92,6 +91,9 @@ class Step:
     changed_bytes: bool | None = None
     """By the shortened training; not known where it was not run."""
     verdict: str | None = None
+    """Of a probe, where what the full run executed is known (Python 3.12 and later)."""
+    verdict_alone: str | None = None
+    """Of a probe by itself."""
     why: list[str] = field(default_factory=list)
 
 
@@ -187,33 +189,52 @@ def judge_row(row: str, states: list[State], root: Path) -> list[Step]:
         old, new = before.fingerprints[row], state.fingerprints[row]
         step = Step(row, state.commit[:7], state.subject, is_stale=old != new)
         if step.is_stale or _reaches(row, before, state, root):
-            step.changed_bytes = truth(row, before, root) != truth(row, state, root)
+            was, became = truth(row, before, root), truth(row, state, root)
+            step.changed_bytes = was["files"] != became["files"]
         if step.is_stale:
-            step.verdict, step.why = judge(row, first_with[old], first_with[new], root)
-            print(f"{row} {step.commit} bytes changed: {step.changed_bytes}, probe: {step.verdict}")
+            pair = first_with[old], first_with[new]
+            lines = truth(row, pair[0], root)["lines"]
+            step.verdict, step.why = judge(row, *pair, root, lines)
+            step.verdict_alone, _ = judge(row, *pair, root, None)
+            print(
+                f"{row} {step.commit} bytes changed: {step.changed_bytes}, probe: {step.verdict} "
+                f"(by itself {step.verdict_alone})"
+            )
             print("".join(f"    {line}\n" for line in step.why[:5]), end="", flush=True)
         steps.append(step)
         before = state
     return steps
 
 
-def truth(row: str, state: State, root: Path) -> dict[str, str]:
-    """Return the sha256 of each output file of the shortened training."""
+def truth(row: str, state: State, root: Path) -> dict[str, Any]:
+    """Return what the shortened training gave: ``files``, and by file the ``lines`` it executed."""
     code = state.folder / "tasks"
-    key = _key("truth", row, state.fingerprints[row], _executed_trees(row, state, root))
+    key = _key("watched truth", row, state.fingerprints[row], _executed_trees(row, state, root))
     kept = root.parent / "truths" / f"{key}.json"
     if not kept.exists():
         try:
-            made = short_run(subject_of(row, root, TRUTH), code)["files"]
+            made = short_run(subject_of(row, root, TRUTH), code)
         except DownstreamError as error:
-            made = {"failed": str(error)}
-        files.write_json(kept, made)
-    found: dict[str, str] = files.read_json(kept)
+            made = {"files": {"failed": str(error)}, "executed": {}}
+        executed = made["executed"].items()
+        lines = {name: sorted({place[0] for place in places}) for name, places in executed}
+        files.write_json(kept, {"files": made["files"], "lines": lines})
+    found: dict[str, Any] = files.read_json(kept)
     return found
 
 
-def judge(row: str, before: State, after: State, root: Path) -> tuple[str, list[str]]:
-    """Return what a probe says of a change, as ``downstream plan --probe`` would."""
+def judge(
+    row: str, before: State, after: State, root: Path, lines: dict[str, list[int]] | None
+) -> tuple[str, list[str]]:
+    """Return what a probe says of a change, as ``downstream plan --probe`` would.
+
+    Args:
+        row: the row.
+        before: the state of the recorded result.
+        after: the state with the changed code.
+        root: the workspace.
+        lines: what the recorded full run executed, if that is to be known.
+    """
     old_lines, new_lines = (_lines(state.fingerprints[row]) for state in (before, after))
     if old_lines.get(SETTINGS_LINE) != new_lines.get(SETTINGS_LINE):
         return "none", ["settings differ"]
@@ -227,7 +248,7 @@ def judge(row: str, before: State, after: State, root: Path) -> tuple[str, list[
         return "none", [str(error)]
     if old.files != new.files:
         return "different", sorted(n for n in old.files if old.files[n] != new.files.get(n))
-    hidden = not_shown(_tree(before.folder, modules, old), _tree(after.folder, modules, new))
+    hidden = not_shown(_tree(before.folder, modules, old, lines), _tree(after.folder, modules, new))
     return ("none", hidden) if hidden else ("same", [])
 
 
@@ -272,12 +293,14 @@ def _lines(fingerprint: str) -> dict[str, str]:
     return {name: rest for name, _, rest in pairs}
 
 
-def _tree(folder: Path, modules: list[str], made: Probe) -> Tree:
+def _tree(
+    folder: Path, modules: list[str], made: Probe, lines: dict[str, list[int]] | None = None
+) -> Tree:
     found = {name: module_source(folder, name) for name in modules}
     texts = {
         name: path.read_text(encoding="utf-8") for name, path in found.items() if path.exists()
     }
-    return Tree(texts, made.executed)
+    return Tree(texts, made.executed, lines)
 
 
 def _key(*parts: str) -> str:
@@ -307,6 +330,7 @@ def count(steps: list[Step]) -> dict[str, Any]:
         "bytes changed": len(stale) - len(harmless),
         "harmless": len(harmless),
         "cleared": len(cleared),
+        "cleared by itself": sum(step.verdict_alone == "same" for step in harmless),
         "cleared wrongly": sum(s.verdict == "same" and bool(s.changed_bytes) for s in stale),
         "fresh, other bytes": sum(not s.is_stale and bool(s.changed_bytes) for s in steps),
     }

@@ -33,23 +33,28 @@ class EarlierCode:
     folder: Path
 
 
-def earlier_code(root: Path, fingerprint: str) -> EarlierCode | None:
+def earlier_code(root: Path, fingerprint: str, made_with: str | None = None) -> EarlierCode | None:
     """Return a state of the code with a recorded fingerprint; none if none is known here.
 
     Args:
         root: the repository's root.
         fingerprint: the text of ``data/code/<stage>/<row>.txt``.
+        made_with: the snapshot that the result is known to have been made with: it is looked at
+            first, and taken at last, since the rule of fingerprints may have changed.
     """
     wanted = {}
     for line in fingerprint.splitlines():
         name, _, known = line.partition(" ")
         if name.partition(".")[0] == "tasks" and "/" not in name:
             wanted[name] = known
-    for folder in snapshot.by_last_use(root):
+    own = root / snapshot.SNAPSHOTS / made_with if made_with else None
+    for folder in [*([own] if own else []), *snapshot.by_last_use(root)]:
         if _has(wanted, lambda module, folder=folder: _hashes_in(folder, module)):  # type: ignore[misc]
             return EarlierCode(f"snapshot {folder.name}", folder)
     commit = next(_commits_with(root, wanted), None)
-    return EarlierCode(f"commit {commit[:7]}", code_of_commit(root, commit)) if commit else None
+    if commit:
+        return EarlierCode(f"commit {commit[:7]}", code_of_commit(root, commit))
+    return EarlierCode(f"snapshot {own.name}", own) if own and own.is_dir() else None
 
 
 def _has(wanted: dict[str, str], hashes_of: Callable[[str], set[str]]) -> bool:

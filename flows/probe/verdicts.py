@@ -5,7 +5,7 @@ all output files of the short run are equal and every changed statement was exec
 (``tasks.probe.changes``); what cannot be judged is ``none``, with why.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +23,9 @@ from tasks.probe.probe import Probe, probe
 from tasks.probe.workspace import PROBED, Subject
 from tasks.progress import say
 from tasks.stage_process import snapshot
+from tasks.stage_process.executed import executed_by
+from tasks.stage_process.identity import snapshot_of
+from tasks.stage_process.stage_hash import entry_hash
 
 
 def with_probes(graph: Graph, plan: Plan) -> Plan:
@@ -65,7 +68,9 @@ def _judge(graph: Graph, stage: StagePlan) -> Judged:
     record = graph.stages[stage.name].record
     path = paths.code(group, row).as_posix()
     text = record and recorded_text(graph.repo, path, record.dependencies.get(path))
-    earlier = earlier_code(Path.cwd(), text) if text else None
+    made_under = entry_hash(graph.lock[stage.name]) if record else ""
+    made_with = snapshot_of(stage.name, made_under)
+    earlier = earlier_code(Path.cwd(), text, made_with) if text else None
     if record is None or earlier is None:
         return Judged("none", ["the code of its result is in no snapshot and no commit here"])
     subject = Subject(group, row, read_params(), Path.cwd())
@@ -82,9 +87,10 @@ def _judge(graph: Graph, stage: StagePlan) -> Judged:
     if differing:
         return Judged("different", differing, new.device, before=earlier.name)
     modules = [reason.what for reason in stage.reasons if reason.kind == "code"]
-    before, after = (
-        _tree(folder, modules, made) for folder, made in zip(folders, (old, new), strict=True)
-    )
+    # The lines are those of the code that the result was made with, and of no other state.
+    is_own = earlier.folder.name == made_with
+    lines = executed_by(stage.name, made_under) if is_own else None
+    before, after = _tree(folders[0], modules, old, lines), _tree(folders[1], modules, new)
     hidden = not_shown(before, after)
     verdict: Verdict = "none" if hidden else "same"
     return Judged(verdict, hidden, new.device, new.digest, earlier.name, folders[1])
@@ -102,10 +108,15 @@ def other_reasons(reasons: Iterable[Reason]) -> list[str]:
     ]
 
 
-def _tree(folder: Path, modules: Iterable[str], made: Probe) -> Tree:
+def _tree(
+    folder: Path,
+    modules: Iterable[str],
+    made: Probe,
+    in_full_run: Mapping[str, Iterable[int]] | None = None,
+) -> Tree:
     sources = {}
     for module in modules:
         path = module_source(folder, module)
         if path.is_file():
             sources[module] = path.read_text(encoding="utf-8")
-    return Tree(sources, made.executed)
+    return Tree(sources, made.executed, in_full_run)

@@ -3,8 +3,9 @@
 Two states of some modules are compared statement by statement. Each that was changed, added or
 removed has to have been executed in the short run of its state, and within it every branch of an
 expression that is new (``a if c else b``, ``a or b``, a lambda's body). A definition that moved to
-another module, or whose local variables have other names, has not changed. A function that the
-recorded full run did not execute either, as far as that is known, hides nothing.
+another module, or whose local variables have other names, has not changed. A new function that no
+changed statement names cannot be called by what was there before. Lines that the recorded full run
+did not execute either, as far as that is known, hide nothing.
 
 A number that changed proves nothing by equal bytes: it may be a limit that the short run does not
 reach.
@@ -18,10 +19,14 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
 MODULE_LEVEL = "module level"
+CONDITIONS = ("if", "while", "for", "with", "try", "match")
+EXITS = ("return", "raise", "continue", "break")
 Place = tuple[int, int, int, int]
 """Line, end line, column, end column."""
 Executed = Mapping[str, Iterable[Iterable[int]]]
 """The places of the executed instructions, by file (``tasks/training/loop.py``)."""
+CACHED = ("tasks.inputs", "tasks.contracts", "tasks.remote")
+"""Rooms whose work an earlier run may have left in a cache: not executed does not mean not used."""
 SMALL_NUMBERS = (0, 1, 2)
 """Whose limits every short run passes: first and second steps, epochs and records."""
 
@@ -35,6 +40,24 @@ class Statement:
     parts: tuple[ast.AST, ...]
     """What is executed when it is; nothing where that leaves no trace (``try:``)."""
     line: int
+    block: str = ""
+    """The blocks that it stands in (``def/if/for/``)."""
+
+    @property
+    def word(self) -> str:
+        """What it begins with."""
+        return self.text.removeprefix(self.block).partition(" ")[0]
+
+    def ran(self, lines: set[int]) -> bool:
+        """Tell whether one of its lines is among some."""
+        return not lines.isdisjoint(self.lines)
+
+    @property
+    def lines(self) -> range:
+        """Its own lines, from the first to the last of what is executed of it."""
+        ends = [getattr(part, "end_lineno", self.line) for part in self.parts]
+        is_block = any(isinstance(part, ast.FunctionDef | ast.ClassDef) for part in self.parts)
+        return range(self.line, (self.line if is_block else max(ends, default=self.line)) + 1)
 
 
 @dataclass(frozen=True)
@@ -46,6 +69,12 @@ class Definition:
     statements: tuple[Statement, ...]
     renamed: tuple[str, ...] = field(compare=False, default=())
     """Its statements' texts with local variables numbered."""
+
+    @property
+    def node(self) -> ast.AST | None:
+        """Its function or class; none of what stands beside them."""
+        is_one = self.name != MODULE_LEVEL and self.statements
+        return self.statements[0].parts[0] if is_one else None
 
     @property
     def texts(self) -> list[str]:
@@ -65,12 +94,12 @@ class Tree:
     Attributes:
         sources: the text of each module; a module that this state has not is left out.
         executed: from the driver's result.
-        in_full_run: ``module: definition`` of what the recorded full run executed, if known.
+        in_full_run: the lines of functions that the recorded full run executed, by file, if known.
     """
 
     sources: Mapping[str, str]
     executed: Executed
-    in_full_run: frozenset[str] | None = None
+    in_full_run: Mapping[str, Iterable[int]] | None = None
 
     def definitions(self) -> list[Definition]:
         """Return what all modules define."""
@@ -86,6 +115,14 @@ class Tree:
         files = (f"{path}.py", f"{path}/__init__.py")
         return [tuple(place) for file in files for place in self.executed.get(file, ())]  # type: ignore[misc]
 
+    def lines_in_full_run(self, module: str) -> set[int] | None:
+        """Return the lines of a module's functions that the full run executed, if known."""
+        if self.in_full_run is None or module.startswith(CACHED):
+            return None
+        path = module.replace(".", "/")
+        files = (f"{path}.py", f"{path}/__init__.py")
+        return {line for file in files for line in self.in_full_run.get(file, ())}
+
 
 def not_shown(old: Tree, new: Tree) -> list[str]:
     """Return what keeps equal bytes from clearing a change; nothing if they do clear it.
@@ -96,21 +133,126 @@ def not_shown(old: Tree, new: Tree) -> list[str]:
     """
     pairs = _pairs(old.definitions(), new.definitions())
     problems = [f"a number: {text}" for text in _changed_numbers(pairs)]
-    for before, after in pairs:
-        removed, added = _differences(before, after)
-        sides = [(after, new, added, removed)]
-        if not _skipped_in_full_run(before, old):
-            sides.append((before, old, removed, added))
-        elif not _is_entered(after, new):
-            continue
-        for definition, tree, statements, known in sides:
-            if definition is None or not statements:
-                continue
+    required = [item for pair in pairs for item in _required(pair, old, new)]
+    unreached = _unreached(pairs, required, new)
+    for definition, tree, statements, known in required:
+        if definition not in unreached:
             places = tree.places_of(definition.module)
             missing = _not_executed(statements, places, _branch_texts(known))
             if missing:
                 problems.append(f"{definition.label} (line {missing.line})")
     return list(dict.fromkeys(problems))
+
+
+Required = tuple["Definition", Tree, list[Statement], list[Statement]]
+"""Statements of a state's definition that have to be executed, and what stood in their place."""
+
+
+def _required(pair: "Pair", old: Tree, new: Tree) -> Iterator[Required]:
+    before, after = pair
+    hunks = _hunks(before, after)
+    lines = old.lines_in_full_run(before.module) if before else None
+    # What was removed and not executed for the recorded result has no part in it.
+    removed = [
+        [item for item in hunk.removed if lines is None or not _is_inside(item) or item.ran(lines)]
+        for hunk in hunks
+    ]
+    if before and before.name == MODULE_LEVEL and lines == set():
+        # The full run has used none of its functions: it may not even have imported it.
+        removed = removed if old.places_of(before.module) else [[] for _ in hunks]
+    # Neither has what takes the place of that, if no condition around it is another one.
+    dead = [_dead_blocks(hunk, lines) for hunk in hunks]
+    added = [
+        [item for item in hunk.added if not item.block.startswith(blocks)]
+        for hunk, blocks in zip(hunks, dead, strict=True)
+    ]
+    if any(_leads_elsewhere(*sides) for sides in zip(removed, added, strict=True)):
+        dead = [() for _ in hunks]
+    for hunk, gone, blocks in zip(hunks, removed, dead, strict=True):
+        if before and gone:
+            yield before, old, gone, hunk.added
+        if after:
+            places = new.places_of(after.module)
+            came = [
+                item
+                for item in hunk.added
+                if not item.block.startswith(blocks) or _any_ran([item], places)
+            ]
+            if came:
+                yield after, new, came, hunk.removed
+
+
+def _is_inside(statement: Statement) -> bool:
+    """Tell whether a statement is inside of a function: what defines one its module executes."""
+    return statement.block.startswith("def/")
+
+
+def _dead_blocks(hunk: "Hunk", lines: set[int] | None) -> tuple[str, ...]:
+    """Return the blocks at a change that the recorded full run is known not to have reached.
+
+    That is told by what stood there; of what was only added, by a neighbour in the same block.
+    """
+    if lines is None:
+        return ()
+    told = [item for item in [*hunk.removed, *hunk.around] if _is_inside(item)]
+    reached = {item.block for item in told if item.ran(lines)}
+    return tuple(sorted({item.block for item in told} - reached))
+
+
+def _leads_elsewhere(removed: list[Statement], added: list[Statement]) -> bool:
+    """Tell whether a change decides which other statements are reached."""
+    words = [[(item.block, item.word) for item in side] for side in (removed, added)]
+    if any(word in CONDITIONS for side in words for _, word in side):
+        return True
+    exits = [[item for item in side if item[1] in EXITS] for side in words]
+    return exits[0] != exits[1]
+
+
+def _unreached(pairs: list["Pair"], required: list[Required], new: Tree) -> set[Definition]:
+    """Return the new functions that no other changed statement names.
+
+    What has not changed cannot call them: they were not there. A method may stand in for one of a
+    base class, so it counts only where its class has none.
+    """
+    bare = {
+        (item.module, item.name)
+        for item in new.definitions()
+        if isinstance(item.node, ast.ClassDef) and not (item.node.bases or item.node.keywords)
+    }
+    unreached = {
+        after
+        for before, after in pairs
+        if before is None
+        and after is not None
+        and isinstance(after.node, ast.FunctionDef)
+        and not after.name.rpartition(".")[2].startswith("__")
+        and ("." not in after.name or (after.module, after.name.partition(".")[0]) in bare)
+        and not _any_ran(list(after.statements[1:]), new.places_of(after.module))
+    }
+    while True:
+        named = {
+            name
+            for definition, tree, statements, _ in required
+            if tree is new and definition not in unreached
+            for statement in statements
+            for name in _names_in(statement.parts)
+        }
+        reached = {item for item in unreached if item.name.rpartition(".")[2] in named}
+        if not reached:
+            return unreached
+        unreached -= reached
+
+
+def _names_in(parts: Iterable[ast.AST]) -> Iterator[str]:
+    for part in parts:
+        is_block = isinstance(part, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(_without_body(part) if is_block else part):
+            if isinstance(node, ast.Name):
+                yield node.id
+            elif isinstance(node, ast.Attribute):
+                yield node.attr
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
 
 
 def changed(old: Tree, new: Tree) -> list[str]:
@@ -183,21 +325,35 @@ def _level_texts(items: Iterable[Definition | None]) -> Iterator[str]:
             yield from item.texts
 
 
-def _differences(
-    before: Definition | None, after: Definition | None
-) -> tuple[list[Statement], list[Statement]]:
-    old = before.statements if before else ()
-    new = after.statements if after else ()
+@dataclass(frozen=True)
+class Hunk:
+    """Neighbouring statements of a definition that became others."""
+
+    removed: list[Statement]
+    added: list[Statement]
+    around: list[Statement]
+    """What stands before and after them in the old state, unchanged."""
+
+
+def _hunks(before: Definition | None, after: Definition | None) -> list[Hunk]:
+    old = list(before.statements) if before else []
+    new = list(after.statements) if after else []
     matcher = SequenceMatcher(
         None, [item.text for item in old], [item.text for item in new], autojunk=False
     )
-    removed: list[Statement] = []
-    added: list[Statement] = []
-    for what, old_start, old_end, new_start, new_end in matcher.get_opcodes():
-        if what != "equal":
-            removed += old[old_start:old_end]
-            added += new[new_start:new_end]
-    return removed, added
+    return [
+        Hunk(
+            old[old_start:old_end],
+            new[new_start:new_end],
+            [*old[max(0, old_start - 1) : old_start], *old[old_end : old_end + 1]],
+        )
+        for what, old_start, old_end, new_start, new_end in matcher.get_opcodes()
+        if what != "equal"
+    ]
+
+
+def _any_ran(statements: list[Statement], places: list[Place]) -> bool:
+    return any(_ran(part, places) for statement in statements for part in statement.parts)
 
 
 def _not_executed(
@@ -255,31 +411,16 @@ def _branch_texts(statements: list[Statement]) -> Counter[str]:
     )
 
 
-def _skipped_in_full_run(item: Definition | None, tree: Tree) -> bool:
-    if item is None or tree.in_full_run is None:
-        return False
-    if item.name == MODULE_LEVEL:
-        return not any(name.startswith(f"{item.module}: ") for name in tree.in_full_run)
-    return item.label not in tree.in_full_run
-
-
-def _is_entered(item: Definition | None, tree: Tree) -> bool:
-    """Tell whether anything in a function's body was executed."""
-    if item is None:
-        return False
-    places = tree.places_of(item.module)
-    body = item.statements if item.name == MODULE_LEVEL else item.statements[1:]
-    return any(_ran(part, places) for statement in body for part in statement.parts)
-
-
 def _changed_numbers(pairs: list[Pair]) -> list[str]:
     """Name numbers that stand in what was removed and not in what was added, or the reverse."""
     removed: Counter[str] = Counter()
     added: Counter[str] = Counter()
     for before, after in pairs:
-        for statements, numbers in zip(_differences(before, after), (removed, added), strict=True):
-            for statement in statements:
-                numbers.update(_numbers(statement.parts))
+        for hunk in _hunks(before, after):
+            for statement in hunk.removed:
+                removed.update(_numbers(statement.parts))
+            for statement in hunk.added:
+                added.update(_numbers(statement.parts))
     return [
         *(f"{number} is gone" for number in removed - added),
         *(f"{number} is new" for number in added - removed),
@@ -383,7 +524,7 @@ def _statements(body: Iterable[ast.stmt], where: str) -> Iterator[Statement]:
         if _says_nothing(node):
             continue
         text, parts, blocks = _header(node)
-        yield Statement(f"{where}{text}", parts, getattr(node, "lineno", 0))
+        yield Statement(f"{where}{text}", parts, getattr(node, "lineno", 0), where)
         for name, block in blocks:
             yield from _statements(block, f"{where}{name}/")
 
@@ -402,7 +543,8 @@ Blocks = list[tuple[str, list[ast.stmt]]]
 def _header(node: ast.stmt) -> tuple[str, tuple[ast.AST, ...], Blocks]:  # noqa: PLR0911 - a kind each
     """Return a statement's text without its blocks, what is executed of it, and the blocks."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return ast.unparse(_without_body(node)), (node,), [("def", node.body)]
+        kind = "class" if isinstance(node, ast.ClassDef) else "def"
+        return ast.unparse(_without_body(node)), (node,), [(kind, node.body)]
     if isinstance(node, ast.If | ast.While):
         kind = type(node).__name__.lower()
         blocks: Blocks = [(kind, node.body), ("else", node.orelse)]

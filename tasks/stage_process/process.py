@@ -30,6 +30,7 @@ from tasks.parent import die_with_parent
 from tasks.progress import say
 from tasks.stage_process import kept_results, snapshot
 from tasks.stage_process.devices import device_lease
+from tasks.stage_process.executed import Lines, keep_executed, watch_lines
 from tasks.stage_process.failure import tell_failure
 from tasks.stage_process.identity import keep_identity, require_right_records
 from tasks.stage_process.stage_hash import Inputs, read_inputs
@@ -56,6 +57,7 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
     name = f"{stage}@{sys.argv[1]}"
     with exit_code(name), ExitStack() as held:
         held.enter_context(_work_lock(name))
+        executed = held.enter_context(watch_lines(Path.cwd()))
         run, inputs, code = _prepare(stage, sys.argv[1], settings_type)
         held.callback(shutil.rmtree, run.output, ignore_errors=True)
         kept_results.sweep(name, inputs.recorded, inputs.stage_hash)
@@ -76,6 +78,8 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
             if time.monotonic() - asked > UNWAITED_SECONDS:
                 _check_unchanged(run, inputs, code, "Nothing of it has run yet")
         started = time.monotonic()
+        # Not watched are other ranks, and what came before a checkpoint: other processes.
+        is_watched = run.settings.num_devices() == 1 and not run.checkpoints.exists()
         try:
             yield run
         except ChangedWhileRunning:
@@ -88,13 +92,19 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
         write_settings(run)
         _check_unchanged(run, inputs, code)
         undeclared = watch.undeclared()
-        keep_versions(name, inputs.stage_hash)
-        keep_definitions(code, Path.cwd(), snapshot.current())
+        _keep_beside(name, inputs, code, executed() if inputs.needs_device and is_watched else {})
         record = {"metrics": run.metrics, "seconds": seconds, "undeclared": undeclared}
         kept_results.keep(name, inputs.stage_hash, run.output, record)
         if undeclared:
             raise BadInput(kept_results.set_aside(name, undeclared))
         _hand_over(run, inputs, code, seconds)
+
+
+def _keep_beside(name: str, inputs: Inputs, code: str, lines: Lines) -> None:
+    """Keep what is told of a result later, and what it does not follow from."""
+    keep_versions(name, inputs.stage_hash)
+    keep_executed(name, inputs.stage_hash, lines)
+    keep_definitions(code, Path.cwd(), snapshot.current())
 
 
 @contextmanager

@@ -155,27 +155,37 @@ def test_a_removed_statement_has_to_have_been_executed(states: States) -> None:
 def test_what_the_full_run_did_not_execute_either_hides_nothing(states: States) -> None:
     changed = BASE.replace("return total + LIMIT", "return total - LIMIT")
     old, new = states.run(step, m=BASE), states.run(step, m=changed)
-    ran = frozenset({"tasks.m: step", "tasks.m: module level"})
-    assert not_shown(Tree(old.sources, old.executed, ran), new) == []
-    known = Tree(old.sources, old.executed, ran | {"tasks.m: late"})
+    ran = [5, 6, 8, 15]  # all but the lines of ``late``, and its call
+    assert not_shown(Tree(old.sources, old.executed, {"tasks/m.py": ran}), new) == []
+    known = Tree(old.sources, old.executed, {"tasks/m.py": [*ran, 11]})
     assert not_shown(known, new) == ["tasks.m: late (line 11)"]
 
 
-def test_a_function_that_only_the_new_code_enters_has_to_be_executed(states: States) -> None:
-    changed = BASE.replace("return total + LIMIT", "if total > 7:\n        return 0\n    return 1")
-    old = states.run(step, m=BASE)
-    new = states.run(lambda module: module.late(1), m=changed)
-    ran = frozenset({"tasks.m: step", "tasks.m: module level"})
-    assert not_shown(Tree(old.sources, old.executed, ran), new) == [
-        "a number: 7 is new",
-        "tasks.m: late (line 12)",
-    ]
+@pytest.mark.parametrize(
+    ("old_line", "new_line"),
+    [
+        ("total = late(total)", "total = late(total) + 1"),
+        ("total = late(total)", "total = late(total)\n        total += 1"),
+        ("total = late(total)", "if last:\n            total = late(total)"),
+    ],
+)
+def test_a_branch_that_neither_run_took_hides_nothing(
+    states: States, old_line: str, new_line: str
+) -> None:
+    changed = BASE.replace(old_line, new_line)
+    old, new = states.run(step, m=BASE), states.run(step, m=changed)
+    without = Tree(old.sources, old.executed, {"tasks/m.py": [5, 6, 8, 15]})
+    assert not_shown(without, new) == []
+    taken = Tree(old.sources, old.executed, {"tasks/m.py": [5, 6, 7, 8, 11, 15]})
+    assert not_shown(taken, new) != []
 
 
-def test_a_new_method_that_was_not_called_is_told(states: States) -> None:
-    changed = BASE + "\n    def more(self):\n        return 0\n"
-    found = not_shown(states.run(step, m=BASE), states.run(step, m=changed))
-    assert found == ["tasks.m: Task.more (line 18)"]
+def test_a_branch_under_another_condition_has_to_be_executed(states: States) -> None:
+    more = BASE.replace("total = late(total)", "print(total)\n        total = late(total)")
+    changed = more.replace("number > last", "number >= last").replace("= late(", "= 1 + late(")
+    old, new = states.run(step, m=more), states.run(step, m=changed)
+    without = Tree(old.sources, old.executed, {"tasks/m.py": [5, 6, 9, 16]})
+    assert not_shown(without, new) == ["tasks.m: step (line 8)"]
 
 
 def test_a_statement_that_moved_into_another_branch_is_a_change(states: States) -> None:
@@ -204,3 +214,30 @@ def test_threads_are_watched_too(states: States) -> None:
 
     changed = BASE.replace("return total + LIMIT", "return LIMIT + total")
     assert not_shown(states.run(in_thread, m=BASE), states.run(in_thread, m=changed)) == []
+
+
+def test_a_new_function_that_nothing_names_hides_nothing(states: States) -> None:
+    old = states.run(step, m=BASE)
+    for more in ("\n    def more(self):\n        return 0\n", "\ndef more():\n    return 0\n"):
+        assert not_shown(old, states.run(step, m=BASE + more)) == []
+
+
+def test_a_new_function_that_changed_code_names_has_to_be_executed(states: States) -> None:
+    changed = BASE.replace("return value", "self.last = self.more\n        return value")
+    new = states.run(step, m=changed + "\n    def more(self):\n        return 0\n")
+    assert not_shown(states.run(step, m=BASE), new) == ["tasks.m: Task.more (line 19)"]
+
+
+def test_a_new_method_may_stand_in_for_a_base_class_method(states: States) -> None:
+    base = BASE.replace("class Task:", "class Base:\n    pass\n\nclass Task(Base):")
+    new = states.run(step, m=base + "\n    def more(self):\n        return 0\n")
+    assert not_shown(states.run(step, m=base), new) == ["tasks.m: Task.more (line 21)"]
+
+
+def test_code_whose_work_is_cached_counts_though_the_full_run_did_not_execute_it(
+    states: States,
+) -> None:
+    changed = BASE.replace("return total + LIMIT", "return total - LIMIT")
+    old, new = states.run(step, inputs=BASE), states.run(step, inputs=changed)
+    known = Tree(old.sources, old.executed, {"tasks/inputs.py": [5, 6, 8, 15]})
+    assert not_shown(known, new) == ["tasks.inputs: late (line 11)"]
