@@ -102,6 +102,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help=f"the last {NUM_QUICK} commits")
     parser.add_argument("--commits", type=int, default=NUM_COMMITS, help="how many commits")
+    parser.add_argument("--rows", nargs="+", default=ROWS, choices=ROWS, help="which rows")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     arguments = parser.parse_args()
     num_commits = NUM_QUICK if arguments.quick else arguments.commits
@@ -114,7 +115,7 @@ def main() -> None:
         print(f"{row:28}{sum(a.fingerprints[row] != b.fingerprints[row] for a, b in pairs)}")
     steps: list[Step] = []
     with _inside(root):
-        for row in ROWS:
+        for row in arguments.rows:
             steps += judge_row(row, states, root)
     report(steps, as_json=arguments.json)
 
@@ -310,8 +311,9 @@ def _key(*parts: str) -> str:
 def report(steps: list[Step], *, as_json: bool) -> None:
     """Print a table with a line a row."""
     rows = {row: [step for step in steps if step.row == row] for row in ROWS}
+    rows = {row: of_row for row, of_row in rows.items() if of_row}
     found = {row: count(of_row) for row, of_row in rows.items()}
-    names = list(found[ROWS[0]])
+    names = list(next(iter(found.values())))
     print(f"\n{'':28}" + "".join(f"{name:>22}" for name in names))
     for row, numbers in found.items():
         print(f"{row:28}" + "".join(f"{numbers[name]:>22}" for name in names))

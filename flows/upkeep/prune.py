@@ -25,7 +25,7 @@ from tasks.stage_process import kept_results, snapshot
 from tasks.stage_process.identity import IDENTITIES, snapshot_of
 from tasks.stage_process.stage_hash import entry_hash
 
-BY_STAGE = ("work", "durations", "failures")
+BY_STAGE = ("work", "durations", "failures", "executed", "probes")
 """Rooms of ``.downstream`` with one folder ``<stage>@<row>``, or one file ``….json``, a stage."""
 SNAPSHOTS_KEPT = 5
 """Of copies of the code, those that were used last: a running stage has one of them."""

@@ -23,6 +23,8 @@ def without_n(pipeline: Pipeline) -> Pipeline:
         pipeline.write(f".downstream/checkpoints/{name}/abc/step.json", "{}")
         pipeline.write(f".downstream/finished/{name}/abc/record.json", "{}")
         pipeline.write(f".downstream/locks/{name}.lock", "")
+        pipeline.write(f".downstream/executed/{name}/abc.json", "{}")
+        pipeline.write(f".downstream/probes/{name}/abc.json", "{}")
     pipeline.write(".downstream/devices/cpu.lock", "")
     pipeline.write(".downstream/mlflow/outbox/1/record.json", "{}")
     pipeline.write_params({**PARAMS, "models": {"m": PARAMS["models"]["m"]}})
@@ -41,6 +43,8 @@ GONE = {
     ".downstream/checkpoints/finetune@n",
     ".downstream/finished/finetune@n",
     ".downstream/locks/finetune@n.lock",
+    ".downstream/executed/finetune@n",
+    ".downstream/probes/finetune@n",
 }
 
 
@@ -53,6 +57,7 @@ def test_all_of_a_gone_row_goes_and_the_other_rows_stay_fresh(without_n: Pipelin
     for path in (
         "checkpoints/finetune@m/abc/step.json", "finished/finetune@m/abc/record.json",
         "durations/finetune@m.json", "devices/cpu.lock", "mlflow/outbox/1/record.json",
+        "executed/finetune@m/abc.json", "probes/finetune@m/abc.json",
     ):  # fmt: skip
         assert (Path(".downstream") / path).exists()
     assert Path("data/sources/b/records.csv").exists()
