@@ -10,7 +10,6 @@ import yaml
 from flows.dvc.recorder import Recorder
 from flows.dvc.trees import require_lock_inside
 from tasks.errors import StageFailed
-from tests.flows.conftest import *  # noqa: F403 - its fixtures
 from tests.flows.dvc.test_recorder import bring_all, this_python_first
 from tests.flows.pipeline import Pipeline
 

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from tasks.errors import BadInput
 from tasks.promotion.review.subject import Subject, subject_of
 from tasks.tracking.audit.log import AuditLog, read_log
 from tasks.tracking.store import opened
+
+REVIEW, DECISION = "review.", "decision."
+"""What the names of the two claims begin with."""
 
 
 @dataclass(frozen=True)
@@ -51,21 +56,37 @@ def find(log: AuditLog, subject: Subject) -> Review | None:
 
 
 def reviews_of(log: AuditLog) -> list[Review]:
-    """Return all reviews of a model, the oldest first."""
-    reviews = [
-        Review(
-            subject=Subject(**intent["subject"]),
-            run_id=intent["run_id"],
-            experiment_id=intent["experiment_id"],
-            made=intent["made"],
-            policy_says=intent["policy_says"],
-            evidence=intent["evidence"],
-            decided=log.claims.get(f"decision.{name.removeprefix('review.')}"),
-        )
+    """Return all reviews of a model, the oldest first; a claim that is none of ours is left out."""
+    claimed = (
+        _review(log, name.removeprefix(REVIEW), intent)
         for name, intent in log.claims.items()
-        if name.startswith("review.")
-    ]
+        if name.startswith(REVIEW)
+    )
+    reviews = [review for review in claimed if review is not None]
     return sorted(reviews, key=lambda review: (review.made, review.id))
+
+
+def _review(log: AuditLog, name: str, intent: Mapping[str, Any]) -> Review | None:
+    """Return the review that a claim is of; None if downstream has not made it."""
+    decided = log.claims.get(f"{DECISION}{name}")
+    try:
+        review = Review(
+            subject=Subject(**intent["subject"]),
+            decided=decided,
+            **{
+                field: intent[field]
+                for field in ("run_id", "experiment_id", "made", "policy_says", "evidence")
+            },
+        )
+        # The name of a review is the hash of its subject, so that none can be had for another's.
+        is_ours = review.id == name and review.subject.model == log.model
+        if decided is not None:
+            is_ours &= decided["decision"] in ("approve", "reject")
+            is_ours &= all(isinstance(decided[each], str) for each in ("reviewer", "comment"))
+            is_ours &= datetime.fromisoformat(decided["time"]).tzinfo is not None
+    except (KeyError, TypeError, ValueError):
+        return None
+    return review if is_ours else None
 
 
 def latest(model: str) -> Review:

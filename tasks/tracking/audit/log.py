@@ -82,12 +82,9 @@ class AuditLog:
 
     @cached_property
     def claims(self) -> dict[str, dict[str, Any]]:
-        """Return what was claimed: the intent of who came first, by subject."""
-        return {
-            key.removeprefix(CLAIM): json.loads(text)
-            for key, text in self.params.items()
-            if key.startswith(CLAIM)
-        }
+        """Return what was claimed: the intent of who came first, by subject; JSON objects alone."""
+        parsed = {key: _intent(text) for key, text in self.params.items() if key.startswith(CLAIM)}
+        return {key.removeprefix(CLAIM): intent for key, intent in parsed.items() if intent}
 
     @property
     def last_number(self) -> int:
@@ -124,7 +121,12 @@ class AuditLog:
         That is a missing or altered entry, a head that is not that of its entry, and an alias that
         is not where the log has left it.
         """
-        problems = [*self._broken_links(), *self._wrong_head(), *self._strayed_aliases()]
+        problems = [
+            *self._broken_links(),
+            *self._wrong_head(),
+            *self._strayed_aliases(),
+            *self._unreadable_claims(),
+        ]
         return [f"{self.model}: {problem}" for problem in problems]
 
     def _broken_links(self) -> Iterator[str]:
@@ -162,6 +164,11 @@ class AuditLog:
                 f"entry {number} was altered: its sha256 is {files.sha256_of_text(text)[:12]}, the "
                 f"registered model's tag {HEAD} has {sha256[:12]}"
             )
+
+    def _unreadable_claims(self) -> Iterator[str]:
+        for key in sorted(self.params):
+            if key.startswith(CLAIM) and key.removeprefix(CLAIM) not in self.claims:
+                yield f"the parameter {key} is no claim that downstream has made"
 
     def _strayed_aliases(self) -> Iterator[str]:
         logged = self.logged_aliases()
@@ -211,6 +218,14 @@ def canonical(value: Mapping[str, Any]) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     # A command line that is not UTF-8 gives lone surrogates, which no database takes.
     return text.encode(errors="replace").decode()
+
+
+def _intent(text: str) -> dict[str, Any] | None:
+    try:
+        intent = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return intent if isinstance(intent, dict) else None
 
 
 def _parse(number: int, text: str) -> Entry | None:

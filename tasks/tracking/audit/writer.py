@@ -145,12 +145,21 @@ def claim(
 
     Returns:
         The intent that holds: ours, or that of who came first.
+
+    Raises:
+        DownstreamError: what came first is no intent.
     """
     ours = canonical(intent)
     if write_once(client, make_run(client, model), CLAIM + subject, ours):
         held: dict[str, Any] = json.loads(ours)
         return held
-    return read_log(client, model).claims[subject]
+    found = read_log(client, model).claims.get(subject)
+    if found is None:
+        raise DownstreamError(
+            f"{model}: the claim {subject} is none that downstream has made: find out who has "
+            f"written it (`downstream history {model} --verify`)"
+        )
+    return found
 
 
 def pause() -> None:

@@ -152,7 +152,7 @@ def test_a_killed_decision_lapses_if_the_champion_has_moved_since(
     assert "champion" not in _aliases()
     (entry,) = _log("lapse")
     assert entry["evidence"]["review"] == review.id
-    assert "not carried out: champion of topics is on none" in entry["reason"]
+    assert "not carried out: topics version 2 against 1: the aliases have moved" in entry["reason"]
 
 
 def test_of_two_at_the_same_moment_one_decides_and_the_other_is_told(reviewed: Scene) -> None:

@@ -1,0 +1,14 @@
+"""The workspaces that are attacked."""
+
+from tests.flows.conftest import pipeline, reproduced
+from tests.tasks.conftest import new_store
+from tests.tasks.promotion.conftest import made_models, reviewed, reviewed_workspace
+
+__all__ = [
+    "made_models",
+    "new_store",
+    "pipeline",
+    "reproduced",
+    "reviewed",
+    "reviewed_workspace",
+]
