@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import StageFailed
-from tasks.probe.probe import PROBES, Probe, probe, tree_of
+from tasks.probe.probe import PROBES, Probe, probe, short_run, tree_of
 from tests.tasks.probe.conftest import ROOT, subject
 
 Code = Callable[..., Path]
@@ -101,3 +101,17 @@ def test_the_hash_of_a_tree_follows_what_lies_in_it(code: Code) -> None:
     after = tree_of(code("progress.py", "def say", "def say_it"))
     assert {name for name in before if before[name] != after[name]} == {"progress.py"}
     assert not any("__pycache__" in name for name in before)
+
+
+def test_finetune_and_evaluate_are_probed_with_what_was_made_before_them(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace)
+    for stage, row in (("pretrain", "digits-small"), ("finetune", "digits-label")):
+        made = short_run(subject(stage, row, workspace), ROOT / "tasks", Path("data", stage, row))
+    assert {"model/model.safetensors", "twin/model.safetensors", "labels.parquet"} <= set(
+        made["files"]
+    )
+    evaluated = probe(subject("evaluate", "digits-label", workspace), ROOT / "tasks", {})
+    assert {"metrics.json", "predictions.parquet", "README.md"} <= set(evaluated.files)
+    assert "tasks/evaluate/card.py" in evaluated.executed
