@@ -9,7 +9,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts.validators import LimitedChoice
 
 from flows.checkout import enter_workspace
 from flows.cli.data import data
@@ -43,6 +44,9 @@ Targets = Annotated[
         "them; none is everything."
     ),
 ]
+
+
+EVIDENCE = Group("Evidence (one of them)", validator=LimitedChoice(min=1, max=1))
 
 
 @app.command
@@ -236,13 +240,16 @@ def accept(
     ],
     reason: Annotated[
         str | None,
-        Parameter(help="Why the changed code does not reach the outputs; it is logged."),
+        Parameter(
+            help="Why the changed code does not reach the outputs; it is logged.", group=EVIDENCE
+        ),
     ] = None,
     probe: Annotated[
         bool,
         Parameter(
             help="In place of a reason: those whose short run gives the same bytes with the code "
             "before and the code now; the others are refused.",
+            group=EVIDENCE,
             negative="",
             show_default=False,
         ),
@@ -258,8 +265,6 @@ def accept(
 
     if not stages:
         raise DownstreamError("accept: no stage was named; `downstream plan` lists those it can")
-    if (reason is None) != probe:
-        raise DownstreamError("accept: expected either --reason with a text, or --probe")
     if reason is None:
         return _accept_probed(stages)
     for entry in accept_outputs(stages, reason, current_codes()):

@@ -7,6 +7,7 @@
 - ``params``: parameter files, parsed once, for a plan and for DVC's objects
 - ``contents``: what files hold: hashes from DVC's state database, objects in its cache
 - ``run_cache``: which results can be restored
+- ``trees``: whether a folder in the cache may be laid out
 - ``added``: whether what was ``dvc add``ed is as recorded
 - ``recorder``: outputs, run cache and ``dvc.lock``, recorded as ``dvc repro`` does
 """
