@@ -265,7 +265,7 @@ def accept(
 
     if not stages:
         raise DownstreamError("accept: no stage was named; `downstream plan` lists those it can")
-    if reason is None:
+    if probe or reason is None:
         return _accept_probed(stages)
     for entry in accept_outputs(stages, reason, current_codes()):
         modules = ", ".join(entry["changed"]) or "no module"
