@@ -383,8 +383,8 @@ def _restore_outputs(stage: "DvcStage") -> bool:
     """Put a stage's outputs back from DVC's run cache; tell whether it had them."""
     from dvc.stage.cache import RunCacheNotFoundError
 
-    stage.save_deps()
-    require_results_inside(stage.repo, stage_hash(stage))
+    require_inside(stage.repo, [out.hash_info.value for out in stage.outs if out.hash_info])
+    require_results_inside(stage.repo, _present_hash(stage))
     try:
         stage.repo.stage_cache.restore(stage)
     except RunCacheNotFoundError:
@@ -402,12 +402,20 @@ def _costs_nothing(stage: "DvcStage") -> bool:
     unchanged = not stage.changed_stage() and stage.deps_cached()
     if unchanged and all(out.hash_info for out in stage.outs) and stage.outs_cached():
         return True
+    key = _present_hash(stage)
+    restorable = not any(out.persist for out in stage.outs) and outputs_of(stage.repo, key)
+    return bool(restorable) or kept_results.has(stage.name, key)
+
+
+def _present_hash(stage: "DvcStage") -> str:
+    """Return the stage hash for what a stage's dependencies hold now; the stage is left as it was.
+
+    A stage that had the hashes of now beside its recorded outputs would look unchanged to DVC.
+    """
     before = [(item, item.hash_info, item.meta) for item in stage.deps]
     try:
         stage.save_deps()
-        key = stage_hash(stage)
-        restorable = not any(out.persist for out in stage.outs) and outputs_of(stage.repo, key)
-        return bool(restorable) or kept_results.has(stage.name, key)
+        return stage_hash(stage)
     finally:
         for item, hash_info, meta in before:
             item.hash_info, item.meta = hash_info, meta
