@@ -5,9 +5,10 @@ fingerprint and in ``dvc.yaml``: a change of it would rerun nothing. So the modu
 imported from the repository, and the files in it that Python opened, are compared with the
 fingerprint's lines and the declared inputs: before a training's first step, at each checkpoint, and
 when a stage ends. What libraries open in their own C or Rust code (pyarrow, safetensors,
-tokenizers) Python's audit hook does not see.
+tokenizers) Python's audit hook does not see: a test watches small rows with ``strace``.
 """
 
+import itertools
 import os
 import sys
 from collections.abc import Iterable
@@ -31,7 +32,9 @@ EXEMPT = {
     "dvc.yaml": "read by DVC",
     LOCK.as_posix(): "read by DVC",
     paths.PARAMS.as_posix(): "what a row takes of it is tracked, and in its fingerprint",
+    (paths.DATA / "code").as_posix(): "fingerprints of earlier stages, held against their records",
     "mlflow.db": "MLflow's store",
+    "mlflow.db-journal": "SQLite's, beside it",
     "mlruns": "MLflow's store",
     "mlartifacts": "MLflow's store",
 }
@@ -68,16 +71,36 @@ class Trace:
             inputs: what it depends on.
             code: its code fingerprint.
         """
-        named = {line.partition(" ")[0].replace("%20", " ") for line in code.splitlines()}
-        known = {*named, *inputs.files, paths.stage_output(*name.split("@", 1)).as_posix()}
         # What is no file now is no input: folders, and names that are relative to another folder
         # (os.open's `dir_fd`, which the hook is not given).
         there = (os.path.abspath(path) for path in self._opened.copy() if os.path.isfile(path))  # noqa: PTH100, PTH113
-        opened = (_relative(self._root, path) for path in there)
         return [
-            *sorted(unnamed_modules(self._root, named, self._before)),
-            *sorted({path for path in opened if path and not _is_known(path, known)}),
+            *sorted(unnamed_modules(self._root, _named(code), self._before)),
+            *undeclared_files(self._root, there, name, inputs, code),
         ]
+
+
+def undeclared_files(
+    root: str, opened: Iterable[str], name: str, inputs: Inputs, code: str
+) -> list[str]:
+    """Return the files among some in the repository that no identity names, sorted.
+
+    Args:
+        root: the repository.
+        opened: absolute paths of what was opened for reading.
+        name: the stage, ``<stage>@<row>``.
+        inputs: what it depends on.
+        code: its code fingerprint.
+    """
+    output = paths.stage_output(*name.split("@", 1)).as_posix()
+    known = {*_named(code), *inputs.files, output}
+    relative = (_relative(root, path) for path in opened)
+    return sorted({path for path in relative if path and not _is_known(path, known)})
+
+
+def _named(code: str) -> set[str]:
+    """Return what a fingerprint names: the first word of each of its lines."""
+    return {line.partition(" ")[0].replace("%20", " ") for line in code.splitlines()}
 
 
 def _relative(root: str, path: str) -> str | None:
@@ -88,15 +111,20 @@ def _relative(root: str, path: str) -> str | None:
     if not path.startswith(f"{root}{os.sep}") or path.startswith(f"{sys.prefix}{os.sep}"):
         return None
     relative = os.fspath(snapshot.original(Path(path)))[len(root) + 1 :]
-    return None if relative.partition("/")[0] in EXEMPT else relative
+    return None if any(part in EXEMPT for part in _leading(relative)) else relative
+
+
+def _leading(path: str) -> Iterable[str]:
+    """Yield a path's folders, the outermost first, and the path itself."""
+    return itertools.accumulate(path.split("/"), "{}/{}".format)
 
 
 def _is_known(path: str, known: set[str]) -> bool:
     if path.endswith((BYTECODE, SOURCE)):
         return True  # a module: what counts is whether it was imported
-    parts = path.split("/")
-    if any("/".join(parts[:length]) in known for length in range(1, len(parts) + 1)):
+    if any(part in known for part in _leading(path)):
         return True
+    parts = path.split("/")
     module = ".".join([*parts[:-1], parts[-1].partition(".")[0]])
     return not_hashed(module)
 
