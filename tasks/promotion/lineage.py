@@ -254,6 +254,21 @@ def acceptances(stage: str, entry: dict[str, Any]) -> list[Acceptance]:
     return chain
 
 
+def accepted_upstream(model: str) -> list[str]:
+    """Say which results that the workspace's model was made from were accepted under changed code.
+
+    Args:
+        model: a row of ``params.yaml``.
+
+    Returns:
+        A line a stage, upstream first: who accepted it, or which short run has cleared it.
+    """
+    lock = read_lock()
+    stages = reversed(upstream_of(lock, f"evaluate@{model}"))
+    chains = ((stage, acceptances(stage, lock[stage])) for stage in stages if stage in lock)
+    return [f"{stage}: {_accepted_by(chain)}" for stage, chain in chains if chain]
+
+
 def was_accepted_from(stage: str, entry: dict[str, Any], code_md5: str) -> bool:
     """Tell whether an entry is the accepted result of the same inputs under other code.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from tasks.contracts import files
 from tasks.errors import BadInput, Unreachable
@@ -28,12 +28,13 @@ from tasks.promotion.comparison.page import comparison_page, verdict
 from tasks.promotion.comparison.schema import Comparison, Decision, Serving
 from tasks.promotion.comparison.serving import measure_serving
 from tasks.promotion.gates import missed_gates, missed_serving
+from tasks.promotion.lineage import accepted_upstream
 from tasks.promotion.policy import apply_policy
 from tasks.promotion.review.store import Review
 from tasks.promotion.review.subject import Subject, corpus_of, settings_of, split_file
 from tasks.promotion.versions import FetchedVersion
 from tasks.reports.page import render
-from tasks.tracking.registry.bindings import CODE, SPLIT
+from tasks.tracking.registry.bindings import CODE, MODEL_MD5, SPLIT, bindings
 from tasks.tracking.registry.version import CARD, GATE_FILE, METRICS, PREDICTIONS
 from tasks.tracking.store import errors, first_line, opened
 
@@ -56,6 +57,8 @@ class Summary(TypedDict):
     serving: Serving
     metrics: dict[str, Any]
     """The candidate's, as ``evaluate`` has found them."""
+    accepted: NotRequired[list[str]]
+    """Results that it was made from and that were accepted under changed code, not made again."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,7 @@ def write_report(
         "missed_gates": missed,
         "serving": files.rounded(serving),
         "metrics": metrics,
+        "accepted": _accepted(candidate),
     }
     files.write_json(folder / REVIEW, summary)
     if comparison:
@@ -122,6 +126,13 @@ def write_report(
     else:
         files.write_text(folder / CARD_PAGE, _card_page(candidate, decision))
     return summary
+
+
+def _accepted(candidate: FetchedVersion) -> list[str]:
+    """Return what was accepted on the way to a candidate, if it is the workspace's model."""
+    model = candidate.version.model
+    is_ours = candidate.version.tags.get(MODEL_MD5) == bindings(model).get(MODEL_MD5)
+    return accepted_upstream(model) if is_ours else []
 
 
 def _side(fetched: FetchedVersion, subject: Subject, test: Labelled, kept: Path) -> Side:

@@ -18,6 +18,7 @@ from tasks.promotion.lineage import (
     Lineage,
     Link,
     acceptances,
+    accepted_upstream,
     lineage,
     of_workspace,
     upstream_of,
@@ -154,6 +155,7 @@ def test_a_result_that_was_accepted_under_new_code_holds_and_says_who_said_so(
     assert found.broken == []
     notes = {link.note for link in found.links if link.note}
     assert notes == {"accepted under new code on 2026-11-22 by ann@example.org: a comment"}
+    assert accepted_upstream(MODEL) == [f"evaluate@digits: {note}" for note in notes]
 
 
 def test_a_model_without_a_candidate_needs_a_version(chain: Path) -> None:

@@ -1,7 +1,7 @@
 """A review as Markdown: what decides stands first, and a text of a corpus is no markup."""
 
 import hashlib
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from tasks.promotion.review.report import Report, Summary
 from tasks.promotion.review.store import Review
 from tasks.promotion.review.subject import Subject
 from tasks.promotion.settings import PromotionSettings
+from tasks.reports.page import escape_markdown
 
 SERVING: Serving = {"median_ms": 1.5, "p95_ms": 2.5, "size_bytes": 4_200_000}
 TEXTS = [f"<img src=x> | [a](b) {number}" for number in range(80)]
@@ -116,3 +117,18 @@ def test_the_links_lead_to_the_server_and_hold_no_password(monkeypatch: pytest.M
         "The candidate": "http://127.0.0.1:5000/#/models/topics/versions/2",
     }
     assert "secret" not in to_markdown(report)
+
+
+@pytest.mark.parametrize("form", ["page", "short", "terminal"])
+@pytest.mark.parametrize("champion", [None, 1])
+def test_what_was_accepted_under_changed_code_is_said(
+    form: Literal["page", "short", "terminal"], champion: int | None
+) -> None:
+    report = make_report(champion)
+    assert "accepted" not in to_markdown(report, form)
+    line = "pretrain@bert: a short run <gave> the same bytes (cpu)"
+    report.summary["accepted"] = [line]
+    page = to_markdown(report, form)
+    assert "Not made again when code changed, but accepted:\n\n" in page
+    assert f"- {escape_markdown(line)}\n" in page
+    assert " <gave>" not in page
