@@ -8,9 +8,8 @@ that the row executes has another syntax tree.
 
     downstream run validate@reuters validate@digits
     python -m benchmarks.exactness [--quick] [--commits 60] [--rows …] [--json]
-    python -m benchmarks.exactness --planted [--rows pretrain@digits-convnet]
 
-``--planted`` judges the edits of ``tests/planted_edits.py`` in place of the history.
+Edits that do change bytes are planted and judged by ``benchmarks.planted``.
 
 What was run lies in ``.downstream/exactness/``: a second call goes on where one was stopped.
 """
@@ -22,10 +21,8 @@ import ast
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -107,12 +104,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help=f"the last {NUM_QUICK} commits")
     parser.add_argument("--commits", type=int, default=NUM_COMMITS, help="how many commits")
-    parser.add_argument("--planted", action="store_true", help="edits in place of the history")
-    parser.add_argument("--rows", nargs="+", default=None, help="which rows")
+    parser.add_argument("--rows", nargs="+", default=ROWS, choices=ROWS, help="which rows")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     arguments = parser.parse_args()
-    if arguments.planted:
-        sys.exit(judge_planted(arguments.rows))
     num_commits = NUM_QUICK if arguments.quick else arguments.commits
     os.chdir(ROOT)
     root = lay_root()
@@ -123,7 +117,7 @@ def main() -> None:
         print(f"{row:28}{sum(a.fingerprints[row] != b.fingerprints[row] for a, b in pairs)}")
     steps: list[Step] = []
     with _inside(root):
-        for row in arguments.rows or ROWS:
+        for row in arguments.rows:
             steps += judge_row(row, states, root)
     report(steps, as_json=arguments.json)
 
@@ -314,56 +308,6 @@ def _tree(
 
 def _key(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
-
-
-def judge_planted(rows: list[str] | None) -> int:
-    """Judge planted edits by the probe; return 1 if one that changes bytes is cleared."""
-    from tests.planted_edits import EDITS
-    from tests.tasks.conftest import write_texts
-    from tests.workspace import PARAMS
-
-    wrong = 0
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder, "root")
-        texts = root / paths.split("topics", "train").parent
-        texts.mkdir(parents=True)
-        write_texts(texts)
-        digits = root / paths.split("digits", "train").parent
-        digits.symlink_to((ROOT / paths.split("digits", "train").parent).resolve())
-        files.write_text(root / paths.PARAMS, PARAMS)
-        with _inside(root):
-            for row in ("pretrain@topics-bert", "pretrain@digits-convnet"):
-                made = root / paths.stage_output(*row.split("@"))
-                short_run(subject_of(row, root, TRUTH), ROOT / "tasks", keep=made)
-            for edit in EDITS:
-                if rows and edit.row not in rows:
-                    continue
-                edited = Path(folder, "edited")
-                shutil.rmtree(edited, ignore_errors=True)
-                shutil.copytree(ROOT / "tasks", edited / "tasks")
-                edit.apply(edited)
-                verdict, why = _judge_edit(edit.row, edit.file, edited, root)
-                is_wrong = edit.changes_bytes and verdict == "same"
-                wrong += is_wrong
-                print(
-                    f"{'WRONG ' if is_wrong else ''}{edit.changes_bytes!s:6}{verdict:10}{edit.name}"
-                )
-                print("".join(f"    {line}\n" for line in why[:2]), end="", flush=True)
-    return int(wrong > 0)
-
-
-def _judge_edit(row: str, file: str, edited: Path, root: Path) -> tuple[str, list[str]]:
-    try:
-        old, new = (probe(subject_of(row, root), code / "tasks", {}) for code in (ROOT, edited))
-    except DownstreamError as error:
-        return "none", [str(error)]
-    if old.files != new.files:
-        return "different", sorted(n for n in old.files if old.files[n] != new.files.get(n))
-    if not file.endswith(".py"):
-        return "none", [f"{file} is no code"]
-    module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    hidden = not_shown(_tree(ROOT, [module], old), _tree(edited, [module], new))
-    return ("none", hidden) if hidden else ("same", [])
 
 
 def report(steps: list[Step], *, as_json: bool) -> None:

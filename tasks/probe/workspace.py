@@ -41,6 +41,7 @@ class Size:
         batch_size: examples a step, at most.
         patience: of early stopping, at most.
         interrupt_at: steps until the training is stopped, to go on from its checkpoint; 0: never.
+            Of a row with fewer epochs, as many fewer.
         is_watched: whether what is executed is noted.
     """
 
@@ -174,9 +175,17 @@ def lay_workspace(subject: Subject, code: Path, work: Path) -> dict[str, Any]:
         "arguments": _arguments(subject, corpus),
         "output": (paths.STATE / "work" / subject.name).as_posix(),
         "checkpoints": (paths.STATE / "checkpoints" / subject.name).as_posix(),
-        "interrupt_at": 0 if subject.stage == "evaluate" else subject.size.interrupt_at,
+        "interrupt_at": _interrupt_at(subject),
         "is_watched": subject.size.is_watched,
     }
+
+
+def _interrupt_at(subject: Subject) -> int:
+    if subject.stage == "evaluate" or not subject.size.interrupt_at:
+        return 0
+    training = subject.settings.get("training", subject.settings)
+    share = training.get("epochs", subject.size.epochs) / subject.size.epochs
+    return max(1, int(subject.size.interrupt_at * share))
 
 
 def _link(root: Path, work: Path, folder: Path) -> None:
