@@ -144,7 +144,9 @@ def of_registry(client: MlflowClient, version: RegisteredVersion) -> Iterator[Li
                 download(client, version, Path(folder))
             except BadInput as error:
                 problem = str(error)
-        yield Link(f"version {version.number}", f"its {what} in MLflow", recorded, problem)
+        unbound = what == "model" and version.served_files is None
+        note = "registered before its code was bound: the code is not checked" if unbound else ""
+        yield Link(f"version {version.number}", f"its {what} in MLflow", recorded, problem, note)
 
 
 def of_workspace(version: RegisteredVersion, lock: Lock) -> Iterator[Link]:

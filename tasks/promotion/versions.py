@@ -16,9 +16,11 @@ from tasks.errors import BadInput
 from tasks.progress import say
 from tasks.tracking.registry.version import (
     MODEL_FILES,
+    SERVED,
     RegisteredVersion,
     download_evidence_files,
     download_model_files,
+    served_sums,
 )
 
 if TYPE_CHECKING:
@@ -65,6 +67,8 @@ def fetch(client: MlflowClient, version: RegisteredVersion, folder: Path) -> Fet
 def download_model(client: MlflowClient, version: RegisteredVersion, folder: Path) -> Path:
     """Copy a version's model to ``folder/model``, as ``data/finetune/<model>/model`` has it.
 
+    The code that it is served with is checked too.
+
     Args:
         client: the open store.
         version: which one.
@@ -93,7 +97,22 @@ def download_model(client: MlflowClient, version: RegisteredVersion, folder: Pat
             f"content hash is not {version.content_hash[:12]!r}): somebody has altered it, do not "
             "use it"
         )
+    _require_same_served(version, folder / SERVED)
     return copy
+
+
+def _require_same_served(version: RegisteredVersion, served: Path) -> None:
+    """Check the code that the version is served with, and what says how it is loaded."""
+    expected = version.served_files
+    if expected is None:
+        return  # it was registered before they were bound; ``lineage`` says so
+    _require_same(version.title, served, expected)
+    added = sorted(served_sums(served).keys() - expected.keys())
+    if added:
+        raise BadInput(
+            f"{version.title}: {added[0]} in MLflow was not registered: somebody has added it, do "
+            "not use this version"
+        )
 
 
 def download_evidence(client: MlflowClient, version: RegisteredVersion, folder: Path) -> Path:

@@ -29,7 +29,7 @@ from tasks.promotion.versions import download_model
 from tasks.tracking.audit.aliases import CANDIDATE, CHAMPION, move, settle
 from tasks.tracking.audit.log import AuditLog, read_log
 from tasks.tracking.audit.writer import Change, append, claim
-from tasks.tracking.registry.version import WEIGHTS_HASH, read_version
+from tasks.tracking.registry.version import SERVED_FILES, WEIGHTS_HASH, read_version
 from tasks.tracking.store import opened
 
 if TYPE_CHECKING:
@@ -180,6 +180,12 @@ def _require_same_files(client: MlflowClient, review: Review) -> None:
                 f"{version.title}: its tag {WEIGHTS_HASH} is not the sha256 of the weights that "
                 f"were reviewed ({recorded[:12]}, reviewed {reviewed[:12]}): somebody has altered "
                 "it, do not use it"
+            )
+        served = evidence.get(f"{who}/served")
+        if served and files.sha256_of_text(version.tags.get(SERVED_FILES, "")) != served:
+            raise BadInput(
+                f"{version.title}: its tag {SERVED_FILES} does not name the code that was "
+                "reviewed: somebody has altered it, do not use it"
             )
     with tempfile.TemporaryDirectory(prefix="downstream-review-") as temporary:
         checked_report(client, review, Path(temporary))

@@ -22,7 +22,7 @@ from tasks.promotion.versions import FetchedVersion, fetch
 from tasks.tracking.audit.aliases import CANDIDATE, CHAMPION, settle
 from tasks.tracking.audit.log import AuditLog, read_log
 from tasks.tracking.audit.writer import claim
-from tasks.tracking.registry.version import read_version
+from tasks.tracking.registry.version import SERVED_FILES, read_version
 from tasks.tracking.runs.run_writer import ensure_experiment, log_metrics, metrics_of
 from tasks.tracking.store import opened
 
@@ -124,5 +124,8 @@ def _hashes(versions: Mapping[str, FetchedVersion], report: Path) -> dict[str, s
     for who, fetched in versions.items():
         hashes[f"{who}/weights"] = fetched.version.weights_sha256
         hashes[f"{who}/model"] = files.sha256_of_folder(fetched.model)
+        served = fetched.version.tags.get(SERVED_FILES)
+        if served is not None:
+            hashes[f"{who}/served"] = files.sha256_of_text(served)
     reported = {f"{REPORT}/{path.name}": files.sha256(path) for path in sorted(report.iterdir())}
     return {**hashes, **reported}

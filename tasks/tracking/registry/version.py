@@ -25,6 +25,8 @@ CONTENT_HASH = "downstream.content_hash"
 WEIGHTS_HASH = "downstream.weights_sha256"
 MODEL_FILES = "downstream.model_files"
 """The sha256 of every file of the model, as JSON; so of the evidence."""
+SERVED_FILES = "downstream.served_files"
+"""The sha256 of every other file that serving reads, the code first; older versions have none."""
 EVIDENCE_FILES = "downstream.evidence_files"
 EVIDENCE_HASH = "downstream.evidence_hash"
 EVIDENCE_RUN = "downstream.evidence_run"
@@ -35,6 +37,9 @@ GATE = "downstream.gate"
 GATE_MISSED = "downstream.gate_missed"
 
 # Where the files of a version lie: ``model/`` in the logged model, the evidence in its run.
+SERVED = "served"
+ADDED_BY_MLFLOW = "registered_model_meta"
+"""What MLflow puts beside the files of a version when it is asked for them."""
 MODEL, EVIDENCE, UNCOMMITTED = "model", "evaluation", "uncommitted.diff"
 WEIGHTS = "model.safetensors"
 PREDICTIONS, METRICS = "predictions.parquet", "metrics.json"
@@ -78,6 +83,12 @@ class RegisteredVersion:
     def model_files(self) -> dict[str, str]:
         """The sha256 of each file of the model, as far as the tags name them."""
         return self._sums(MODEL_FILES, {WEIGHTS: WEIGHTS_HASH})
+
+    @property
+    def served_files(self) -> dict[str, str] | None:
+        """The sha256 of each file that is served beside the model; None where no tag names them."""
+        text = self.tags.get(SERVED_FILES)
+        return None if text is None else dict(json.loads(text))
 
     @property
     def evidence_files(self) -> dict[str, str]:
@@ -125,18 +136,41 @@ def read_version(client: MlflowClient, model: str, number: int) -> RegisteredVer
 
 
 def download_model_files(client: MlflowClient, version: RegisteredVersion, folder: Path) -> Path:
-    """Copy the model's files to ``folder/model``, and return that.
+    """Copy the model's files to ``folder/model``, and what is served with it to ``folder/served``.
 
     Args:
         client: the open store.
         version: whose files.
-        folder: the parent of the folder that is written, or replaced.
+        folder: the parent of the folders that are written, or replaced.
+
+    Returns:
+        ``folder/model``.
 
     Raises:
         Unreachable: MLflow does not give them.
     """
-    uri = f"models:/{version.model}/{version.number}/artifacts/{MODEL}"
-    return _download(client, uri, folder / MODEL, version.title)
+    uri = f"models:/{version.model}/{version.number}"
+    served = _download(client, uri, folder / SERVED, version.title)
+    model = served / "artifacts" / MODEL
+    if not model.is_dir():
+        raise Unreachable(f"{version.title}: MLflow does not give its files ({uri})")
+    files.replace_folder(model, folder / MODEL)
+    (served / ADDED_BY_MLFLOW).unlink(missing_ok=True)
+    return folder / MODEL
+
+
+def served_sums(served: Path) -> dict[str, str]:
+    """Return the sha256 of each file of a logged model, by name; those of the model apart.
+
+    Args:
+        served: the folder of the logged model.
+    """
+    names = {path.relative_to(served).as_posix(): path for path in served.rglob("*")}
+    return {
+        name: files.sha256(path)
+        for name, path in sorted(names.items())
+        if path.is_file() and not name.startswith(f"artifacts/{MODEL}/") and name != ADDED_BY_MLFLOW
+    }
 
 
 def download_evidence_files(client: MlflowClient, version: RegisteredVersion, folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -29,11 +30,13 @@ from tasks.tracking.registry.version import (
     MODEL_FILES,
     PREDICTIONS,
     PREDICTIONS_HASH,
+    SERVED_FILES,
     UNCOMMITTED,
     WEIGHTS,
     WEIGHTS_HASH,
     RegisteredVersion,
     read_version,
+    served_sums,
     versions_of,
 )
 from tasks.tracking.runs.run_writer import (
@@ -171,6 +174,7 @@ def _write_evidence(
 def _create(
     client: MlflowClient, record: VersionRecord, attached: Path, run_id: str
 ) -> RegisteredVersion:
+    from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
     name = record["model"]
@@ -181,7 +185,18 @@ def _create(
         if not client.search_registered_models(f"name = '{name}'"):
             raise
     model_files = record["model_files"]
-    never_change = {CONTENT_HASH: record["content_hash"], MODEL_FILES: _json(model_files)}
+    with tempfile.TemporaryDirectory() as temporary:
+        logged = download_artifacts(
+            artifact_uri=f"models:/{model_id}",
+            dst_path=temporary,
+            tracking_uri=client.tracking_uri,
+        )
+        served = served_sums(Path(logged))
+    never_change = {
+        SERVED_FILES: _json(served),
+        CONTENT_HASH: record["content_hash"],
+        MODEL_FILES: _json(model_files),
+    }
     if WEIGHTS in model_files:
         never_change[WEIGHTS_HASH] = model_files[WEIGHTS]
     created = client.create_model_version(
