@@ -100,7 +100,8 @@ def undeclared_files(
 
 def _named(code: str) -> set[str]:
     """Return what a fingerprint names: the first word of each of its lines."""
-    return {line.partition(" ")[0].replace("%20", " ") for line in code.splitlines()}
+    words = (line.partition(" ")[0].replace("%20", " ") for line in code.splitlines())
+    return {word.removeprefix("./") for word in words}
 
 
 def _relative(root: str, path: str) -> str | None:

@@ -10,6 +10,7 @@ from flows.plan.fingerprints import current_codes
 from flows.run.session import Options, Session
 session = Session(Options((sys.argv[1],)), current_codes())
 print([session.perform(stage.name, print) for stage in session.stages])
+session.end()
 """
 
 

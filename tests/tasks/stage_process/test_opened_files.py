@@ -37,7 +37,7 @@ DEFAULT_ROWS = {
 }
 UNSEEN = """
 import pyarrow.parquet
-pyarrow.parquet.read_schema("notes.parquet")
+pyarrow.parquet.read_schema("notes" + ".parquet")
 """
 
 

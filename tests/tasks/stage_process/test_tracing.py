@@ -13,7 +13,7 @@ NAME = "finetune@m"
 INPUTS = Inputs(
     "0" * 64, True, {}, {"data/split/a/train.parquet": "1", "data/pretrain/b/model": "2"}
 )
-CODE = "settings {}\ntasks.net 1\ntasks/net.md.j2 2\ndata/sources/my%20bert 3\n"
+CODE = "settings {}\ntasks.net 1\ntasks/net.md.j2 2\ndata/sources/my%20bert 3\n./top.json 4\n"
 
 
 def test_exempt_places_have_reasons() -> None:
@@ -27,7 +27,7 @@ def test_files_that_python_opens_are_told_unless_something_names_them(
     declared = (
         "data/split/a/train.parquet", "data/pretrain/b/model/config.json", "tasks/net.md.j2",
         "data/sources/my bert/vocab.txt", "data/finetune/m/labels.json", ".downstream/cache",
-        ".git/HEAD", "params.yaml", "tasks/tracking/page.html", "tasks/net.py",
+        ".git/HEAD", "params.yaml", "top.json", "tasks/tracking/page.html", "tasks/net.py",
     )  # fmt: skip
     others = ("data/split/a/test.parquet", "notes.txt", "tasks/words.json")
     for path in (*declared, *others, "written"):
