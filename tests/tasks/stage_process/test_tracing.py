@@ -58,7 +58,7 @@ READS = """
 import importlib
 from pathlib import Path
 getattr(importlib, "import_" + "module")("tasks.split." + "quiet")
-Path("notes.txt").read_text()
+Path("notes" + ".txt").read_text()
 """
 
 
