@@ -20,7 +20,7 @@ run: setup
 	@$(BIN)/downstream run
 
 test: setup programs
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Tests look at pages in a real browser, compile a training, and watch what stages open: pip has none.
 programs:
