@@ -84,11 +84,8 @@ def require_lock_inside(root: Path) -> None:
     # A torn one lays out nothing: DVC cannot read it either.
     with suppress(yaml.YAMLError, UnicodeDecodeError, AttributeError), Repo(str(root)) as repo:
         stages = parse_yaml(lock.read_text(encoding="utf-8")).get("stages") or {}
-        require_inside(repo, [md5 for entry in stages.values() for md5 in _outputs(entry)])
-
-
-def _outputs(entry: dict[str, Any]) -> Iterable[str]:
-    return hashes(entry, "outs").values()
+        outputs = [hashes(entry, "outs").values() for entry in stages.values()]
+        require_inside(repo, [md5 for md5s in outputs for md5 in md5s])
 
 
 def _is_inside(path: Path) -> bool:

@@ -10,6 +10,8 @@ import builtins
 from collections import Counter
 from collections.abc import Iterator
 
+from tasks.fingerprint.local_names import bound_by_statement
+
 # Each gives a value and changes nothing.
 FUNCTIONS = frozenset({
     "abs", "bool", "dict", "float", "format", "frozenset", "getattr", "int", "isinstance",
@@ -112,13 +114,5 @@ def _bound(tree: ast.AST) -> Iterator[str]:
         match node:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
                 yield name
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                yield node.name
-            case ast.alias():
-                yield (node.asname or node.name).partition(".")[0]
-            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
-                yield name
-            case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
-                yield name
-            case ast.Global() | ast.Nonlocal():
-                yield from node.names
+            case _:
+                yield from bound_by_statement(node)

@@ -118,20 +118,24 @@ def _bound(nodes: Iterable[ast.AST]) -> Iterator[str]:
 def _shared(tree: ast.AST) -> Iterator[str]:
     """Yield the names that are not local variables alone, at any depth."""
     for node in ast.walk(tree):
-        match node:
-            case ast.Global() | ast.Nonlocal():
-                yield from node.names
-            case ast.FunctionDef() | ast.AsyncFunctionDef():
-                yield node.name
-            case ast.ClassDef():
-                yield node.name
-                yield from (part.id for part in ast.walk(node) if isinstance(part, ast.Name))
-            case ast.alias():
-                yield (node.asname or node.name).partition(".")[0]
-            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
-                yield name
-            case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
-                yield name
+        yield from bound_by_statement(node)
+        if isinstance(node, ast.ClassDef):
+            yield from (part.id for part in ast.walk(node) if isinstance(part, ast.Name))
+
+
+def bound_by_statement(node: ast.AST) -> Iterator[str]:
+    """Yield the names that one node binds or declares otherwise than by an assignment to them."""
+    match node:
+        case ast.Global() | ast.Nonlocal():
+            yield from node.names
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            yield node.name
+        case ast.alias():
+            yield (node.asname or node.name).partition(".")[0]
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
+            yield name
+        case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+            yield name
 
 
 def _reads_names(tree: ast.AST) -> bool:

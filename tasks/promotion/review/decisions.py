@@ -216,7 +216,7 @@ def carry_out_abandoned(client: MlflowClient, model: str) -> None:
                 thoroughly = review.decided["decision"] == "approve"
                 require_unchanged(client, log, review, thoroughly=thoroughly)
             except DownstreamError as error:
-                if not can_check(review):
+                if not _can_check(review):
                     say(f"{review.title}: {outcome(review)}; not carried out here: {error}")
                     continue
                 _let_lapse(client, review, error)
@@ -228,7 +228,7 @@ def carry_out_abandoned(client: MlflowClient, model: str) -> None:
                 _let_lapse(client, review, error)
 
 
-def can_check(review: Review) -> bool:
+def _can_check(review: Review) -> bool:
     """Tell whether this machine has the records that a review was made on."""
     try:
         split_file(corpus_of(review.subject.model))

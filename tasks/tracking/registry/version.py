@@ -155,7 +155,6 @@ def download_model_files(client: MlflowClient, version: RegisteredVersion, folde
     if not model.is_dir():
         raise Unreachable(f"{version.title}: MLflow does not give its files ({uri})")
     files.replace_folder(model, folder / MODEL)
-    (served / ADDED_BY_MLFLOW).unlink(missing_ok=True)
     return folder / MODEL
 
 
