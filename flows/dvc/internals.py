@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.dvc.rwlock import own_holder
 from tasks.errors import BadSettings, StageFailed
+from tasks.stage_process.stage_hash import results_of, run_cache_of
 
 if TYPE_CHECKING:
     from dvc.dependency import ParamsDependency
@@ -159,7 +160,7 @@ def schema_fault(lock: Any) -> str | None:
 
 def run_cache_folder(repo: "Repo", stage_hash: str) -> Path:
     """Return where DVC's run cache keeps the results of a stage hash, one file each."""
-    return Path(repo.stage_cache.cache_dir) / stage_hash[:2] / stage_hash
+    return results_of(run_cache_of(repo), stage_hash)
 
 
 def serve_params(

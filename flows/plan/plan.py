@@ -18,7 +18,7 @@ from tasks.contracts import files, paths
 from tasks.contracts.params import STAGES
 from tasks.fingerprint import libraries
 from tasks.machine.libraries import versions_now
-from tasks.stage_process.stage_hash import entry_hash
+from tasks.stage_process.stage_hash import entry_hash, run_cache_of
 
 State = Literal["stale", "waiting", "cached", "recommit", "fresh"]
 STATES: tuple[State, ...] = ("stale", "waiting", "cached", "recommit", "fresh")
@@ -138,7 +138,7 @@ def make_plan(graph: Graph, codes: Mapping[str, str], selected: Iterable[str]) -
     stages = []
     with dvc_errors():
         forecast, parameters = Forecast(graph, codes), ParameterFiles(graph.repo)
-        run_cache = Path(graph.repo.stage_cache.cache_dir)
+        run_cache = run_cache_of(graph.repo)
         for name in graph.planned():
             if name in wanted:
                 stage = graph.stages[name]

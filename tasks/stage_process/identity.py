@@ -24,7 +24,7 @@ from tasks.contracts.lock import hashes, md5_of, md5_of_text, read_lock
 from tasks.errors import BadInput
 from tasks.fingerprint.rows import ROW_LINE
 from tasks.stage_process import snapshot
-from tasks.stage_process.stage_hash import Inputs, entry_hash
+from tasks.stage_process.stage_hash import Inputs, entry_hash, results_of
 
 IDENTITIES = paths.STATE / "identities"
 KEPT_PER_STAGE = 5
@@ -122,7 +122,7 @@ def _of_identities(name: str, entry: Mapping[str, Any], run_cache: Path) -> list
     outputs = hashes(entry, "outs")
     for kept in sorted(folder.glob("*.json"), key=_age):
         known = kept.stem
-        if (run_cache / known[:2] / known).is_dir():
+        if results_of(run_cache, known).is_dir():
             continue
         try:
             identity = files.read_json(kept)

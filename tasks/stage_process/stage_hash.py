@@ -69,6 +69,16 @@ def recorded_hash(stage: Any) -> str | None:
     return stage_hash(stage) if stage.outs_cached() else None
 
 
+def run_cache_of(repo: Any) -> Path:
+    """Return DVC's folder of the results that were ever recorded, one of its own for each."""
+    return Path(repo.stage_cache.cache_dir)
+
+
+def results_of(run_cache: Path, stage_hash: str) -> Path:
+    """Return where DVC's run cache keeps the results of a stage hash, one file each."""
+    return run_cache / stage_hash[:2] / stage_hash
+
+
 def read_inputs(name: str) -> Inputs:
     """Read what ``<stage>@<row>`` depends on as it lies in the workspace now.
 
@@ -112,6 +122,6 @@ def _read_inputs(name: str) -> Inputs:
             },
             files={dep["path"]: dep["md5"] for dep in entry.get("deps", [])},
             outputs=tuple(out.def_path for out in stage.outs),
-            run_cache=Path(repo.stage_cache.cache_dir),
+            run_cache=run_cache_of(repo),
             recorded=recorded,
         )
