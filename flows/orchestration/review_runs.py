@@ -13,12 +13,23 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import PrefectException
 from prefect.states import Cancelled
 
 from tasks.progress import say
 
 FLOW = "review"
+CLOSED = "Closed"
+"""The state of a flow run whose form needs no answer."""
+WITHOUT_END = (
+    StateType.PENDING,
+    StateType.RUNNING,
+    StateType.CRASHED,
+    StateType.CANCELLING,
+    StateType.CANCELLED,
+)
+"""How a flow run is left by the process that served it, if that is stopped or killed."""
 
 
 def waiting_runs(model: str) -> list[FlowRun]:
@@ -42,7 +53,34 @@ def close(runs: Sequence[FlowRun], reason: str) -> None:
     """End flow runs whose form needs no answer any more."""
     with _client() as client:
         for run in runs:
-            client.set_flow_run_state(run.id, Cancelled(message=reason), force=True)
+            client.set_flow_run_state(run.id, Cancelled(name=CLOSED, message=reason), force=True)
+
+
+def ask_again(deployment: str) -> None:
+    """Schedule the reviews again whose flow runs have ended with the process that served them.
+
+    A runner that stops cancels what it runs, also what is suspended and about to exit; one that is
+    killed leaves it as it was. The last flow run of each model counts.
+
+    Args:
+        deployment: the flow's, as ``flow/deployment``.
+    """
+    with _client() as client:
+        deployment_id = client.read_deployment_by_name(deployment).id
+        runs = client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=[FLOW])),
+            # The server's answer has a limit.
+            sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+        )
+        last_by_model = {run.parameters.get("model"): run for run in reversed(runs)}
+        interrupted = [
+            run
+            for run in last_by_model.values()
+            if run.state and run.state.type in WITHOUT_END and run.state.name != CLOSED
+        ]
+        for run in interrupted:
+            client.create_flow_run_from_deployment(deployment_id, parameters=run.parameters)
+    close(interrupted, "the process that served it was stopped, so it is asked again")
 
 
 def close_forms(model: str, reason: str) -> None:

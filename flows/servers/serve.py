@@ -10,6 +10,7 @@ from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL
 
+from flows.orchestration.review_runs import FLOW, ask_again
 from flows.orchestration.train import PREFECT_YAML, read_deployments
 from flows.servers.supervisor import SERVING
 from tasks.errors import DownstreamError, Unreachable
@@ -31,6 +32,8 @@ def serve() -> None:
     made = [deployment(listed) for listed in read_deployments()]
     for each in made:
         runner.add_deployment(each)
+        if each.flow_name == FLOW:
+            ask_again(f"{each.flow_name}/{each.name}")
     names = ", ".join(f"{each.flow_name}/{each.name}" for each in made)
     say(f"{SERVING}{names} for {api}; Ctrl-C stops. After an edit of {PREFECT_YAML}, start anew")
     asyncio.run(runner.start())

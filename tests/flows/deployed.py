@@ -153,6 +153,12 @@ class Prefect:
         wanted = {"flow_runs": {"id": {"any_": [flow_run["id"]]}}}
         return sorted(run["name"] for run in self.ask("task_runs/filter", wanted))
 
+    def flow_runs(self, flow: str, *types: str) -> list[dict[str, Any]]:
+        """Return the runs of a flow, of some types of states or of all."""
+        wanted = {"flows": {"name": {"any_": [flow]}}}
+        found = self.ask("flow_runs/filter", wanted)
+        return [run for run in found if not types or run["state_type"] in types]
+
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return the events of a name that the server has."""
         body = {"filter": {"event": {"name": [name]}}, "limit": 50}
@@ -171,6 +177,18 @@ class Prefect:
         finally:
             process.terminate()
             process.wait(30)
+
+
+def processes_of(flow_run: str) -> list[int]:
+    """Return the processes that Prefect has started for a flow run, and theirs."""
+    found = []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"PREFECT__FLOW_RUN_ID={flow_run}".encode() in environment.read_bytes():
+                found.append(int(environment.parent.name))
+        except OSError:
+            continue  # It has ended, or is another user's.
+    return found
 
 
 def wait_for(look: Callable[[], Any], good: Callable[[Any], bool], seconds: float = 60) -> Any:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.deployed import Prefect, deployable, wait_for
+from flows.orchestration.review_runs import CLOSED
+from tests.flows.deployed import ENDED, Prefect, deployable, processes_of, wait_for
 from tests.flows.pipeline import Pipeline
 from tests.flows.servers.test_child import command_of
 
@@ -73,6 +74,38 @@ def test_a_flow_run_and_its_stages_end_with_a_killed_serve(
     assert any("stage.py" in command_of(stage) for stage in stages)
     serving.send_signal(signal.SIGKILL)
     wait_for(lambda: running_in(workspace.root), lambda left: not left, seconds=30)
+
+
+def test_reviews_that_a_stop_has_interrupted_are_asked_again(
+    workspace: Pipeline, prefect: Prefect, serving: "subprocess.Popen[bytes]"
+) -> None:
+    # Its process is left without an end by the runner that stops, or is cancelled by it.
+    stopped = prefect.schedule("review", model="stopped")
+    wait_for(lambda: processes_of(stopped), bool)
+    serving.terminate()
+    serving.wait(60)
+    assert prefect.flow_run(stopped)["state_type"] in {"PENDING", "CANCELLED"}
+    for model, states in {
+        "cancelled": [{"type": "CANCELLED"}],
+        "killed": [{"type": "COMPLETED"}, {"type": "RUNNING"}],
+        "crashed": [{"type": "CRASHED"}],
+        "ended": [{"type": "CANCELLED"}, {"type": "COMPLETED"}],
+        "closed": [{"type": "CANCELLED", "name": CLOSED}],
+    }.items():
+        for state in states:
+            made = prefect.schedule("review", model=model)
+            prefect.ask(f"flow_runs/{made}/set_state", {"state": state, "force": True})
+    before = {run["id"] for run in prefect.flow_runs("review")}
+    command = [sys.executable, "-m", "flows", "serve"]
+    with prefect.process(command, workspace.root):
+        added = wait_for(
+            lambda: [run for run in prefect.flow_runs("review") if run["id"] not in before],
+            lambda found: len(found) == 4 and all(run["state_type"] in ENDED for run in found),
+            seconds=120,
+        )
+    models = sorted(run["parameters"]["model"] for run in added)
+    assert models == ["cancelled", "crashed", "killed", "stopped"]
+    assert prefect.flow_runs("review", "RUNNING") == []
 
 
 @pytest.mark.parametrize(
