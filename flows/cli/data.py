@@ -1,6 +1,5 @@
 """The commands ``downstream data …``: a corpus as it lies in ``data/``, for people."""
 
-import io
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -10,6 +9,7 @@ from rich.text import Text
 
 from flows.terminal import console, plain, table
 from tasks.contracts import files, paths
+from tasks.contracts.images import opened
 from tasks.contracts.params import read_params
 from tasks.contracts.paths import PARTS, Part
 from tasks.errors import BadInput, BadSettings, DownstreamError, one_of
@@ -156,14 +156,12 @@ def content_of(record: dict[str, Any]) -> Text:
     """Return a record's content in one line: a text cut to width, an image described."""
     if "text" in record:
         return short_text(record["text"] or "")
-    from PIL import Image, UnidentifiedImageError
-
+    content = record["image"] or b""
     try:
-        with Image.open(io.BytesIO(record["image"] or b"")) as image:
-            width, height = image.size
-            return Text(f"{image.format}, {width} × {height} pixels, {image.mode}")
-    except (UnidentifiedImageError, OSError):
-        return Text(f"no image that can be read, {len(record['image'] or b''):,} bytes")
+        image = opened(content, "it")
+    except BadInput:
+        return Text(f"no image that can be read, {len(content):,} bytes")
+    return Text(f"{image.format}, {image.width} × {image.height} pixels, {image.mode}")
 
 
 def short_text(text: str) -> Text:

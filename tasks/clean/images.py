@@ -5,13 +5,12 @@ import io
 from typing import TYPE_CHECKING
 
 from tasks.clean.settings import Settings
+from tasks.contracts.images import decoded
 from tasks.errors import BadInput
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Formats that are only decoded; the same that ``collect`` lets in.
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 _GREY = {"1", "L", "LA"}
 
 
@@ -32,7 +31,9 @@ class Images:
         Raises:
             BadInput: it cannot be decoded, or differs from the first in mode or size.
         """
-        image = self._converted(_decoded(content, where), where)
+        from PIL.ImageOps import exif_transpose
+
+        image = self._converted(exif_transpose(decoded(content, where)), where)
         self._check_alike(image, where)
         pixels = image.tobytes()
         header = f"{image.mode} {image.width}x{image.height}\n".encode()
@@ -66,17 +67,6 @@ class Images:
                 f"{where} has {image.width} x {image.height} pixels while {first} has "
                 f"{size[0]} x {size[1]}: set clean.size to one [width, height]"
             )
-
-
-def _decoded(content: bytes, where: str) -> "Image":
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            image.load()
-            return ImageOps.exif_transpose(image)
-    except (Image.DecompressionBombError, OSError, SyntaxError, ValueError, EOFError) as error:
-        raise BadInput(f"{where} is not an image that can be decoded: {error}") from None
 
 
 def _on_white(image: "Image") -> "Image":

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from tasks.contracts.images import MAXIMUM_PIXELS
 from tasks.contracts.settings import Settings as Base
 
 
@@ -22,3 +23,10 @@ class Settings(Base):
     size: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=2, max_length=2)] | None = (
         Field(None, description="images: [width, height] in pixels to scale to; null keeps theirs")
     )
+
+    @field_validator("size")
+    @classmethod
+    def _is_no_larger_than_what_is_read(cls, size: list[int] | None) -> list[int] | None:
+        if size is not None and size[0] * size[1] > MAXIMUM_PIXELS:
+            raise ValueError(f"expected at most {MAXIMUM_PIXELS:,} pixels, width times height")
+        return size

@@ -6,12 +6,12 @@ the length of a text, the brightness of an image.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
+from tasks.contracts.images import decoded
 from tasks.contracts.records import Modality
 from tasks.metrics.scores import Floats, Ints
 
@@ -82,12 +82,12 @@ def characters(texts: Sequence[str]) -> Floats:
 
 def brightness(images: Sequence[bytes]) -> Floats:
     """Return the mean grey value of each image, in [0, 1]."""
-    from PIL import Image, ImageStat
+    from PIL import ImageStat
 
     means = []
     for image in images:
-        with Image.open(BytesIO(image)) as opened:
-            means.append(ImageStat.Stat(opened.convert("L")).mean[0] / 255)
+        grey = decoded(image, "an image of the split").convert("L")
+        means.append(ImageStat.Stat(grey).mean[0] / 255)
     return np.array(means)
 
 

@@ -12,6 +12,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from tasks.contracts.images import decoded
+
 INK, ACCENT, OTHER, PALE = "#333333", "#1f5fa8", "#c2570c", "#c9d6e6"
 THUMBNAIL_PIXELS = 96
 
@@ -64,10 +66,7 @@ def data_uri(png: bytes) -> str:
 
 def thumbnail(image: bytes) -> bytes:
     """Return an image of at most 96 pixels a side, or one enlarged to about that, as PNG."""
-    from PIL import Image
-
-    with Image.open(BytesIO(image)) as opened:
-        return png(fitted(opened.convert("RGB"), THUMBNAIL_PIXELS))
+    return png(fitted(decoded(image, "an image of the record").convert("RGB"), THUMBNAIL_PIXELS))
 
 
 def fitted(image: Any, side: int) -> Any:

@@ -4,12 +4,12 @@ The contents themselves are never held: a split becomes one row a record with it
 its length (text) or its width and height (images).
 """
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from tasks.contracts.images import opened
 from tasks.contracts.paths import PARTS, Part
 from tasks.contracts.records import modality_of, read_batches, read_schema
 
@@ -41,12 +41,8 @@ def _measure_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _measure_images(batch: pa.RecordBatch) -> pa.RecordBatch:
-    from PIL import Image
-
-    sizes = []
-    for content in batch.column("image"):
-        with Image.open(io.BytesIO(content.as_py()), formats=["PNG"]) as image:
-            sizes.append(image.size)
+    images = batch.column("image").to_pylist()
+    sizes = [opened(content, "an image of the split").size for content in images]
     columns = {
         "id": batch.column("id"),
         "label": batch.column("label"),

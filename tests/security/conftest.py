@@ -3,8 +3,10 @@
 from tests.flows.conftest import pipeline, reproduced
 from tests.tasks.conftest import new_store
 from tests.tasks.promotion.conftest import made_models, reviewed, reviewed_workspace
+from tests.tasks.tracking.conftest import image_model
 
 __all__ = [
+    "image_model",
     "made_models",
     "new_store",
     "pipeline",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tasks.collect.sources._columns import Row, TableSettings, as_label, as_text, check_columns
-from tasks.collect.sources._images import check
+from tasks.contracts.images import check
 from tasks.errors import BadInput
 from tasks.remote.members import Member
 

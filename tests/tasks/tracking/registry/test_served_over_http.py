@@ -200,5 +200,5 @@ def test_malformed_requests_are_refused_and_the_server_goes_on(
 def test_what_is_no_image_is_named(served: dict[str, tuple[str, Labelled, Path]]) -> None:
     body = {"inputs": [base64.b64encode(b"no picture").decode()]}
     answer = requests.post(f"{served['digits'][0]}/invocations", json=body, timeout=30)
-    assert "an image cannot be decoded" in answer.json()["message"]
+    assert "record 0 is not an image that can be decoded" in answer.json()["message"]
     assert "Traceback" not in answer.text
