@@ -9,12 +9,13 @@ a line for each.
 
 from dataclasses import dataclass, field
 
-from flows.dvc.graph import load_graph
+from flows.dvc.graph import Graph, load_graph
 from flows.plan.plan import StagePlan, make_plan
 from flows.plan.reasons import reason_line
 from flows.upkeep.accept import beyond_code, not_as_recorded, record, recording
 from tasks.contracts.acceptances import Acceptance
 from tasks.machine.git import ask_git
+from tasks.stage_process.identity import against_settings
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ def upgrade(codes: dict[str, str]) -> Upgrade:
     with recording(names, codes) as stages:
         for stage in stages:
             refused[stage.name] = [what for what in not_as_recorded(stage) if what != "its command"]
+            refused[stage.name] += [] if refused[stage.name] else _misrecorded(graph, stage.name)
         good = [stage for stage in stages if not refused[stage.name]]
         accepted = record(graph, plan, good, reason)
     return Upgrade(accepted, {name: "; ".join(lines) for name, lines in refused.items() if lines})
@@ -61,6 +63,14 @@ def _other_differences(stage: StagePlan, ran: bool) -> list[str]:
         *beyond_code(reason for reason in stage.reasons if reason.kind != "command"),
         # A setting that was left to the code had another value; a new one had none.
         *(reason_line(reason) for reason in stage.reasons if reason.default and reason.known),
+    ]
+
+
+def _misrecorded(graph: Graph, name: str) -> list[str]:
+    """Return, in words, what a record of an earlier version has otherwise than it was made with."""
+    return [
+        f"{fault.what}: recorded as {fault.recorded!r}, made with {fault.made_with!r}"
+        for fault in against_settings(graph.lock[name])
     ]
 
 

@@ -27,6 +27,8 @@ from tasks.stage_process import snapshot
 from tasks.stage_process.stage_hash import Inputs, entry_hash, results_of
 
 IDENTITIES = paths.STATE / "identities"
+SETTINGS = "settings.json"
+"""The output of a stage that says what it was made with."""
 KEPT_PER_STAGE = 5
 """The newest; a wrong record is made right after the identity that it contradicts."""
 
@@ -112,6 +114,20 @@ def _of_fingerprint(name: str, entry: Mapping[str, Any]) -> list[Fault]:
         Fault("param", key, value, recorded[key])
         for key, value in json.loads(line.removeprefix(start)).items()
         if key in recorded and recorded[key] != value
+    ]
+
+
+def against_settings(entry: Mapping[str, Any]) -> list[Fault]:
+    """Compare a record's parameters with the ``settings.json`` that lies there as it records it.
+
+    An earlier version kept no identities, but wrote its seed and the rows that it used.
+    """
+    written = [path for path in hashes(entry, "outs") if Path(path).name == SETTINGS]
+    return [
+        Fault("param", key, made[name], recorded)
+        for made in map(files.read_json, map(Path, written))
+        for key, recorded in _params(entry).items()
+        if (name := key.rpartition(".")[2]) in made and made[name] != recorded
     ]
 
 

@@ -5,6 +5,7 @@ has made, with real processes.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import pytest
 from flows.upkeep.accept import accept
 from flows.upkeep.upgrade import upgrade
 from tasks.contracts.acceptances import LOGS
+from tasks.contracts.lock import md5_of, md5_of_text
 from tests.earlier_workspace import facts_of, lay_earlier_workspace
 from tests.flows.pipeline import Pipeline
 from tests.workspace import Workspace
@@ -260,16 +262,29 @@ def test_history_is_the_repair_of_an_alias_that_no_log_entry_explains(upgraded: 
     assert "entries holds" in told
 
 
-def test_a_changed_parameter_is_refused_in_one_line_and_the_rest_is_taken_over(
+def test_a_changed_parameter_or_seed_is_refused_in_one_line_and_the_rest_is_taken_over(
     earlier: Workspace,
 ) -> None:
+    # What a seed that is edited in the last second of a dvc repro leaves.
+    settings = earlier.root / "data/split/digits/settings.json"
+    made_with = settings.read_bytes()
+    settings.unlink()
+    settings.write_bytes(made_with.replace(b'"seed": 0', b'"seed": 1'))
+    before, after = md5_of_text(made_with.decode()), md5_of(settings)
+    earlier.edit("dvc.lock", before, after)
+    cached = earlier.root / f".dvc/cache/files/md5/{after[:2]}/{after[2:]}"
+    cached.parent.mkdir(exist_ok=True)
+    shutil.copy(settings, cached)
     earlier.edit("params.yaml", "epochs: 6, tokens: 32", "epochs: 7, tokens: 32")
     done = earlier.run("downstream", "upgrade")
     assert done.returncode == 1
-    assert [line for line in done.stderr.splitlines() if "error" in line] == [
+    assert sorted(line for line in done.stderr.splitlines() if "error" in line) == [
         "error: finetune@topics-from-vectors: not only this project's code differs: "
-        "models.topics-from-vectors.finetune.epochs: 6 → 7"
+        "models.topics-from-vectors.finetune.epochs: 6 → 7",
+        "error: split@digits: not only this project's code differs: seed: recorded as 0, made with "
+        "1",
     ]
-    assert earlier.stale() == {
+    assert "split@digits" in earlier.stale()
+    assert {name for name in earlier.stale() if "topics" in name} == {
         f"{stage}@topics-from-vectors" for stage in ("finetune", "evaluate", "register")
     }
