@@ -1,10 +1,12 @@
 """How anything is printed: tables, durations and sizes, and text that others have written.
 
-Text from data, from people or from a server goes through ``tasks.progress.plain``, as every cell of
-a ``table`` does: nothing in it is markup, and no control character of it steers the terminal.
-Addresses lose their password in ``tasks.tracking.store``, before they get here.
+Text from data, from people or from a server goes through ``tasks.plain_text.plain``, as every cell
+of a ``table`` does, every line of ``say`` and the text of every error: nothing in it is markup, no
+control character of it steers the terminal, no address in it has a password, and of a line that is
+too long the middle is left out. What the console prints beside is printable and has no password.
 """
 
+import json
 import sys
 from collections.abc import Collection
 from typing import Any
@@ -13,16 +15,35 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tasks.progress import plain
+from tasks.plain_text import plain, printable
 
 PIPE_WIDTH = 160
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
-def console() -> Console:
+class PlainConsole(Console):
+    """A console whose texts are shown as they are."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print objects; a text is made ``printable``."""
+        super().print(
+            *(printable(each) if isinstance(each, str) else each for each in objects), **options
+        )
+
+
+def console() -> PlainConsole:
     """Return where tables go: as wide as the terminal, and wide enough where there is none."""
     width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(width=width, highlight=False, markup=False, emoji=False)
+    return PlainConsole(width=width, highlight=False, markup=False, emoji=False)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON in which every sign that would steer a terminal is escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    escaped = (
+        sign if sign.isprintable() or sign == "\n" else json.dumps(sign)[1:-1] for sign in text
+    )
+    sys.stdout.write("".join(escaped) + "\n")
 
 
 class PlainTable(Table):

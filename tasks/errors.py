@@ -10,6 +10,8 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from tasks.plain_text import plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 
 class DownstreamError(Exception):
     """A mistake that its reader can mend; the base of all others."""
+
+    def __str__(self) -> str:
+        """Return the message, whatever the names of files and the texts of others in it hold."""
+        return plain(super().__str__())
 
 
 class BadSettings(DownstreamError):

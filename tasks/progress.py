@@ -10,6 +10,8 @@ from typing import Protocol, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tasks.plain_text import plain
+
 LINE_EVERY_SECONDS = 10.0
 
 
@@ -23,11 +25,11 @@ class Reporter(Protocol):
 class _Bar:
     def __init__(self, description: str, total: int | None, done: int) -> None:
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=Console(stderr=True),
         )
         self._task = self._bar.add_task(description, total=total, completed=done, note="")
@@ -95,8 +97,3 @@ def say(line: str) -> None:
     """Print a line of what has been done, as ``plain`` text; a reader who is gone is no error."""
     with suppress(BrokenPipeError):
         print(plain(line), file=sys.stderr, flush=True)
-
-
-def plain(text: str) -> str:
-    """Return a text with a space for each sign that would steer a terminal; line ends stay."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text)

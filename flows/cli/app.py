@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, CycloptsError, Group, Parameter
 from cyclopts.validators import LimitedChoice
+from rich.text import Text
 
 from flows.checkout import enter_workspace
 from flows.cli.data import data
@@ -19,6 +20,7 @@ from flows.cli.prune import clean
 from flows.cli.registry import history, rollback
 from flows.cli.review import review
 from tasks.errors import DownstreamError
+from tasks.plain_text import plain
 from tasks.progress import say
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ app = App(
     help="Plan and run the pipeline: only what lies downstream of a change runs again. "
     "Every command takes --debug, which shows tracebacks and Prefect's own log lines.",
     version_flags=[],
+    error_formatter=lambda error: Text(plain(f"error: {error}")),
 )
 
 Targets = Annotated[

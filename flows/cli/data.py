@@ -123,7 +123,7 @@ def _show_verdict(out: "Console", corpus: str) -> None:
             met = len(expectations) - len(missed)
             out.print(f"validate: {met} of {len(expectations)} expectations met ({path})")
             for each in missed:
-                out.print(plain(f"  {verdict}: {each['table']}: {each['expectation']}"))
+                out.print(f"  {verdict}: {each['table']}: {each['expectation']}")
             return
     out.print(f"validate: not run yet (downstream run validate@{corpus})", style="dim")
 

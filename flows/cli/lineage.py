@@ -1,13 +1,12 @@
 """The command ``downstream lineage``."""
 
-import json as to_json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.text import Text
 
-from flows.terminal import console, plain, table
+from flows.terminal import console, print_json, table
 from tasks.errors import BadInput
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def lineage(
     reconcile_workspace([model])
     chain = follow(model, version)
     if json:
-        print(to_json.dumps({**asdict(chain), "holds": not chain.broken}, indent=2))  # noqa: T201 - the output asked for
+        print_json({**asdict(chain), "holds": not chain.broken})
     else:
         _print_chain(chain)
     if chain.broken:
@@ -53,7 +52,7 @@ def lineage(
 def _print_chain(chain: "Lineage") -> None:
     aliases = f" ({', '.join(chain.aliases)})" if chain.aliases else ""
     out = console()
-    out.print(plain(f"{chain.model} version {chain.version}{aliases}, commit {chain.commit}"))
+    out.print(f"{chain.model} version {chain.version}{aliases}, commit {chain.commit}")
     shown = table("", "stage", "what", "hash", "")
     for link in chain.links:
         mark = Text("NO", style="red") if link.problem else "ok"

@@ -3,7 +3,6 @@
 The flowchart is Mermaid, which GitHub, GitLab and most editors draw.
 """
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from rich.text import Text
 
 from flows.plan.plan import COSTS, STATES, Judged, Plan, StagePlan, State
 from flows.plan.reasons import Reason, Verdict, reason_lines
-from flows.terminal import console, duration, plain, table
+from flows.terminal import console, duration, print_json, table
 from tasks.fingerprint.modules import NOT_HASHED
 
 Output = Literal["table", "json", "graph"]
@@ -94,7 +93,7 @@ def print_plan(
         upstream: whom each stage depends on.
     """
     if output == "json":
-        sys.stdout.write(json.dumps(to_object(plan), indent=2, ensure_ascii=False) + "\n")
+        print_json(to_object(plan))
     elif output == "graph":
         sys.stdout.write(to_mermaid(plan, upstream))
     else:
@@ -125,7 +124,7 @@ def show_plan(plan: Plan, targets: tuple[str, ...], not_hashed: dict[str, str]) 
     for line in _summary(plan, targets):
         out.print(line, soft_wrap=True)
     for line in [*_frozen_lines(plan), *_leftover_lines(plan), *_library_lines(plan)]:
-        out.print(plain(line), style="dim", soft_wrap=True)
+        out.print(line, style="dim", soft_wrap=True)
     if any(reason.kind == "code" for stage in plan.stages for reason in stage.reasons):
         names = ", ".join(f"{name} ({why})" for name, why in not_hashed.items())
         out.print(f"Never a reason to run, by rule: {names}", style="dim", soft_wrap=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from rich.text import Text
 
-from flows.terminal import console, plain, table
+from flows.terminal import console, plain, print_json, table
 from tasks.progress import say
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def history(
 
     past = read_history(model)
     if json:
-        console().print_json(data=asdict(past), ensure_ascii=False)
+        print_json(asdict(past))
     else:
         _print_history(past)
     return _verdict(past) if verify else 0
@@ -111,7 +111,7 @@ def _is_by_hand(entry: "Entry") -> bool:
 
 def _verdict(past: "History") -> int:
     for problem in past.problems:
-        say(plain(f"error: {problem}"))
+        say(f"error: {problem}")
     by_hand = [str(entry["number"]) for entry in past.entries if _is_by_hand(entry)]
     if by_hand:
         count = "1 entry was" if len(by_hand) == 1 else f"{len(by_hand)} entries were"

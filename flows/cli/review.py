@@ -157,4 +157,4 @@ def print_outcome(review: "Review") -> None:
     from tasks.promotion.review.decisions import outcome
 
     waits = f"waits for a decision: `downstream review show {review.subject.model}`"
-    say(plain(f"{review.title}: {waits if review.decided is None else outcome(review)}"))
+    say(f"{review.title}: {waits if review.decided is None else outcome(review)}")

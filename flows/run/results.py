@@ -8,7 +8,7 @@ from flows.run.session import Session
 from flows.run.sync import reconcile_workspace
 from flows.terminal import console, duration, table
 from tasks.contracts import files, paths
-from tasks.tracking.store import pages, without_password
+from tasks.tracking.store import pages
 
 TEMPORARY = "DOWNSTREAM_TEMPORARY_PREFECT"
 """Set where PREFECT_API_URL names a server that ends with the run."""
@@ -74,7 +74,7 @@ def _pages() -> tuple[str, str]:
     server = lasting.rstrip("/").removesuffix("/api")
     return (
         f"The runs and models:  {pages() or 'downstream mlflow'}",
-        f"The flow's own pages: {without_password(server) or 'downstream up'}",
+        f"The flow's own pages: {server or 'downstream up'}",
     )
 
 

@@ -18,6 +18,7 @@ from tasks.contracts.settings import Settings
 from tasks.contracts.yaml12 import parse_yaml
 from tasks.errors import BadSettings, one_of
 from tasks.machine.libraries import public_version, versions_now
+from tasks.plain_text import without_credentials
 
 # Which table of params.yaml a stage's rows stand in.
 TABLES = {
@@ -192,6 +193,7 @@ def check_params(params: dict[str, Any]) -> None:
     if ROWS in os.environ:
         return
     _check_keys(params, ["seed", *REFERENCES], "", optional=[LIBRARIES])
+    _check_no_credentials(params, [])
     _check_libraries(params, LIBRARIES)
     seed = params["seed"]
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
@@ -201,6 +203,21 @@ def check_params(params: dict[str, Any]) -> None:
     for table in REFERENCES:
         for row in params[table]:
             _check_row(params, table, row)
+
+
+def _check_no_credentials(value: Any, keys: list[str]) -> None:
+    """Refuse an address with a login or a token: it would stand in dvc.lock, a pin and MLflow."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _check_no_credentials(inner, [*keys, str(key)])
+    elif isinstance(value, list):
+        for inner in value:
+            _check_no_credentials(inner, keys)
+    elif isinstance(value, str) and without_credentials(value) != value:
+        raise BadSettings(
+            f"params.yaml: {'.'.join(keys)}: an address with a password or a token, which would "
+            "stand in dvc.lock: put a login into ~/.netrc, or download the file to data/sources/"
+        )
 
 
 def _check_table(params: dict[str, Any], table: str) -> None:

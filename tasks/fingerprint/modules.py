@@ -21,6 +21,7 @@ from tasks.fingerprint.syntax_hash import Remembered, hash_of_source
 NOT_HASHED = {
     "tasks.errors": "error texts; which error is derived from which is held by a test",
     "tasks.progress": "lines for people",
+    "tasks.plain_text": "how lines for people are made fit to be shown",
     "tasks.interpreter": "which Python starts a stage",
     "tasks.parent": "how a process ends with its parent",
     "tasks.checks": "what a training is ended for",

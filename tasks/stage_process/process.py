@@ -27,6 +27,7 @@ from tasks.fingerprint.definitions import keep_definitions
 from tasks.fingerprint.libraries import keep_versions
 from tasks.fingerprint.rows import fingerprint
 from tasks.parent import die_with_parent
+from tasks.plain_text import plain
 from tasks.progress import say
 from tasks.stage_process import kept_results, snapshot
 from tasks.stage_process.devices import device_lease
@@ -121,7 +122,7 @@ def exit_code(name: str | None = None) -> Iterator[None]:
             tell_failure(name, error)
         if os.environ.get("DOWNSTREAM_DEBUG"):
             raise
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {plain(str(error))}")
     except Exception as error:
         # torch's, which is not imported here; the training loop has a better text for its own.
         if type(error).__name__ != "OutOfMemoryError" or os.environ.get("DOWNSTREAM_DEBUG"):

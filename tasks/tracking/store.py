@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from filelock import FileLock
 
 from tasks.contracts import paths
 from tasks.errors import Unreachable
+from tasks.plain_text import plain, without_credentials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -143,7 +143,7 @@ def _connect() -> MlflowClient:
         with answer_within(SMALL_TIMEOUT_SECONDS):
             client.search_experiments(max_results=1)
     except errors() as error:
-        raise Unreachable(f"MLflow at {without_password(uri)}: {first_line(error)}") from error
+        raise Unreachable(f"MLflow at {uri}: {first_line(error)}") from error
     return client
 
 
@@ -157,8 +157,8 @@ def errors() -> tuple[type[Exception], ...]:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error, shortened."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    """Return the first line of an error, shortened; it may name the server with a password."""
+    return plain((str(error).splitlines() or [type(error).__name__])[0])[:200]
 
 
 def require_answer() -> None:
@@ -176,23 +176,14 @@ def require_answer() -> None:
         requests.get(f"{uri.rstrip('/')}/health", timeout=ANSWER_TIMEOUT_SECONDS)
     except requests.RequestException:
         raise Unreachable(
-            f"no MLflow server answers at {without_password(uri)}: start it, or check "
-            "MLFLOW_TRACKING_URI"
+            f"no MLflow server answers at {uri}: start it, or check MLFLOW_TRACKING_URI"
         ) from None
 
 
 def pages() -> str | None:
     """Return where the MLflow server's pages are, without a password; None where there is none."""
     chosen = os.environ.get(CHOICE, "").rstrip("/")
-    return without_password(chosen) if chosen.startswith(("http://", "https://")) else None
-
-
-def without_password(uri: str) -> str:
-    """Return a URI without a user's name and password."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return without_credentials(chosen) if chosen.startswith(("http://", "https://")) else None
 
 
 def _follow_the_workspace() -> None:
