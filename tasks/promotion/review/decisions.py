@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import files
 from tasks.errors import BadInput, DownstreamError, one_of
+from tasks.machine.actor import POLICY, is_person
 from tasks.machine.actor import actor as who_acts
 from tasks.progress import say
 from tasks.promotion.review.report import checked_report, read_report
@@ -74,7 +75,7 @@ def request_and_decide(model: str) -> Review:
     said = read_report(review).summary["decision"]
     comment = "; ".join(said["reasons"])[:LONGEST_COMMENT]
     try:
-        return decide(review, decision, comment, f"policy {said['policy']}")
+        return _decide(review, _intent(decision, comment, f"{POLICY} {said['policy']}"))
     except AlreadyDecided:
         return find_again(review)  # by another process that has asked at the same time
 
@@ -93,10 +94,20 @@ def decide(review: Review, decision: str, comment: str, reviewer: str | None = N
 
     Raises:
         AlreadyDecided: somebody else was first.
-        BadAnswer: no comment or no name.
+        BadAnswer: no comment or no name, or one that is not a person's.
         BadInput: what would be promoted is no longer what was reviewed.
     """
-    intent = _intent(decision, comment, reviewer)
+    intent = _intent(decision, comment, reviewer if reviewer is not None else who_acts())
+    if not is_person(intent["reviewer"]):
+        raise BadAnswer(
+            f"reviewer: {intent['reviewer']!r} is how the log names what no person has decided: "
+            "give your own name"
+        )
+    return _decide(review, intent)
+
+
+def _decide(review: Review, intent: dict[str, str]) -> Review:
+    decision = intent["decision"]
     model = review.subject.model
     with opened() as client:
         carry_out_abandoned(client, model)
@@ -255,9 +266,8 @@ def outcome(review: Review) -> str:
     return f"{DONE[made['decision']]} by {made['reviewer']} at {made['time']}: {made['comment']}"
 
 
-def _intent(decision: str, comment: str, reviewer: str | None) -> dict[str, str]:
-    comment = " ".join(comment.split())
-    reviewer = " ".join((reviewer if reviewer is not None else who_acts()).split())
+def _intent(decision: str, comment: str, reviewer: str) -> dict[str, str]:
+    comment, reviewer = " ".join(comment.split()), " ".join(reviewer.split())
     if decision not in DONE:
         raise BadAnswer(f"decision: no {decision!r}; {one_of(decision, DONE)}")
     for name, text, longest in (
