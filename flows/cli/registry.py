@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -54,20 +55,44 @@ def history(
     json: Annotated[
         bool, Parameter(help="Print one JSON object.", negative="", show_default=False)
     ] = False,
+    head: Annotated[
+        bool,
+        Parameter(
+            help="Print the model, the newest entry's number and its sha256 alone, to be kept "
+            "outside of MLflow.",
+            negative="",
+            show_default=False,
+        ),
+    ] = False,
+    head_file: Annotated[
+        Path | None,
+        Parameter(help="Check the log against the heads in this file, and write the newest to it."),
+    ] = None,
+    begin_log: Annotated[
+        str | None,
+        Parameter(
+            help="Why: begin the log of a model whose aliases were set before there was one."
+        ),
+    ] = None,
 ) -> int:
     """Print every change of a model's aliases: when, who, what, from, to and why.
 
     Reads the audit log on the MLflow server; writes to it only the changes that were made by hand
-    since the last command.
+    since the last command, and what --begin-log says.
     """
+    from tasks.promotion.rollback import begin
     from tasks.promotion.rollback import history as read_history
 
-    past = read_history(model)
-    if json:
+    if begin_log is not None:
+        say(f"{model}: the log begins with {begin(model, begin_log)} entries")
+    past = read_history(model, head_file)
+    if head:
+        console().print(f"{model} {past.head}")
+    elif json:
         print_json(asdict(past))
     else:
         _print_history(past)
-    return _verdict(past) if verify else 0
+    return _verdict(past) if verify or head_file else 0
 
 
 def _print_history(past: "History") -> None:

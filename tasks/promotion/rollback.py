@@ -19,7 +19,8 @@ from tasks.metrics.predictions import read_predictions
 from tasks.progress import say
 from tasks.promotion.review.subject import corpus_of
 from tasks.promotion.versions import FetchedVersion, fetch
-from tasks.tracking.audit.aliases import CHAMPION, PREVIOUS, move, settle
+from tasks.tracking.audit.aliases import CHAMPION, PREVIOUS, begin_log, move, settle
+from tasks.tracking.audit.heads import check_and_keep
 from tasks.tracking.audit.log import FOUND, AuditLog, Entry, require_registered
 from tasks.tracking.audit.writer import LONGEST_REASON, Change
 from tasks.tracking.registry.version import (
@@ -49,25 +50,54 @@ class History:
         entries: oldest first.
         problems: what is wrong with the log, one line each.
         aliases: where they are now.
+        head: the newest entry's number and sha256.
     """
 
     model: str
     entries: list[Entry]
     problems: list[str]
     aliases: dict[str, int]
+    head: str
 
 
-def history(model: str) -> History:
+def history(model: str, heads: Path | None = None) -> History:
     """Return a model's history; changes that were made by hand are recorded first.
+
+    Args:
+        model: the registered model.
+        heads: a file with the newest entry as it was known before; it is compared and renewed.
 
     Raises:
         BadInput: there is no such registered model.
+        DownstreamError: it has aliases, and no log.
         Unreachable: the store is away.
     """
     with opened() as client:
         require_registered(client, model)
         log = settle(client, model)
-    return History(model, log.entries, log.problems(), dict(log.aliases))
+    problems = [*log.problems(), *(check_and_keep(heads, log) if heads else ())]
+    return History(model, log.entries, problems, dict(log.aliases), log.newest)
+
+
+def begin(model: str, reason: str) -> int:
+    """Begin the audit log of a model whose aliases were set before there was one.
+
+    Args:
+        model: the registered model.
+        reason: why they are where they are; it is recorded.
+
+    Returns:
+        How many entries it has now.
+
+    Raises:
+        BadInput: no reason, or there is no such registered model.
+        DownstreamError: there is a log, or no alias.
+        Unreachable: the store is away.
+    """
+    _require_reason("--begin-log", reason)
+    with opened() as client:
+        require_registered(client, model)
+        return len(begin_log(client, model, reason))
 
 
 def roll_back(model: str, to: int | None, reason: str) -> str:
@@ -86,13 +116,7 @@ def roll_back(model: str, to: int | None, reason: str) -> str:
         DownstreamError: there is no way back, or somebody has moved the champion meanwhile.
         Unreachable: the store is away.
     """
-    if not reason.strip():
-        raise BadInput("--reason: it is empty; it is recorded, so that others can understand")
-    if len(reason) > LONGEST_REASON:
-        raise BadInput(
-            f"--reason: {len(reason):,} characters are too long to be recorded: "
-            f"{LONGEST_REASON:,} at most"
-        )
+    _require_reason("--reason", reason)
     corpus = corpus_of(model)
     with opened() as client:
         require_registered(client, model)
@@ -110,6 +134,16 @@ def roll_back(model: str, to: int | None, reason: str) -> str:
         f"{model}: version {target.number} is the champion again, version {champion} is "
         f"`previous`; {rescored}"
     )
+
+
+def _require_reason(option: str, reason: str) -> None:
+    if not reason.strip():
+        raise BadInput(f"{option}: it is empty; it is recorded, so that others can understand")
+    if len(reason) > LONGEST_REASON:
+        raise BadInput(
+            f"{option}: {len(reason):,} characters are too long to be recorded: "
+            f"{LONGEST_REASON:,} at most"
+        )
 
 
 def _way_back(client: MlflowClient, log: AuditLog, to: int | None) -> tuple[int, RegisteredVersion]:

@@ -19,6 +19,7 @@ from tasks.tracking.audit.log import FOUND, AuditLog, Entry, read_log
 from tasks.tracking.audit.writer import (
     ATTEMPTS,
     Change,
+    append,
     append_next,
     mark_applied,
     pause,
@@ -43,11 +44,13 @@ def settle(client: MlflowClient, model: str) -> AuditLog:
         The log, with which the aliases agree.
 
     Raises:
-        DownstreamError: others wrote each time that this process tried.
+        DownstreamError: others wrote each time that this process tried; or there are aliases and
+            no log.
     """
     seen: Change | None = None
     for _ in range(ATTEMPTS):
         log = read_log(client, model)
+        log.require_begun()
         if _complete(client, log) or _follow_champion(client, log):
             continue
         change = _difference(log)
@@ -64,6 +67,31 @@ def settle(client: MlflowClient, model: str) -> AuditLog:
                 f"{entry['number']}"
             )
     raise too_busy(model)
+
+
+def begin_log(client: MlflowClient, model: str, reason: str) -> list[Entry]:
+    """Begin the log of a model whose aliases were set by hand, before there was one.
+
+    Args:
+        client: the open store.
+        model: the registered model.
+        reason: why they are where they are.
+
+    Returns:
+        An entry for each alias.
+
+    Raises:
+        DownstreamError: there is a log, or no alias.
+    """
+    log = read_log(client, model)
+    if log.run_id is not None or not log.aliases:
+        raise DownstreamError(
+            f"{model}: nothing to begin: "
+            + ("it has an audit log" if log.run_id else "it has no alias, and so needs no log")
+        )
+    why = f"set before there was a log: {reason}"
+    changes = [Change(FOUND, alias, None, to, why) for alias, to in log.aliases.items()]
+    return [append(client, model, change) for change in changes]
 
 
 def move(

@@ -15,8 +15,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from tasks.contracts import files
-from tasks.errors import BadInput, one_of
-from tasks.tracking.audit.run import find_run
+from tasks.errors import BadInput, DownstreamError, one_of
+from tasks.tracking.audit.run import EXPERIMENT, find_run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -91,6 +91,20 @@ class AuditLog:
         """Return the newest entry's number; 0 in an empty log."""
         return max(self.texts, default=0)
 
+    @property
+    def newest(self) -> str:
+        """Return the newest entry's number and sha256, which its whole log follows from."""
+        text = self.texts.get(self.last_number)
+        return f"{self.last_number} {files.sha256_of_text(text) if text else BEFORE_THE_FIRST}"
+
+    def has(self, head: str) -> bool:
+        """Tell whether a number and sha256, as ``newest`` gave them once, are of an entry here."""
+        number, _, sha256 = head.partition(" ")
+        if number == "0":
+            return sha256 == BEFORE_THE_FIRST
+        text = self.texts.get(int(number)) if number.isdecimal() else None
+        return text is not None and files.sha256_of_text(text) == sha256
+
     def last(self, alias: str) -> Entry | None:
         """Return the newest entry about an alias."""
         return next((entry for entry in reversed(self.entries) if entry["alias"] == alias), None)
@@ -111,9 +125,21 @@ class AuditLog:
         """
         if self.head is None:
             return self.last_number <= 1
-        number, _, sha256 = self.head.partition(" ")
-        text = self.texts.get(int(number)) if number.isdigit() else None
-        return text is not None and files.sha256_of_text(text) == sha256
+        return self.has(self.head)
+
+    def require_begun(self) -> None:
+        """Check that a model with aliases has a log.
+
+        Raises:
+            DownstreamError: it has none, so that nobody knows who has set them.
+        """
+        if self.run_id is None and self.aliases:
+            raise DownstreamError(
+                f"{self.model} has the aliases {', '.join(self.aliases)} and no audit log: "
+                f"somebody has renamed its experiment {EXPERIMENT + self.model!r} in MLflow (name "
+                "it so again) or removed it (restore MLflow's database). If they were set before "
+                f"there was a log: `downstream history {self.model} --begin-log REASON`"
+            )
 
     def problems(self) -> list[str]:
         """Return what is wrong with the log, one line each; none if it holds.
@@ -184,14 +210,17 @@ def read_log(client: MlflowClient, model: str) -> AuditLog:
     # The head is read first: an entry that is appended meanwhile must not look as if it were cut.
     head = registered.tags.get(HEAD) if registered is not None else None
     run = find_run(client, model)
+    # Last, so that an alias which downstream moves meanwhile has an entry after those read here:
+    # whoever takes the difference for a change made by hand is refused as too late.
+    aliases = aliases_of(client, model)
+    if run is None and aliases:
+        run = find_run(client, model)  # downstream makes it before it sets the first alias
     return AuditLog(
         model=model,
         run_id=run.info.run_id if run is not None else None,
         head=head,
         params=run.data.params if run is not None else {},
-        # Last, so that an alias which downstream moves meanwhile has an entry after those read
-        # here: whoever takes the difference for a change made by hand is refused as too late.
-        aliases=aliases_of(client, model),
+        aliases=aliases,
     )
 
 

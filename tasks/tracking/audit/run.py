@@ -27,7 +27,8 @@ def find_run(client: MlflowClient, model: str) -> Run | None:
     """Return the run that holds a model's log; None before the first entry.
 
     Raises:
-        DownstreamError: its experiment is there, but the run was deleted for good.
+        DownstreamError: its experiment is there, but the run was deleted for good; or there is
+            another beside it.
     """
     from mlflow.entities import LifecycleStage, ViewType
 
@@ -39,6 +40,13 @@ def find_run(client: MlflowClient, model: str) -> Run | None:
     runs = client.search_runs(
         [experiment.experiment_id], run_view_type=ViewType.ALL, order_by=["start_time"]
     )
+    if len(runs) > 1:
+        ids = ", ".join(f"{run.info.run_id} ({len(run.data.params)} parameters)" for run in runs)
+        raise DownstreamError(
+            f"the audit log of {model} is one run, and experiment {experiment.name!r} in MLflow "
+            f"has {len(runs)}: {ids}: somebody has added one. Find out which, delete it there, and "
+            "remove it for good: `mlflow gc --run-ids ID`"
+        )
     named = [run for run in runs if run.info.run_name == RUN_NAME]
     if not named:
         raise DownstreamError(
