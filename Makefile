@@ -22,14 +22,14 @@ run: setup
 test: setup programs
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# Tests look at pages in a real browser, compile a training, and watch what stages open: pip has none.
+# Tests look at pages in a real browser, compile a training, watch what stages open, and sign decisions: pip has none of it.
 programs:
-	@command -v chromium >/dev/null && command -v g++ >/dev/null && command -v strace >/dev/null || $(MAKE) --no-print-directory install-programs
+	@command -v chromium >/dev/null && command -v g++ >/dev/null && command -v strace >/dev/null && command -v ssh-keygen >/dev/null || $(MAKE) --no-print-directory install-programs
 
 install-programs:
-	@command -v apt-get >/dev/null || { echo "make test needs chromium, g++ and strace: install them with this system's packages, then call it again" >&2; exit 1; }
-	@echo "Installing chromium, g++ and strace, which some tests need ..."
-	@sudo="$$([ "$$(id -u)" = 0 ] || echo sudo)"; $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends chromium g++ strace
+	@command -v apt-get >/dev/null || { echo "make test needs chromium, g++, strace and ssh-keygen: install them with this system's packages, then call it again" >&2; exit 1; }
+	@echo "Installing chromium, g++, strace and ssh-keygen, which some tests need ..."
+	@sudo="$$([ "$$(id -u)" = 0 ] || echo sudo)"; $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends chromium g++ strace openssh-client
 
 check: setup
 	$(BIN)/ruff check .

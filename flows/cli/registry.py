@@ -1,6 +1,7 @@
 """The commands about a registered model's past: ``rollback`` and ``history``."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 BROKEN = 1
 HASH = re.compile(r"[0-9a-f]{32,}")
 HASH_SHOWN = 12
+SIGNATURE = "signature"
+"""The key of the evidence that is not shown, but what is known of it."""
 
 Model = Annotated[str, Parameter(help="A row of models: the registered model's name.")]
 
@@ -100,7 +103,9 @@ def _print_history(past: "History") -> None:
     if past.entries:
         shown = table("", "time (UTC)", "action", "change", "by", "reason, evidence")
         for entry in past.entries:
-            shown.add_row(*_cells(entry), style="bold yellow" if _is_by_hand(entry) else None)
+            shown.add_row(
+                *_cells(entry, past.signed), style="bold yellow" if _is_by_hand(entry) else None
+            )
         out.print(shown)
     else:
         out.print(f"{past.model}: no alias was ever set.")
@@ -108,7 +113,7 @@ def _print_history(past: "History") -> None:
     out.print(f"\nNow: {now or 'no alias'}")
 
 
-def _cells(entry: "Entry") -> list[str | Text]:
+def _cells(entry: "Entry", signed: Mapping[int, str]) -> list[str | Text]:
     before, after = (
         "-" if number is None else str(number)
         for number in (entry["version_from"], entry["version_to"])
@@ -117,8 +122,11 @@ def _cells(entry: "Entry") -> list[str | Text]:
     evidence = ", ".join(
         f"{name} {value[:HASH_SHOWN] if HASH.fullmatch(value) else value}"
         for name, value in entry["evidence"].items()
+        if name != SIGNATURE
     )
     why = [Text(plain(" ".join(entry["reason"].split())))] if entry["reason"] else []
+    if entry["number"] in signed:
+        why.append(Text(plain(signed[entry["number"]]), style="bold"))
     if evidence:
         why.append(Text(plain(evidence), style="dim"))
     time = entry["time"].replace("T", " ").removesuffix("Z")

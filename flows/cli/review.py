@@ -25,6 +25,11 @@ Reviewer = Annotated[
     Parameter(help="Who decides; by default DOWNSTREAM_REVIEWER, or git's user.name and email."),
 ]
 
+Sign = Annotated[
+    Path | None,
+    Parameter(help="An SSH key of the reviewer's, with which ssh-keygen signs the decision."),
+]
+
 
 @review.command(name="list")
 def list_reviews() -> int:
@@ -84,29 +89,29 @@ def request(
 
 
 @review.command
-def approve(model: Model, *, comment: Comment, reviewer: Reviewer = None) -> int:
+def approve(model: Model, *, comment: Comment, reviewer: Reviewer = None, sign: Sign = None) -> int:
     """Make the candidate the champion, if it still is what was reviewed.
 
     Reads the review and the version in MLflow, data/split/ and the code; writes the aliases
     champion and previous, and an entry of the audit log.
     """
-    return _decide(model, "approve", comment, reviewer)
+    return _decide(model, "approve", comment, reviewer, sign)
 
 
 @review.command
-def reject(model: Model, *, comment: Comment, reviewer: Reviewer = None) -> int:
+def reject(model: Model, *, comment: Comment, reviewer: Reviewer = None, sign: Sign = None) -> int:
     """Turn the candidate down; the champion stays.
 
     Reads the review in MLflow; writes an entry of the audit log, and a tag of the version.
     """
-    return _decide(model, "reject", comment, reviewer)
+    return _decide(model, "reject", comment, reviewer, sign)
 
 
-def _decide(model: str, decision: str, comment: str, reviewer: str | None) -> int:
+def _decide(model: str, decision: str, comment: str, reviewer: str | None, key: Path | None) -> int:
     from tasks.promotion.review.decisions import decide, outcome
     from tasks.promotion.review.store import latest
 
-    decided = decide(latest(model), decision, comment, reviewer)
+    decided = decide(latest(model), decision, comment, reviewer, key)
     print_outcome(decided)
     if "PREFECT_API_URL" in os.environ:
         from flows.orchestration.review_runs import close_forms

@@ -17,6 +17,7 @@ from tasks.contracts import paths, records
 from tasks.errors import BadInput, DownstreamError
 from tasks.metrics.predictions import read_predictions
 from tasks.progress import say
+from tasks.promotion.review.signatures import signatures
 from tasks.promotion.review.subject import corpus_of
 from tasks.promotion.versions import FetchedVersion, fetch
 from tasks.tracking.audit.aliases import CHAMPION, PREVIOUS, begin_log, move, settle
@@ -51,6 +52,7 @@ class History:
         problems: what is wrong with the log, one line each.
         aliases: where they are now.
         head: the newest entry's number and sha256.
+        signed: what is known of the signatures, by the number of the entry.
     """
 
     model: str
@@ -58,6 +60,7 @@ class History:
     problems: list[str]
     aliases: dict[str, int]
     head: str
+    signed: dict[int, str]
 
 
 def history(model: str, heads: Path | None = None) -> History:
@@ -75,8 +78,14 @@ def history(model: str, heads: Path | None = None) -> History:
     with opened() as client:
         require_registered(client, model)
         log = settle(client, model)
-    problems = [*log.problems(), *(check_and_keep(heads, log) if heads else ())]
-    return History(model, log.entries, problems, dict(log.aliases), log.newest)
+    found = signatures(log.entries)
+    problems = [
+        *log.problems(),
+        *(f"{model}: entry {n}: {each.says}" for n, each in found.items() if not each.holds),
+        *(check_and_keep(heads, log) if heads else ()),
+    ]
+    signed = {number: each.says for number, each in found.items()}
+    return History(model, log.entries, problems, dict(log.aliases), log.newest, signed)
 
 
 def begin(model: str, reason: str) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import tempfile
 import uuid
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from tasks.machine.actor import actor as who_acts
 from tasks.progress import say
 from tasks.promotion.review.report import checked_report, read_report
 from tasks.promotion.review.requests import request
+from tasks.promotion.review.signatures import SIGNATURE, SINCE, check, sign, signed_text
 from tasks.promotion.review.store import Review, find, find_again, reviews_of
 from tasks.promotion.review.subject import Subject, corpus_of, split_file, subject_of
 from tasks.promotion.versions import download_model
@@ -44,6 +46,7 @@ LAPSE = "lapse"
 ENDS = (*DONE, LAPSE)
 """The actions of the audit log with which a decision is carried out."""
 LONGEST_COMMENT = 2000
+LONGEST_SIGNED_COMMENT = 1000
 LONGEST_NAME = 200
 REVIEW_TAG = "downstream.review"
 ABANDONED_AFTER = timedelta(seconds=30)
@@ -80,7 +83,13 @@ def request_and_decide(model: str) -> Review:
         return find_again(review)  # by another process that has asked at the same time
 
 
-def decide(review: Review, decision: str, comment: str, reviewer: str | None = None) -> Review:
+def decide(
+    review: Review,
+    decision: str,
+    comment: str,
+    reviewer: str | None = None,
+    key: Path | None = None,
+) -> Review:
     """Approve or reject the candidate of a review.
 
     Args:
@@ -88,6 +97,7 @@ def decide(review: Review, decision: str, comment: str, reviewer: str | None = N
         decision: ``approve`` or ``reject``.
         comment: why.
         reviewer: who; by default the user of this process.
+        key: an SSH key of theirs, which signs the decision; None for none.
 
     Returns:
         The review with the decision.
@@ -103,6 +113,13 @@ def decide(review: Review, decision: str, comment: str, reviewer: str | None = N
             f"reviewer: {intent['reviewer']!r} is how the log names what no person has decided: "
             "give your own name"
         )
+    if key is not None:
+        if len(intent["comment"]) > LONGEST_SIGNED_COMMENT:
+            raise BadAnswer(
+                f"comment: {len(intent['comment']):,} characters are too long to be recorded "
+                f"beside a signature: {LONGEST_SIGNED_COMMENT:,} at most"
+            )
+        intent[SIGNATURE] = sign(_signed_text(review, intent), key)
     return _decide(review, intent)
 
 
@@ -225,6 +242,7 @@ def carry_out_abandoned(client: MlflowClient, model: str) -> None:
                 # A claim is a parameter in MLflow: whoever may write there can make one, and one
                 # of a killed process is old. It has to be as good as a decision that is made now.
                 thoroughly = review.decided["decision"] == "approve"
+                _require_signature(review, review.decided)
                 require_unchanged(client, log, review, thoroughly=thoroughly)
             except DownstreamError as error:
                 if not _can_check(review):
@@ -237,6 +255,31 @@ def carry_out_abandoned(client: MlflowClient, model: str) -> None:
                 _carry_out(client, review)
             except DownstreamError as error:
                 _let_lapse(client, review, error)
+
+
+def _require_signature(review: Review, made: Mapping[str, str]) -> None:
+    if SIGNATURE in made:
+        checked = check(_signed_text(review, made), made[SIGNATURE])
+        if not checked.holds:
+            raise BadInput(f"{review.title}: {checked.says}")
+
+
+def _signed_text(review: Review, made: Mapping[str, str]) -> str:
+    subject, told = review.subject, (made["decision"], made["reviewer"], made["comment"])
+    evidence = {**_evidence(review), SINCE: str(subject.since)}
+    return signed_text(subject.model, subject.candidate, *told, evidence)
+
+
+def _evidence(review: Review) -> dict[str, str]:
+    subject = review.subject
+    return {
+        "review": review.id,
+        "run": review.run_id,
+        "test_split": subject.test_split,
+        "code": subject.code,
+        "settings": subject.settings,
+        **review.evidence,
+    }
 
 
 def _can_check(review: Review) -> bool:
@@ -302,14 +345,9 @@ def _carry_out(client: MlflowClient, review: Review) -> None:
         raise AssertionError("what was not decided cannot be carried out")
     model, version = subject.model, str(subject.candidate)
     actor = made["reviewer"]
-    about = {
-        "review": review.id,
-        "run": review.run_id,
-        "test_split": subject.test_split,
-        "code": subject.code,
-        "settings": subject.settings,
-        **review.evidence,
-    }
+    about = _evidence(review)
+    if SIGNATURE in made:
+        about |= {SINCE: str(subject.since), SIGNATURE: made[SIGNATURE]}
     client.set_model_version_tag(model, version, REVIEW_TAG, DONE[made["decision"]])
     client.set_tag(review.run_id, f"{REVIEW_TAG}_decision", DONE[made["decision"]])
     client.set_tag(review.run_id, f"{REVIEW_TAG}_by", actor)

@@ -35,7 +35,8 @@ class Review:
     evidence: Mapping[str, str]
     """The sha256 of what was reviewed."""
     decided: Mapping[str, str] | None
-    """``decision``, ``reviewer``, ``comment`` and ``time``, once somebody has decided."""
+    """``decision``, ``reviewer``, ``comment``, ``time``, once somebody has decided; and, where it
+    was signed, ``signature``."""
 
     @property
     def id(self) -> str:
@@ -83,6 +84,7 @@ def _review(log: AuditLog, name: str, intent: Mapping[str, Any]) -> Review | Non
         if decided is not None:
             is_ours &= decided["decision"] in ("approve", "reject")
             is_ours &= all(isinstance(decided[each], str) for each in ("reviewer", "comment"))
+            is_ours &= isinstance(decided.get("signature", ""), str)
             is_ours &= datetime.fromisoformat(decided["time"]).tzinfo is not None
     except (KeyError, TypeError, ValueError):
         return None

@@ -11,7 +11,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from tasks.errors import DownstreamError
-from tasks.tracking.store import artifact_location
+from tasks.tracking.store import artifact_location, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -45,7 +45,7 @@ def find_run(client: MlflowClient, model: str) -> Run | None:
         raise DownstreamError(
             f"the audit log of {model} is one run, and experiment {experiment.name!r} in MLflow "
             f"has {len(runs)}: {ids}: somebody has added one. Find out which, delete it there, and "
-            "remove it for good: `mlflow gc --run-ids ID`"
+            f"remove it for good: `mlflow gc --tracking-uri {tracking_uri()} --run-ids ID`"
         )
     named = [run for run in runs if run.info.run_name == RUN_NAME]
     if not named:
