@@ -120,11 +120,11 @@ def measure(split: Path) -> dict[str, Any]:
     with Memory() as training, contextlib.suppress(EnoughError):
         train(stopping(task), TrainingSettings(epochs=1, batch_size=BATCH_SIZE), 0, "steps")
     return {
-        "texts": len(task.train_documents),
-        "tokens": len(task.train_documents.tokens),
+        "texts": len(task.train_pairs.documents),
+        "tokens": len(task.train_pairs.documents.tokens),
         "preparing": preparing.figures(),
         "training": training.figures(),
-        "tokens_on_disk_mb": task.train_documents.tokens.nbytes / 1e6,
+        "tokens_on_disk_mb": task.train_pairs.documents.tokens.nbytes / 1e6,
     }
 
 

@@ -137,6 +137,7 @@ def packed_task(sizes: dict[str, int], num_steps: int, seed: int) -> Any:
     """
     from tasks.contracts import registry
     from tasks.inputs.documents import Documents
+    from tasks.inputs.pairs import SegmentPairs
     from tasks.objectives import masked
     from tasks.training.determinism import make_deterministic
 
@@ -149,10 +150,10 @@ def packed_task(sizes: dict[str, int], num_steps: int, seed: int) -> Any:
     room = TOKENS - 3
     num_examples = BATCH_SIZE * (num_steps + HELD_OUT_BATCHES)
     starts = np.arange(0, room * num_examples + 1, room, dtype=np.int64)
-    tokens = task.train_documents.tokens
+    tokens = task.train_pairs.documents.tokens
     if starts[-1] > len(tokens):
         sys.exit(f"{SOURCE} has too few tokens for {num_examples} examples")
-    task.train_documents = Documents(tokens, starts, starts[:-1])
+    task.train_pairs = SegmentPairs(Documents(tokens, starts, starts[:-1]))
     return task
 
 

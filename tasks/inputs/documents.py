@@ -1,7 +1,7 @@
-"""Token ids of many texts in flat arrays, and the three ways in which trainings read them.
+"""Token ids of many texts in flat arrays, and how trainings read them.
 
-``Documents`` cuts windows of single texts, ``Stream`` sets all texts end to end, ``TokenInputs``
-makes padded batches of whole texts. The arrays may lie on the disk, read-only.
+``Documents`` holds them, ``Stream`` sets all texts end to end, ``TokenInputs`` makes padded batches
+of whole texts; ``tasks.inputs.pairs`` cuts segments. The arrays may lie on the disk, read-only.
 
 Dimensions: N windows or texts, T tokens (the longest of a batch), V tokens of the vocabulary.
 """
@@ -39,32 +39,6 @@ class Documents:
     def lengths(self) -> np.ndarray:
         """Tokens of each text."""
         return np.diff(self.text_starts)
-
-    def two_segments(
-        self, index: int, room: int, generator: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Cut a window of one text into two neighbouring segments.
-
-        The cut is where a sentence begins, or in the middle where none does.
-
-        Args:
-            index: which text.
-            room: the most tokens of both segments together.
-            generator: draws where the window and the cut are.
-
-        Returns:
-            Views of ``tokens``.
-        """
-        start, end = int(self.text_starts[index]), int(self.text_starts[index + 1])
-        if end - start > room:
-            start += int(generator.integers(end - start - room + 1))
-            end = start + room
-        low, high = np.searchsorted(self.sentence_starts, (start + 1, end))
-        if high > low:
-            cut = int(self.sentence_starts[int(generator.integers(low, high))])
-        else:
-            cut = (start + end) // 2
-        return self.tokens[start:cut], self.tokens[cut:end]
 
     def unigram_log_probabilities(self, vocabulary_size: int) -> Float[np.ndarray, " V"]:
         """Return the log of each token's share of these texts, add-one smoothed; float64."""

@@ -1,9 +1,9 @@
 """Masked language modelling with next-sentence prediction (Devlin et al., 2019, section 3.1).
 
 An example is a window of one text, cut into two segments; half of the time the second segment is
-taken from another text. A text of one sentence is halved. Of the chosen tokens 80 % are masked,
-10 % replaced by a random token, 10 % left as they are. Logits are computed where they are needed:
-at the chosen tokens alone.
+taken from another text (``tasks.inputs.pairs``). Of the chosen tokens 80 % are masked, 10 %
+replaced by a random token, 10 % left as they are. Logits are computed where they are needed: at the
+chosen tokens alone.
 
 Dimensions: N examples, T tokens, M chosen tokens of a batch, V tokens of the vocabulary.
 """
@@ -18,6 +18,7 @@ from pydantic import Field
 
 from tasks.contracts import settings as contract
 from tasks.inputs.documents import Documents
+from tasks.inputs.pairs import SegmentPairs
 from tasks.inputs.tokenising import read_documents
 from tasks.inputs.tokenizer import (
     MASK,
@@ -72,8 +73,7 @@ class Masked(Task):
         give_whole_masks(model.bert)
         self.model = model
         self._tokenizer = tokenizer
-        self.train_documents = train
-        self._validation = validation
+        self.train_pairs, self._validation_pairs = SegmentPairs(train), SegmentPairs(validation)
         self._settings = settings
         self._start, self._separator, self._mask, self._padding = (
             id_in(tokenizer, token) for token in (START, SEPARATOR, MASK, PADDING)
@@ -85,11 +85,11 @@ class Masked(Task):
     @cached_property
     def lengths(self) -> np.ndarray:  # type: ignore[override]
         """Tokens of each example, special ones included; every step asks for some."""
-        return np.minimum(self.train_documents.lengths + 3, self._settings.tokens)
+        return np.minimum(self.train_pairs.documents.lengths + 3, self._settings.tokens)
 
     def batch(self, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
         """Return the tensors of some training texts."""
-        return self._examples(self.train_documents, indices, randoms)
+        return self._examples(self.train_pairs, indices, randoms)
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Return the mean cross entropy of the chosen tokens, plus that of the next sentence."""
@@ -112,11 +112,11 @@ class Masked(Task):
         import torch
 
         unigram = torch.from_numpy(
-            self.train_documents.unigram_log_probabilities(self._tokenizer.get_vocab_size())
+            self.train_pairs.documents.unigram_log_probabilities(self._tokenizer.get_vocab_size())
         )
-        order = np.argsort(self._validation.lengths, kind="stable")
+        order = np.argsort(self._validation_pairs.documents.lengths, kind="stable")
         batches = (
-            self._examples(self._validation, chosen, ExampleRandom(0, 0, chosen))
+            self._examples(self._validation_pairs, chosen, ExampleRandom(0, 0, chosen))
             for chosen in slices(order, VALIDATION_BATCH_SIZE)
         )
         return self._metrics(evaluate_sums(self.model, batches, partial(self._sums, unigram)))
@@ -173,11 +173,17 @@ class Masked(Task):
             return masked, None
         return masked, self.model.cls.seq_relationship(output.pooler_output)
 
-    def _examples(self, documents: Documents, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
+    def _examples(
+        self, segment_pairs: SegmentPairs, indices: np.ndarray, randoms: ExampleRandom
+    ) -> Batch:
         import torch
 
+        room, strangers = self._settings.tokens - 3, self._settings.next_sentence
         generators = [randoms[index] for index in range(len(indices))]
-        pairs = [self._pair(documents, int(i), g) for i, g in zip(indices, generators, strict=True)]
+        pairs = [
+            segment_pairs.pair(int(index), room, generator, strangers=strangers)
+            for index, generator in zip(indices, generators, strict=True)
+        ]
         longest = max(len(first) + len(second) + 3 for first, second, _ in pairs)
         ids = np.full((len(pairs), longest), self._padding, dtype=np.int64)
         attended, segments = np.zeros_like(ids), np.zeros_like(ids)
@@ -200,17 +206,6 @@ class Masked(Task):
         }
         batch = {name: torch.from_numpy(value) for name, value in arrays.items()}
         return {**batch, "counts": torch.tensor([len(batch["targets"]), len(pairs)]).float()}
-
-    def _pair(
-        self, documents: Documents, index: int, generator: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray, int]:
-        room = self._settings.tokens - 3
-        first, second = documents.two_segments(index, room, generator)
-        if not self._settings.next_sentence or generator.random() < 0.5:
-            return first, second, 0
-        other = int(generator.integers(len(documents)))
-        stranger = documents.two_segments(other, room, generator)[1]
-        return first, stranger[: room - len(first)], 1
 
     def _hide(
         self, ids: np.ndarray, chosen: np.ndarray, generator: np.random.Generator

@@ -1,4 +1,4 @@
-"""Token ids in flat arrays: segments of texts, texts end to end, and batches of whole texts."""
+"""Token ids in flat arrays: texts end to end, and batches of whole texts."""
 
 import numpy as np
 import pytest
@@ -9,50 +9,10 @@ from tasks.inputs import documents as _documents
 from tasks.inputs.documents import Documents, Stream, TokenInputs
 
 
-def counting(lengths: list[list[int]]) -> Documents:
-    """Return texts whose sentences have the given lengths; token n stands at position n."""
-    flat = [length for text in lengths for length in text]
-    return Documents(
-        tokens=np.arange(sum(flat), dtype=np.int32),
-        text_starts=np.cumsum([0, *map(sum, lengths)]),
-        sentence_starts=np.cumsum([0, *flat[:-1]]),
-    )
-
-
 def documents(texts: list[list[int]]) -> Documents:
     starts = np.cumsum([0, *map(len, texts)])
     tokens = np.array([token for text in texts for token in text], np.uint16)
     return Documents(tokens, starts, starts[:-1])
-
-
-@given(
-    lengths=st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=6), min_size=1, max_size=5),
-    room=st.integers(5, 60),
-    seed=st.integers(0, 2**32),
-)
-def test_two_segments_are_neighbours_within_one_text(
-    lengths: list[list[int]], room: int, seed: int
-) -> None:
-    made = counting(lengths)
-    index = seed % len(made)
-    first, second = made.two_segments(index, room, np.random.default_rng(seed))
-    joined = [*first, *second]
-    start, end = made.text_starts[index], made.text_starts[index + 1]
-    assert joined == list(range(joined[0], joined[0] + len(joined)))
-    assert start <= joined[0]
-    assert joined[-1] < end
-    assert len(joined) == min(room, end - start)
-
-
-def test_the_cut_is_where_a_sentence_begins() -> None:
-    made = counting([[4, 3]])
-    first, second = made.two_segments(0, 100, np.random.default_rng(0))
-    assert (len(first), len(second)) == (4, 3)
-
-
-def test_a_text_of_one_sentence_is_halved() -> None:
-    first, second = counting([[7]]).two_segments(0, 100, np.random.default_rng(0))
-    assert (len(first), len(second)) == (3, 4)
 
 
 def test_counting_tokens_piece_by_piece_counts_them_all(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,9 +75,9 @@ def test_lengths_are_worked_out_once_for_all_steps(texts: tuple[Path, Path]) -> 
     task = prepared(texts)
     assert task.lengths is task.lengths
     batch = task.batch(np.arange(180), ExampleRandom(0, 0, range(180)))
-    together = ~batch["is_random"].bool().numpy()
-    lengths = batch["attention_mask"].sum(1).numpy()
-    assert task.lengths[together].tolist() == lengths[together].tolist()
+    # A pair with a stranger is as long too, so that batches by length have little padding.
+    assert 0 < int(batch["is_random"].sum()) < 180
+    assert task.lengths.tolist() == batch["attention_mask"].sum(1).tolist()
 
 
 def test_it_learns_more_than_how_frequent_tokens_are(texts: tuple[Path, Path]) -> None:
