@@ -42,7 +42,7 @@ BERTS: dict[str, dict[str, int]] = {
 PRETRAIN: dict[str, Any] = {
     "objective": "masked",
     "architecture": "bert",
-    "masked": {"vocabulary_size": 8000, "tokens": 128, "probability": 0.2},
+    "masked": {"vocabulary_size": 8000, "tokens": 256, "probability": 0.2},
 }
 # 20 Newsgroups has five times the text: about as many steps each.
 EPOCHS: dict[str, dict[str, int]] = {

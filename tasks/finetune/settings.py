@@ -33,8 +33,8 @@ class Settings(TrainingSettings):
     tokens: int = Field(
         128,
         ge=8,
-        description="texts are cut to so many tokens; if not given, to no more than the backbone's "
-        "positions",
+        description="texts are cut to so many tokens; if not given, to no more than the backbone "
+        "was trained on",
     )
     pooling: Literal["auto", "cls", "mean", "max", "last"] = Field(
         "auto", description="what the head sees of a text's tokens; auto: the architecture's own"

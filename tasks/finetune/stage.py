@@ -50,7 +50,7 @@ def run(
 
     Raises:
         BadInput: backbone and corpus do not fit, the settings ask for more tokens than the backbone
-            has positions, a label is missing, a class has fewer records than there are folds, or
+            was trained on, a label is missing, a class has fewer records than there are folds, or
             LoRA finds nothing to adapt.
         Diverged: a loss was NaN or infinite.
         Preempted: SIGTERM came; running again goes on from the checkpoint.
@@ -71,7 +71,7 @@ def _finetune(
     journal: Path | None,
 ) -> dict[str, Any]:
     loaded = load_backbone(backbone)
-    # The default length is a bound: a backbone with fewer positions lowers it.
+    # The default length is a bound: a backbone that was trained on shorter texts lowers it.
     loaded.cut_to(settings.tokens, all_must_fit="tokens" in settings.model_fields_set)
     corpus = read_corpus(loaded, splits)
     recipe = Recipe(model, loaded, corpus.classes, settings, seed, checkpoints, journal=journal)

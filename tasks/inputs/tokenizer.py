@@ -108,13 +108,13 @@ def _untrained(vocabulary: dict[str, int]) -> Tokenizer:
     return tokenizer
 
 
-def save_tokenizer(tokenizer: Tokenizer, folder: Path, num_positions: int) -> None:
+def save_tokenizer(tokenizer: Tokenizer, folder: Path, longest: int) -> None:
     """Write ``tokenizer.json`` and what ``AutoTokenizer`` needs beside it.
 
     Args:
         tokenizer: what is written.
         folder: of the model.
-        num_positions: the longest sequence that the model takes, in tokens.
+        longest: the longest sequence that the model was trained on, in tokens.
     """
     folder.mkdir(parents=True, exist_ok=True)
     known = tokenizer.get_vocab()
@@ -123,7 +123,7 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path, num_positions: int) -> No
         folder / TOKENIZER_CONFIG,
         {
             "tokenizer_class": "PreTrainedTokenizerFast",
-            "model_max_length": num_positions,
+            "model_max_length": longest,
             **{role: token for role, token in _ROLES.items() if token in known},
         },
     )

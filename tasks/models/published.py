@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tasks.models.image_layers import ImageParts
 
 CONFIG, WEIGHTS, SHARDS = "config.json", "model.safetensors", "model.safetensors.index.json"
+NEXT_SENTENCE = "seq_relationship.weight"
+"""How the weight ends that BERT predicts next sentences with, from what its pooler gives."""
 GPT2, VIT = "gpt2", "vit_mae"
 # All that is ever read of a checkpoint.
 PATTERNS = (CONFIG, "model*.safetensors", SHARDS, TOKENIZER)
@@ -87,6 +89,18 @@ class Checkpoint:
             "n_positions" if self.config["model_type"] == GPT2 else "max_position_embeddings"
         ]
         return positions
+
+    @property
+    def predicts_next_sentences(self) -> bool:
+        """Tell whether it has BERT's head for that, so that its pooler has been trained."""
+        from safetensors import safe_open
+
+        if (self._folder / SHARDS).is_file():
+            names = list(files.read_json(self._folder / SHARDS)["weight_map"])
+        else:
+            with safe_open(self._folder / WEIGHTS, "pt") as weights:
+                names = list(weights.keys())
+        return any(name.endswith(NEXT_SENTENCE) for name in names)
 
     def tokenizer(self) -> Tokenizer:
         """Return the tokenizer that it was trained with; it neither cuts texts nor fills them up.

@@ -41,6 +41,10 @@ INPUT_NAMES = ("input_ids", "attention_mask")
 WEIGHTS, HEAD, HEAD_CONFIG = "model.safetensors", "head.safetensors", "head.json"
 TRANSFORMERS_HEAD = "classifier"
 """What transformers calls a head that is one linear layer over what its encoder has pooled."""
+POOLER = "cls"
+"""The pooling by BERT's pooler."""
+UNTRAINED_POOLER = {"pooler": "untrained"}
+"""What ``downstream.json`` says of a BERT that has never predicted next sentences."""
 BIDIRECTIONAL, CAUSAL, SINGLE_TOKENS = "bidirectional", "causal", "single-token"
 """What the state of a token can know of the others; an objective asks for one of these."""
 
@@ -130,23 +134,24 @@ class TextBackbone:
         self.tokenizer.enable_truncation(self._tokenizer_config["model_max_length"])
 
     def cut_to(self, num_tokens: int, *, all_must_fit: bool = False) -> None:
-        """Cut texts to so many tokens, or to the encoder's positions if those are fewer.
+        """Cut texts to so many tokens, or to the longest that the backbone was trained on.
 
         Args:
             num_tokens: special tokens included.
-            all_must_fit: refuse to have fewer positions.
+            all_must_fit: refuse a backbone that was trained on fewer.
 
         Raises:
-            BadInput: there are fewer, and it is refused.
+            BadInput: it was, and it is refused.
         """
-        positions = self._tokenizer_config["model_max_length"]
-        if all_must_fit and num_tokens > positions:
+        longest = self._tokenizer_config["model_max_length"]
+        if all_must_fit and num_tokens > longest:
             raise BadInput(
-                f"finetune.tokens is {num_tokens}, but the backbone {self.folder} has {positions} "
-                "positions: lower finetune.tokens, or take a backbone with more positions"
+                f"finetune.tokens is {num_tokens}, but the backbone {self.folder} was trained on "
+                f"texts of at most {longest} tokens: lower finetune.tokens, or pretrain with more "
+                "tokens"
             )
-        self._tokenizer_config["model_max_length"] = min(num_tokens, positions)
-        self.tokenizer.enable_truncation(min(num_tokens, positions))
+        self._tokenizer_config["model_max_length"] = min(num_tokens, longest)
+        self.tokenizer.enable_truncation(min(num_tokens, longest))
 
     def inputs(self, contents: Sequence[str]) -> TokenInputs:
         """Tokenise texts."""
@@ -165,21 +170,23 @@ class TextBackbone:
             labels: the class names, in the order of the logits.
             pretrained: whether to load the encoder's weights.
             dropout: share of activations dropped, in the encoder and before the head.
-            pooling: what the head sees of a text; ``auto`` for the architecture's own.
+            pooling: what the head sees of a text; ``auto`` for the architecture's own, or the next
+                one where that takes a pooler which nothing has trained.
 
         Raises:
             BadSettings: the architecture has no such pooling.
         """
         architecture: Architecture = architecture_of(self.folder)
         parts = architecture.load_parts(self.folder, pretrained=pretrained, dropout=dropout)
+        own = parts.poolings[0]
+        if own == POOLER and UNTRAINED_POOLER.items() <= description(self.folder).items():
+            own = parts.poolings[1]
         if pooling not in (AUTO, *parts.poolings):
             raise BadSettings(
                 f"finetune.pooling: {pooling!r} does not exist for the architecture "
                 f"{self.architecture!r}; {one_of(pooling, (AUTO, *parts.poolings))}"
             )
-        return TextModel(
-            self, labels, parts, parts.poolings[0] if pooling == AUTO else pooling, dropout
-        )
+        return TextModel(self, labels, parts, own if pooling == AUTO else pooling, dropout)
 
     def finished_model(self, labels: list[str]) -> TextModel:
         """Return the classifier that lies in the backbone's own folder."""
@@ -325,7 +332,7 @@ def pool(pooling: str, output: Any, mask: Int[Tensor, "N T"] | None) -> Float[Te
     """
     import torch
 
-    if pooling == "cls":
+    if pooling == POOLER:
         pooled: Tensor = output.pooler_output
         return pooled
     states: Tensor = output.last_hidden_state

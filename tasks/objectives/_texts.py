@@ -28,8 +28,9 @@ class StartingPoint(NamedTuple):
 
     tokenizer: Tokenizer
     model: Any
-    positions: int
-    """The longest sequence, in tokens."""
+    longest: int
+    """The longest sequence, in tokens, that it will know: the position embeddings behind keep their
+    initial values. A model without positions knows any; a published one was trained on all."""
 
 
 def start(
@@ -70,6 +71,7 @@ def start(
         )
     if initial:
         return StartingPoint(initial.tokenizer(), initial.pretraining_model(), positions)
+    longest = UNLIMITED if positions == UNLIMITED else settings.tokens
     tokenizer = corpus_tokenizer(train, settings, objective)
     traits = TextTraits(tokenizer.get_vocab_size(), id_in(tokenizer, PADDING))
-    return StartingPoint(tokenizer, architecture.build(sizes, traits), positions)
+    return StartingPoint(tokenizer, architecture.build(sizes, traits), longest)

@@ -61,7 +61,7 @@ class Causal(Task):
         train: Documents,
         validation: tuple[Documents, int],
         settings: Settings,
-        positions: int,
+        longest: int,
     ) -> None:
         """Take a model and its texts.
 
@@ -71,7 +71,7 @@ class Causal(Task):
             train: the training texts.
             validation: the validation texts, and the bytes of their UTF-8.
             settings: the row's.
-            positions: the longest sequence that the model can take.
+            longest: the longest sequence that the model will know.
         """
         self.model = model
         self._tokenizer = tokenizer
@@ -83,7 +83,7 @@ class Causal(Task):
         self._window = settings.tokens
         # A published GPT-2 would note keys and values for a next token that never comes.
         self._options = {"use_cache": False} if hasattr(model.config, "use_cache") else {}
-        self._positions = positions
+        self._longest = longest
         self.lengths = np.full(self._num_windows(self._train), self._window)
         self.lengths[-1] = len(self._train) - 1 - self._window * (len(self.lengths) - 1)
 
@@ -139,7 +139,7 @@ class Causal(Task):
             special_tokens=special,
         )
         text.save(self.model, folder)
-        save_tokenizer(self._tokenizer, folder, self._positions)
+        save_tokenizer(self._tokenizer, folder, self._longest)
 
     def _cross_entropy(self, batch: Batch) -> Float[Tensor, ""]:
         """Return the summed cross entropy of a batch."""
@@ -206,4 +206,4 @@ def prepare(
     num_bytes = sum(len(content.encode()) for content in read_texts(validation))
     held_out = read_documents(validation, tokenizer), num_bytes
     documents = read_documents(train, tokenizer)
-    return Causal(started.model, tokenizer, documents, held_out, settings, started.positions)
+    return Causal(started.model, tokenizer, documents, held_out, settings, started.longest)

@@ -69,12 +69,14 @@ class Masked(Task):
         train: Documents,
         validation: Documents,
         settings: Settings,
+        longest: int,
     ) -> None:
         give_whole_masks(model.bert)
         self.model = model
         self._tokenizer = tokenizer
         self.train_pairs, self._validation_pairs = SegmentPairs(train), SegmentPairs(validation)
         self._settings = settings
+        self._longest = longest
         self._start, self._separator, self._mask, self._padding = (
             id_in(tokenizer, token) for token in (START, SEPARATOR, MASK, PADDING)
         )
@@ -158,7 +160,7 @@ class Masked(Task):
     def save(self, folder: Path) -> None:
         """Write the model and its tokenizer."""
         text.save(self.model, folder)
-        save_tokenizer(self._tokenizer, folder, self.model.config.max_position_embeddings)
+        save_tokenizer(self._tokenizer, folder, self._longest)
 
     def _forward(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Return the logits of the chosen tokens, and of the next sentence where it is learnt."""
@@ -253,10 +255,8 @@ def prepare(
         "masked", CONTEXT, architecture, architecture_settings, settings, train, initial
     )
     tokenizer = started.tokenizer
-    return Masked(
-        started.model,
-        tokenizer,
-        read_documents(train, tokenizer),
-        read_documents(validation, tokenizer),
-        settings,
-    )
+    splits = [read_documents(path, tokenizer) for path in (train, validation)]
+    task = Masked(started.model, tokenizer, splits[0], splits[1], settings, started.longest)
+    if not settings.next_sentence and not (initial and initial.predicts_next_sentences):
+        task.about = text.UNTRAINED_POOLER
+    return task

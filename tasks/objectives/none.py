@@ -78,6 +78,9 @@ def prepare(
             "another"
         )
     if modality == "text":
-        return Untrained(initial.encoder(), modality, initial)
+        task = Untrained(initial.encoder(), modality, initial)
+        if not initial.predicts_next_sentences:
+            task.about = text.UNTRAINED_POOLER
+        return task
     traits = read_images(train, "none").traits
     return Untrained(initial.image_model(architecture, traits), modality, initial)

@@ -100,6 +100,7 @@ def _pretrain(
         architecture=settings.architecture,
         modality=architecture.BACKBONE.modality,
         objective=settings.objective,
+        **task.about,
     )
     files.write_json(output / "metrics.json", files.rounded(metrics))
     return metrics

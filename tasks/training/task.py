@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor
@@ -44,11 +46,13 @@ class Task:
         model: a torch module with everything that is trained and kept in a checkpoint.
         lengths: the cost of each training example, in tokens (1 for images).
         trains: False for one that keeps its model as it is.
+        about: what ``downstream.json`` says of the backbone beside architecture and objective.
     """
 
     model: Any
     lengths: np.ndarray
     trains: bool = True
+    about: Mapping[str, Any] = MappingProxyType({})
 
     def batch(self, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
         """Return the tensors of some training examples, a pure function of its arguments.

@@ -105,21 +105,21 @@ def test_a_backbone_of_another_modality_is_refused(
         finetuned(bert, images, tmp_path)
 
 
-def test_texts_longer_than_the_backbones_positions_are_refused_if_asked_for(
+def test_texts_longer_than_those_the_backbone_was_trained_on_are_refused_if_asked_for(
     bert: Path, texts: tuple[Path, Path], tmp_path: Path
 ) -> None:
     message = (
-        r"finetune\.tokens is 65, but the backbone .* has 64 positions: lower finetune\.tokens, or "
-        r"take a backbone with more positions"
+        r"finetune\.tokens is 49, but the backbone .* was trained on texts of at most 48 tokens: "
+        r"lower finetune\.tokens, or pretrain with more tokens"
     )
     with pytest.raises(BadInput, match=message):
-        finetuned(bert, texts, tmp_path / "long", Settings.parse({"tokens": 65}, "finetune"))
+        finetuned(bert, texts, tmp_path / "long", Settings.parse({"tokens": 49}, "finetune"))
     assert not (tmp_path / "long").exists()
-    for name, asked in {"default": {}, "all": {"tokens": 64}}.items():
+    for name, asked in {"default": {}, "all": {"tokens": 48}}.items():
         settings = Settings.parse({"epochs": 1, "twin": False, **asked}, "finetune")
         finetuned(bert, texts, tmp_path / name, settings)
         config = files.read_json(tmp_path / name / "model" / "tokenizer_config.json")
-        assert config["model_max_length"] == 64
+        assert config["model_max_length"] == 48
 
 
 def test_a_rate_far_too_high_names_the_step(

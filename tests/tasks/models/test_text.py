@@ -31,6 +31,8 @@ Pretrained = Callable[[str], Path]
 SMALL = {"layers": 1, "hidden_size": 32, "heads": 2, "positions": 64}
 ROWS: dict[str, dict[str, Any]] = {
     "bert": {"objective": "masked", "bert": SMALL, "masked": {"tokens": 48}},
+    "bert-alone": {"objective": "masked", "bert": SMALL}
+    | {"masked": {"tokens": 48, "next_sentence": False}},
     "gpt2": {"objective": "causal", "gpt2": SMALL, "causal": {"tokens": 48}},
     "lstm": {"objective": "causal", "lstm": {"hidden_size": 32}, "causal": {"tokens": 48}},
     "wordvectors": {"objective": "skipgram", "wordvectors": {"hidden_size": 32}},
@@ -43,9 +45,13 @@ STATES = torch.tensor(
     [[[1.0, -4.0], [3.0, -2.0], [90.0, 90.0]], [[1.0, 2.0], [3.0, 4.0], [8.0, 0.0]]]
 )
 MASK = torch.tensor([[1, 1, 0], [1, 1, 1]])
-OWN = {"bert": "cls", "gpt2": "last", "lstm": "mean", "wordvectors": "mean"} | {
-    "wordvectors-lstm": "last"
-}
+OWN = {
+    "bert": "cls",
+    "bert-alone": "mean",
+    "gpt2": "last",
+    "lstm": "mean",
+    "wordvectors": "mean",
+} | {"wordvectors-lstm": "last"}
 
 
 @pytest.fixture(scope="session", params=ROWS)
@@ -103,6 +109,12 @@ def test_a_classifier_comes_back_as_saved_without_settings(
             logits = loaded.logits(batch)
             assert logits.shape == (len(chosen), 5)
             assert logits.equal(classifier.logits(batch))
+
+
+def test_a_pooler_that_nothing_has_trained_is_not_what_auto_takes(pretrained: Pretrained) -> None:
+    folder = pretrained("bert-alone")
+    assert TextBackbone(folder).model(LABELS).pooling == "mean"
+    assert TextBackbone(folder).model(LABELS, pooling="cls").pooling == "cls"
 
 
 def files_of(folder: Path) -> set[str]:
@@ -233,7 +245,7 @@ def test_an_empty_text_has_scores_too(backbone: tuple[str, Path]) -> None:
 
 def test_a_pooling_that_does_not_exist_is_refused(backbone: tuple[str, Path]) -> None:
     name, folder = backbone
-    pooling = "last" if name in ("bert", "wordvectors") else "cls"
+    pooling = "last" if name in ("bert", "bert-alone", "wordvectors") else "cls"
     message = rf"finetune\.pooling: '{pooling}' does not exist for .*; allowed: auto, .*mean"
     with pytest.raises(BadSettings, match=message):
         TextBackbone(folder).model(LABELS, pooling=pooling)

@@ -1,5 +1,6 @@
 """Pretraining that starts from a checkpoint, or takes it as it is."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from tasks.errors import BadInput
 from tasks.finetune import stage as finetune
 from tasks.finetune.settings import Settings as FinetuneSettings
 from tasks.inputs.tokenizer import load_tokenizer
+from tasks.models.text import TextBackbone
 from tasks.pretrain import stage
 from tasks.pretrain.settings import Settings
 
@@ -73,6 +75,25 @@ def test_no_objective_keeps_weights_and_tokenizer_and_is_finetuned_like_any_back
     )
     figures = history["model"]["epochs"]
     assert figures[-1]["accuracy"] > figures[-1]["majority_accuracy"]
+    # It was published without the head that trains a pooler.
+    assert files.read_json(Path("finetuned/model/head.json"))["pooling"] == "mean"
+
+
+def test_a_checkpoint_that_predicts_next_sentences_has_a_trained_pooler(
+    published: Path, texts: tuple[Path, Path], tmp_path: Path, link: Link
+) -> None:
+    from transformers import BertForPreTraining
+
+    folder = tmp_path / "with its heads"
+    BertForPreTraining.from_pretrained(published).save_pretrained(folder)
+    shutil.copy(published / "tokenizer.json", folder)
+    init = link(folder)
+    masked = {"tokens": 48, "next_sentence": False}
+    training = {"training": {"epochs": 1}, "masked": masked}
+    pretrained(texts, "taken", objective="none", init=init)
+    pretrained(texts, "trained", objective="masked", init=init, **training)
+    for output in ("taken", "trained"):
+        assert TextBackbone(Path(output) / "model").model(["a", "b"]).pooling == "cls"
 
 
 def test_no_objective_twice_gives_the_same_bytes(
