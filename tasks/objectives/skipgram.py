@@ -95,6 +95,10 @@ class SkipGramTask(Task):
         """Return ``centres``, P, and the ``contexts`` beside them, P K, of which the first is."""
         return self._pairs(self._train, indices, randoms)
 
+    def optimized(self) -> dict[str, list[dict[str, Any]]]:
+        """Return both tables; AdamW would decay the rows too that no batch touches."""
+        return {"model": [{"params": list(self.model.parameters()), "decayed": False}]}
+
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Return the mean over the pairs of what a context and its noise cost (equation 4)."""
         scores = self.model(batch["centres"], batch["contexts"])

@@ -169,15 +169,16 @@ def learning_rate_share(settings: TrainingSettings, step: int, num_steps: int) -
 
 
 def _optimizer(groups: list[dict[str, Any]], settings: TrainingSettings) -> torch.optim.AdamW:
-    """Return AdamW; biases, norms and other vectors are not decayed."""
+    """Return AdamW; biases, norms and other vectors are not decayed, nor what a group exempts."""
     import torch
 
     split = []
     for group in groups:
         trained = [value for value in group["params"] if value.requires_grad]
         own = {"scale": group.get("scale", 1.0), "betas": group.get("betas", BETAS)}
+        weight_decay = settings.weight_decay if group.get("decayed", True) else 0.0
         for decay, some in (
-            (settings.weight_decay, [value for value in trained if value.ndim >= 2]),
+            (weight_decay, [value for value in trained if value.ndim >= 2]),
             (0.0, [value for value in trained if value.ndim < 2]),
         ):
             if some:

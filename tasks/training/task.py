@@ -71,7 +71,11 @@ class Task:
         return optimizers.minimise(self.loss, parts)
 
     def optimized(self) -> dict[str, list[dict[str, Any]]]:
-        """Return each optimizer's groups: ``params``, perhaps ``scale`` of the rate, ``betas``."""
+        """Return each optimizer's groups.
+
+        A group has ``params``, and perhaps ``scale`` of the rate, ``betas``, and ``decayed``: False
+        for what weight decay shall leave alone.
+        """
         return {"model": [{"params": list(self.model.parameters())}]}
 
     def validate(self) -> dict[str, float]:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tasks.contracts import records
 from tasks.errors import BadInput, BadSettings
 from tasks.inputs.documents import Documents
+from tasks.inputs.tokenizer import token_id
 from tasks.models.architectures import lstm, wordvectors
 from tasks.objectives import skipgram
 from tasks.training.determinism import make_deterministic
@@ -173,3 +174,14 @@ def test_texts_of_single_tokens_are_refused(texts: tuple[Path, Path], tmp_path: 
     records.write_records(alone, schema, [pa.RecordBatch.from_pylist(rows, schema=schema)])
     with pytest.raises(BadInput, match=r"validation\.parquet has no text of two tokens"):
         prepared((texts[0], alone))
+
+
+def test_vectors_of_tokens_that_no_batch_touches_stay_as_they_were(
+    texts: tuple[Path, Path],
+) -> None:
+    task = prepared(texts)
+    never = [token_id(name) for name in ("[PAD]", "[MASK]")]
+    before = [value.detach()[never].clone() for value in task.model.parameters()]
+    train(task, TrainingSettings(epochs=1, learning_rate=0.1, weight_decay=1.0), 0, "vectors")
+    after = [value.detach()[never] for value in task.model.parameters()]
+    assert all(one.equal(other) for one, other in zip(before, after, strict=True))
