@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from tasks.contracts import paths
 from tasks.contracts.lock import md5_of_text
+from tasks.remote.members import own_files
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -27,10 +29,14 @@ def content_on_disk(repo: "Repo", path: str) -> Content:
     Args:
         repo: the DVC repository.
         path: relative to its root.
+
+    Raises:
+        BadInput: among the sources lies what is no file, or a link that leads out of them.
     """
     from dvc_data.hashfile.build import build
 
     full, fs = os.path.join(repo.root_dir, path), repo.fs  # noqa: PTH118 - DVC's keys are texts
+    _require_own_files(Path(repo.root_dir), Path(path))
     try:
         info = fs.info(full)
     except FileNotFoundError:
@@ -45,6 +51,16 @@ def content_on_disk(repo: "Repo", path: str) -> Content:
     except FileNotFoundError:
         return NOTHING  # a folder with a link into a cache that has lost the file
     return Content(built.hash_info.value, bool(meta.isexec))
+
+
+def _require_own_files(root: Path, path: Path) -> None:
+    """Refuse sources that DVC would wait for without an end (a FIFO) or read elsewhere (a link)."""
+    sources = paths.DATA / "sources"
+    corpora = (root / sources).glob("*") if path == sources else [root / path]
+    if path.is_relative_to(sources):
+        for corpus in corpora:
+            for _ in own_files(corpus):
+                pass
 
 
 def dead_links(path: Path) -> list[Path]:

@@ -8,11 +8,14 @@ the same, since such an archive was made to do harm.
 import gzip
 import io
 import lzma
+import os
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -21,6 +24,8 @@ from tasks.errors import BadInput
 # What lies beside the data without being data.
 _NO_RECORDS = {"pin.json", "__MACOSX"}
 _ENCRYPTED = 0x1
+# A file in a DVC cache, wherever that lies: it is named by its hash.
+_CACHED = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
 _NAME_IS_UTF8 = 0x800
 
 # Text packs 3 to 20 times smaller; deflate ends at 1,030 times, which only a bomb comes near.
@@ -74,11 +79,68 @@ def in_folder(folder: Path) -> Iterator[Member]:
     """Yield the files of a folder and of the zip archives in it, sorted by path.
 
     Hidden files, ``pin.json`` and DVC's own ``*.dvc`` are never records.
+
+    Raises:
+        BadInput: something in it is no file, or a link that leads out of the sources or nowhere.
     """
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    if folder.is_symlink():
+        _require_inside(folder, folder.parent.resolve())
+    for path in sorted(own_files(folder)):
         parts = path.relative_to(folder).parts
-        if _is_data(parts):
-            yield from of_file(path, parts)
+        if not _is_data(parts):
+            continue
+        if path.is_dir():
+            raise BadInput(f"{path} is a link to a folder, which is not followed: copy the files")
+        if not path.is_file():
+            raise BadInput(f"{path} is a link that leads to no file: `dvc checkout`, or remove it")
+        yield from of_file(path, parts)
+
+
+def own_files(folder: Path) -> Iterator[Path]:
+    """Yield the files of a corpus' folder, and its links (those to folders are not followed).
+
+    A link to a file may lead to another file of the sources, or into a DVC cache, which lays out
+    what it tracks like that. Whatever else it leads to is no file of the corpus.
+
+    Raises:
+        BadInput: a link leads to a file elsewhere, something is no file (to read a FIFO is to wait
+            for ever), or a name is not UTF-8, which neither DVC nor a record can hold.
+    """
+    sources = folder.parent.resolve()
+    pending = [folder] if folder.is_dir() else []
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                path = Path(entry.path)
+                if not _is_utf8(entry.name):
+                    raise BadInput(
+                        f"{path.parent}: the name {os.fsencode(entry.name)!r} is not UTF-8: rename"
+                    )
+                if entry.is_symlink():
+                    if not path.is_dir():
+                        _require_inside(path, sources)
+                elif entry.is_dir():
+                    pending.append(path)
+                    continue
+                elif not entry.is_file():
+                    raise BadInput(f"{path} is neither a file nor a folder: remove it")
+                yield path
+
+
+def _require_inside(link: Path, sources: Path) -> None:
+    target = Path(os.path.realpath(link))  # Path.resolve raises on a circle, in some versions
+    if not target.is_relative_to(sources) and not _CACHED.search(target.as_posix()):
+        raise BadInput(
+            f"{link} is a link to {target}, which is not in {sources}: copy the file if it is meant"
+        )
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def of_file(path: Path, parts: tuple[str, ...]) -> Iterator[Member]:
@@ -110,10 +172,20 @@ def in_archive(path: Path, parts: tuple[str, ...] = ()) -> Iterator[Member]:
         infos = [info for info in archive.infolist() if not info.is_dir()]
         _refuse_bomb(path.name, path.stat().st_size, sum(info.file_size for info in infos))
         members = [(_safe_parts(info, path), info) for info in infos]
-        for inner, info in sorted(members, key=lambda member: member[0]):
+        members.sort(key=lambda member: member[0])
+        _refuse_twice([inner for inner, _ in members], path.name)
+        for inner, info in members:
             if _is_data(inner):
                 opened = partial(_open, archive, info, path.name)
                 yield Member(parts + inner, parts, opened, info.file_size)
+
+
+def _refuse_twice(names: list[tuple[str, ...]], archive: str) -> None:
+    for name, following in pairwise(names):
+        if name == following:
+            raise BadInput(
+                f"{archive} has two members {'/'.join(name)!r}: pack it again with one of them"
+            )
 
 
 def _is_data(parts: tuple[str, ...]) -> bool:
