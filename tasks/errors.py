@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
+# What an error lists of what is allowed.
+_LISTED, _LONGEST_NAME, _COMPARED = 50, 60, 1_000
+
+
 class DownstreamError(Exception):
     """A mistake that its reader can mend; the base of all others."""
 
@@ -66,9 +70,13 @@ class StageFailed(DownstreamError):
 def one_of(value: str, choices: Iterable[str]) -> str:
     """Say which values are allowed, with a "did you mean" where one is close."""
     known = sorted(choices)
-    close = get_close_matches(value, known, n=1, cutoff=0.6)
+    # To compare takes time for each, and a foreign table may have a million columns.
+    short = [name for name in known[:_COMPARED] if len(name) <= _LONGEST_NAME]
+    close = get_close_matches(value[:_LONGEST_NAME], short, n=1, cutoff=0.6)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"allowed: {', '.join(known)}{hint}"
+    listed = [f"{name:.{_LONGEST_NAME}}" for name in known[:_LISTED]]
+    more = f" and {len(known) - _LISTED:,} more" if len(known) > _LISTED else ""
+    return f"allowed: {', '.join(listed)}{more}{hint}"
 
 
 def told(error: ValidationError, where: str, model: type[BaseModel]) -> str:

@@ -80,7 +80,7 @@ def as_batches(records: Iterable[Record], modality: Modality) -> Iterator[pa.Rec
     num_bytes = 0
     for record in records:
         pending.append(record)
-        num_bytes += len(record.content)
+        num_bytes += len(record.content) + len(record.label or "")
         if len(pending) >= BATCH_RECORDS or num_bytes >= BATCH_BYTES:
             yield _batch(pending, modality)
             pending, num_bytes = [], 0

@@ -1,5 +1,6 @@
 """Reads every source of a corpus into one Parquet file."""
 
+import re
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -11,6 +12,11 @@ from tasks.contracts.records import collected_schema, write_records
 from tasks.errors import BadInput
 from tasks.progress import Reporter, progress, say
 from tasks.remote.downloads import read_pins
+
+# A whole number, as JSON, Parquet and csv may write it.
+_NUMBER = re.compile(r"-?[0-9]{1,30}(?:\.0)?")
+# More are numbers of records, not of classes.
+_NUMBERS_KEPT = 100_000
 
 
 def run(
@@ -41,7 +47,8 @@ def run(
     ]
     _check_pins(settings, contexts)
     with progress(f"collect {corpus}") as reporter:
-        records = _counted(_one_modality(_records(settings, contexts)), reporter)
+        found = _one_spelling(_one_modality(_records(settings, contexts)))
+        records = _counted(found, reporter)
         first = next(records)
         modality = modality_of(first)
         num_records = write_records(
@@ -81,6 +88,23 @@ def _one_modality(records: Iterator[Record]) -> Iterator[Record]:
                 f"{record.source} holds {modality_of(record)}s while {first.source} holds "
                 f"{modality_of(first)}s: a corpus is text or images; make two rows under corpora"
             )
+        yield record
+
+
+def _one_spelling(records: Iterator[Record]) -> Iterator[Record]:
+    """Refuse a number that is a class as ``1`` and another as ``1.0``, as two files may have it."""
+    first: dict[str, tuple[str, str, int]] = {}
+    for record in records:
+        if record.label is not None and _NUMBER.fullmatch(record.label):
+            number = record.label.removesuffix(".0")
+            if number not in first and len(first) < _NUMBERS_KEPT:
+                first[number] = (record.label, record.source, record.row)
+            label, source, row = first.get(number, (record.label, "", 0))
+            if label != record.label:
+                raise BadInput(
+                    f"{record.source}, row {record.row} has the label {record.label} where "
+                    f"{source}, row {row} has {label}: write the class in one way"
+                )
         yield record
 
 

@@ -9,6 +9,8 @@ from pydantic import Field
 from tasks.contracts.settings import Settings
 from tasks.errors import BadInput, one_of
 
+MAXIMUM_VALUE_BYTES = 16 * 2**20
+"""A text, and a line or row with all its values: five times "War and Peace"."""
 # What a reader yields for each row of a file: the text or image, and the label.
 Row = tuple[str | bytes, str | None]
 
@@ -48,9 +50,12 @@ def check_column(column: str, columns: Iterable[str], key: str, where: str) -> N
         where: the file, and the row where rows differ.
 
     Raises:
-        BadInput: it is not there; the message lists the columns.
+        BadInput: it is not there (the message lists the columns), or there twice.
     """
-    if column not in (known := list(columns)):
+    known = list(columns)
+    if known.count(column) > 1:
+        raise BadInput(f"{where} has two columns {column!r} (setting {key}): rename one of them")
+    if column not in known:
         raise BadInput(
             f"{where} has no column {column!r} (setting {key}); {one_of(column, known)}"
             + ("; '' if the records have no labels" if key == "label" else "")
@@ -61,7 +66,7 @@ def check_columns(settings: TableSettings, columns: Iterable[str], where: str) -
     """Refuse a table without one of the columns that the settings name.
 
     Raises:
-        BadInput: one is missing.
+        BadInput: one is missing, or there twice.
     """
     known = list(columns)
     check_column(settings.content, known, "image" if settings.image else "text", where)
@@ -73,7 +78,7 @@ def as_text(value: Any, where: str) -> str:
     """Return a text as found; a missing one is empty, so that ``clean`` counts it.
 
     Raises:
-        BadInput: the value is not text.
+        BadInput: the value is not text, or absurdly long.
     """
     if value is None:
         return ""
@@ -82,9 +87,13 @@ def as_text(value: Any, where: str) -> str:
             f"{where}: expected text, found {value!r:.40}: name another column in `text`"
         )
     try:
-        value.encode()
+        num_bytes = len(value.encode())
     except UnicodeEncodeError:
         raise BadInput(f"{where}: half a surrogate pair is no text: repair the file") from None
+    if num_bytes > MAXIMUM_VALUE_BYTES:
+        raise BadInput(
+            f"{where}: a text of {num_bytes:,} bytes, over {MAXIMUM_VALUE_BYTES:,}: split it"
+        )
     return value
 
 
@@ -92,10 +101,12 @@ def as_label(value: Any, where: str) -> str | None:
     """Return a label as text; empty and NaN mean that there is none.
 
     Raises:
-        BadInput: the value is a list or a mapping.
+        BadInput: the value is a list, a mapping, or no finite number.
     """
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
     if not isinstance(value, str | int | float):
         raise BadInput(f"{where}: expected a label, found {value!r:.40}: one class a record")
+    if isinstance(value, float) and math.isinf(value):
+        raise BadInput(f"{where}: the label is no finite number: write it as text")
     return as_text(str(value), where)

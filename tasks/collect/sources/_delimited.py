@@ -3,22 +3,25 @@
 import csv
 from collections.abc import Iterator
 
-from tasks.collect.sources._columns import Row, TableSettings, check_columns
+from tasks.collect.sources._columns import (
+    MAXIMUM_VALUE_BYTES,
+    Row,
+    TableSettings,
+    check_columns,
+)
 from tasks.collect.sources._lines import decoded
 from tasks.errors import BadInput
 from tasks.remote.members import Member
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
-# A quote that is never closed would otherwise swallow the rest of a large file.
-MAXIMUM_VALUE_CHARACTERS = 64 * 2**20
 
 
 def rows(member: Member, settings: TableSettings) -> Iterator[Row]:
     """Yield text and label of each row; a blank row is an empty record, for ``clean`` to count.
 
     Raises:
-        BadInput: a column is missing, a quote is broken, a row has too many or too few values, or
-            bytes are not UTF-8.
+        BadInput: a column is missing or there twice, a quote is broken, a row has too many or too
+            few values or is absurdly long, or bytes are not UTF-8.
     """
     if settings.image:
         raise BadInput(
@@ -47,10 +50,29 @@ def rows(member: Member, settings: TableSettings) -> Iterator[Row]:
             )
 
 
+class _OfOneRow:
+    """The lines of a file, as many as one row may have.
+
+    A quote that is never closed would otherwise swallow the rest of a large file.
+    """
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self.num_characters = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self.num_characters += len(line)
+            if self.num_characters > MAXIMUM_VALUE_BYTES:
+                raise csv.Error(f"it has more than {MAXIMUM_VALUE_BYTES:,} characters")
+            yield line
+
+
 def _parsed(member: Member, settings: TableSettings, lines: Iterator[str]) -> Iterator[list[str]]:
-    csv.field_size_limit(MAXIMUM_VALUE_CHARACTERS)
+    csv.field_size_limit(MAXIMUM_VALUE_BYTES)
+    of_one_row = _OfOneRow(lines)
     reader = csv.reader(
-        lines,
+        of_one_row,
         delimiter=_DELIMITERS[member.suffix],
         quotechar=settings.quote or None,
         quoting=csv.QUOTE_MINIMAL if settings.quote else csv.QUOTE_NONE,
@@ -59,6 +81,7 @@ def _parsed(member: Member, settings: TableSettings, lines: Iterator[str]) -> It
     row = 1 - settings.header_rows
     while True:
         first_line = reader.line_num + 1
+        of_one_row.num_characters = 0
         try:
             values = next(reader)
         except StopIteration:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tasks.collect.sources._columns import Row
-from tasks.contracts.images import check
+from tasks.contracts.images import MAXIMUM_BYTES, check
 from tasks.contracts.paths import Part
 from tasks.remote.members import Member
 
@@ -30,7 +30,7 @@ def rows(member: Member, split: Part | None) -> Iterator[Row]:
         BadInput: it cannot be decoded.
     """
     with member.open() as file:
-        content = file.read()
+        content = file.read(MAXIMUM_BYTES + 1)
     check(content, member.name)
     folders = member.folders
     if split and folders[:1] == (split,):

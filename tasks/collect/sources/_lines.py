@@ -4,7 +4,14 @@ import json
 from collections.abc import Iterator
 from typing import IO
 
-from tasks.collect.sources._columns import Row, TableSettings, as_label, as_text, check_columns
+from tasks.collect.sources._columns import (
+    MAXIMUM_VALUE_BYTES,
+    Row,
+    TableSettings,
+    as_label,
+    as_text,
+    check_columns,
+)
 from tasks.errors import BadInput
 from tasks.remote.members import Member
 
@@ -13,9 +20,15 @@ def decoded(file: IO[bytes], name: str) -> Iterator[str]:
     """Yield the lines of a UTF-8 file, ends included; a byte order mark is left out.
 
     Raises:
-        BadInput: bytes are not UTF-8; the message names the first.
+        BadInput: bytes are not UTF-8, the message names the first; or a line is absurdly long.
     """
-    for number, line in enumerate(file, start=1):
+    lines = iter(lambda: file.readline(MAXIMUM_VALUE_BYTES + 1), b"")
+    for number, line in enumerate(lines, start=1):
+        if len(line) > MAXIMUM_VALUE_BYTES:
+            raise BadInput(
+                f"{name}: line {number} has more than {MAXIMUM_VALUE_BYTES:,} bytes: one record a "
+                "line, or split it"
+            )
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
@@ -50,11 +63,22 @@ def json_rows(member: Member, settings: TableSettings) -> Iterator[Row]:
             yield as_text(values[settings.content], where), as_label(label, where)
 
 
+class _Repeated(dict[str, object]):
+    """An object with a key that stands in it twice, of which Python keeps the last value."""
+
+
+def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    values = dict(pairs)
+    return values if len(values) == len(pairs) else _Repeated(values)
+
+
 def _object(line: str, where: str) -> dict[str, object]:
     try:
-        values = json.loads(line)
+        values = json.loads(line, object_pairs_hook=_pairs)
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{where} is not JSON: {error}") from None
     if not isinstance(values, dict):
         raise BadInput(f"{where}: expected a JSON object, found {line.strip()!r:.40}")
+    if isinstance(values, _Repeated):
+        raise BadInput(f"{where} has a key twice: leave one of them")
     return values

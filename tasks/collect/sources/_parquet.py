@@ -1,52 +1,154 @@
-"""Rows of Parquet files, a batch at a time."""
+"""Rows of Parquet files, a batch at a time.
+
+A few bytes of Parquet can stand for very much: a page that packs well, or one value that a million
+rows name. So what a file would take is told from its own structure before it is unpacked, a batch
+has as few rows as its largest value asks for, and a file yields no more than an archive of its
+size may.
+"""
 
 from __future__ import annotations
 
-import io
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from tasks.collect.sources._columns import Row, TableSettings, as_label, as_text, check_columns
+from tasks.collect.sources._parquet_pages import pages
 from tasks.contracts.images import check
 from tasks.errors import BadInput
-from tasks.remote.members import Member
+from tasks.remote.members import HARMLESS_BYTES, MAXIMUM_RATIO, Member
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
 _BATCH_ROWS = 1_000
+_BATCH_BYTES = 128 * 2**20
+# What a record takes besides its text, so that a million empty ones count too.
+_RECORD_BYTES = 16
 
 
 def rows(member: Member, settings: TableSettings) -> Iterator[Row]:
     """Yield text or image, and label, of each row.
 
     Raises:
-        BadInput: the file is damaged, lacks a column, or a value is neither text nor image.
+        BadInput: the file is damaged, lacks a column, unpacks to absurd sizes, or a value is
+            neither text nor image.
     """
     # A plan reads the settings of every source; it needs no Arrow.
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = [settings.content, *([settings.label] if settings.label else [])]
-    with member.open() as file:
-        # Parquet is read from its end; what comes out of an archive has to be held for that.
-        seekable = file if file.seekable() else io.BytesIO(file.read())
+    # Parquet is read from its end; what comes out of an archive is laid down for that.
+    with member.open() as file, tempfile.TemporaryFile() as laid_down:
+        if not file.seekable():
+            shutil.copyfileobj(file, laid_down)
+        seekable: IO[bytes] = file if file.seekable() else laid_down
+        num_bytes = seekable.seek(0, os.SEEK_END)
+        limit = max(HARMLESS_BYTES, MAXIMUM_RATIO * num_bytes)
         try:
             with pq.ParquetFile(seekable, pre_buffer=False) as table:
-                check_columns(settings, table.schema_arrow.names, member.name)
-                for row, values in enumerate(_values(table, columns), start=1):
+                columns = _columns(table.schema_arrow, settings, member.name)
+                batch_rows = _batch_rows(seekable, table, columns, limit, member.name)
+                unpacked = 0
+                for row, values in enumerate(_values(table, columns, batch_rows, member), start=1):
                     where = f"{member.name}: row {row}"
-                    label = values[settings.label] if settings.label else None
-                    yield _content(values, settings, where), as_label(label, where)
-        except (pa.ArrowException, OSError) as error:
+                    content = _content(values, settings, where)
+                    label = as_label(values[settings.label], where) if settings.label else None
+                    unpacked += len(content) + len(label or "") + _RECORD_BYTES
+                    _require_honest(unpacked, limit, member.name)
+                    yield content, label
+        except (pa.ArrowException, OSError, ValueError) as error:
+            reason = " ".join(str(error).split())
             raise BadInput(
-                f"{member.name} is not a Parquet file that can be read: {error}"
+                f"{member.name} is not a Parquet file that can be read: {reason:.300}"
             ) from None
 
 
-def _values(table: ParquetFile, columns: list[str]) -> Iterator[dict[str, Any]]:
-    for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=columns):
-        yield from batch.to_pylist()
+def _columns(schema: pa.Schema, settings: TableSettings, name: str) -> list[str]:
+    """Return the columns to read, of an image kept with its path the bytes alone."""
+    import pyarrow as pa
+
+    check_columns(settings, schema.names, name)
+    content = schema.field(settings.content).type
+    columns = [settings.content]
+    if settings.image and pa.types.is_struct(content):
+        if "bytes" not in content.names:
+            raise BadInput(f"{name}: column {settings.image!r} has no bytes of images: {content}")
+        columns, content = [f"{settings.image}.bytes"], content.field("bytes").type
+    kinds = [content]
+    if settings.label:
+        columns.append(settings.label)
+        kinds.append(schema.field(settings.label).type)
+    for kind in kinds:
+        if not _is_plain(kind):
+            wanted = "the bytes of an image" if settings.image else "text"
+            raise BadInput(f"{name}: expected {wanted} and one class a record, found {kind!s:.80}")
+    return columns
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    """Tell types whose values take no more memory than their bytes in the file: no lists."""
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    texts = (types.is_string, types.is_large_string, types.is_string_view)
+    many_bytes = (types.is_binary, types.is_large_binary, types.is_binary_view)
+    return any(is_one(kind) for is_one in (*texts, *many_bytes, types.is_primitive, types.is_null))
+
+
+def _batch_rows(
+    file: IO[bytes], table: ParquetFile, columns: list[str], limit: int, name: str
+) -> int:
+    """Return how many rows a batch may have: each may hold the largest value of a dictionary.
+
+    Raises:
+        BadInput: the columns would take more than ``limit`` bytes, or have more rows than that.
+        ValueError: a page is none.
+    """
+    _require_honest(table.metadata.num_rows * _RECORD_BYTES, limit, name)
+    leaves = {n for n in range(len(table.schema)) if table.schema.column(n).path in columns}
+    largest, unpacked = 1, 0
+    for page in pages(file, leaves):
+        unpacked += page.unpacked_bytes
+        _require_honest(unpacked, limit, name)
+        if page.is_dictionary:
+            largest = max(largest, page.unpacked_bytes)
+    return max(1, min(_BATCH_ROWS, _BATCH_BYTES // largest))
+
+
+def _require_honest(unpacked: int, limit: int, name: str) -> None:
+    if unpacked > limit:
+        raise BadInput(
+            f"{name} unpacks to more than {limit:,} bytes, over {MAXIMUM_RATIO} times its size: "
+            "reading it was given up"
+        )
+
+
+def _values(
+    table: ParquetFile, columns: list[str], batch_rows: int, member: Member
+) -> Iterator[dict[str, Any]]:
+    row = 0
+    for batch in table.iter_batches(batch_size=batch_rows, columns=columns):
+        try:
+            yield from batch.to_pylist()
+        except UnicodeDecodeError:
+            row += next(number for number in range(batch.num_rows) if not _is_utf8(batch, number))
+            raise BadInput(
+                f"{member.name}: row {row + 1} is not UTF-8: write the file with UTF-8 texts"
+            ) from None
+        row += batch.num_rows
+
+
+def _is_utf8(batch: pa.RecordBatch, row: int) -> bool:
+    try:
+        batch.slice(row, 1).to_pylist()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _content(values: dict[str, Any], settings: TableSettings, where: str) -> str | bytes:
