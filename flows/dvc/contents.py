@@ -59,7 +59,7 @@ def _require_own_files(root: Path, path: Path) -> None:
     corpora = (root / sources).glob("*") if path == sources else [root / path]
     if path.is_relative_to(sources):
         for corpus in corpora:
-            for _ in own_files(corpus):
+            for _ in own_files(corpus, (root / sources).resolve()):
                 pass
 
 

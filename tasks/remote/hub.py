@@ -12,6 +12,14 @@ Kind = Literal["dataset", "model"]
 _CALLED = {"dataset": "data set", "model": "model"}
 
 
+def snapshot_folder(repository: str, kind: Kind) -> Path:
+    """Return the folder in which the hub's library keeps the files of all commits."""
+    stay_silent()
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE) / f"{kind}s--{repository.replace('/', '--')}"
+
+
 def stay_silent() -> None:
     """Keep the hub's library from reporting home."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -86,7 +94,7 @@ def _errors(repository: str, revision: str, kind: Kind) -> Iterator[None]:
             "check id and revision, and HF_TOKEN if it is private"
         ) from None
     except Exception as error:
-        if not _is_network(error):
+        if not is_network(error):
             raise
         raise Unreachable(
             f"the Hugging Face hub does not answer for {repository} ({type(error).__name__}): "
@@ -94,7 +102,7 @@ def _errors(repository: str, revision: str, kind: Kind) -> Iterator[None]:
         ) from None
 
 
-def _is_network(error: BaseException) -> bool:
+def is_network(error: BaseException) -> bool:
     """Tell a network failure whatever HTTP library the hub's client is built on."""
     names = {kind.__name__ for kind in type(error).__mro__}
     offered = {"ConnectionError", "TransportError", "RequestException", "Timeout"}

@@ -24,8 +24,8 @@ from tasks.errors import BadInput
 # What lies beside the data without being data.
 _NO_RECORDS = {"pin.json", "__MACOSX"}
 _ENCRYPTED = 0x1
-# A file in a DVC cache, wherever that lies: it is named by its hash.
-_CACHED = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
+# A file in DVC's cache or that of the Hugging Face hub, wherever it lies: it is named by its hash.
+_CACHED = re.compile(r"/(files/md5/[0-9a-f]{2}/[0-9a-f]{30}|blobs/[0-9a-f]{40}([0-9a-f]{24})?)$")
 _NAME_IS_UTF8 = 0x800
 
 # Text packs 3 to 20 times smaller; deflate ends at 1,030 times, which only a bomb comes near.
@@ -83,9 +83,10 @@ def in_folder(folder: Path) -> Iterator[Member]:
     Raises:
         BadInput: something in it is no file, or a link that leads out of the sources or nowhere.
     """
+    sources = folder.parent.resolve()
     if folder.is_symlink():
-        _require_inside(folder, folder.parent.resolve())
-    for path in sorted(own_files(folder)):
+        _require_inside(folder, sources)
+    for path in sorted(own_files(folder, sources)):
         parts = path.relative_to(folder).parts
         if not _is_data(parts):
             continue
@@ -96,17 +97,21 @@ def in_folder(folder: Path) -> Iterator[Member]:
         yield from of_file(path, parts)
 
 
-def own_files(folder: Path) -> Iterator[Path]:
+def own_files(folder: Path, sources: Path) -> Iterator[Path]:
     """Yield the files of a corpus' folder, and its links (those to folders are not followed).
 
-    A link to a file may lead to another file of the sources, or into a DVC cache, which lays out
-    what it tracks like that. Whatever else it leads to is no file of the corpus.
+    A link to a file may lead to another file of the sources, or into a cache that names its files
+    by their hash, as DVC and the Hugging Face hub lay out what they keep. Whatever else it leads to
+    is no file of the corpus.
+
+    Args:
+        folder: the corpus' folder.
+        sources: where links may lead, as an absolute path without links.
 
     Raises:
         BadInput: a link leads to a file elsewhere, something is no file (to read a FIFO is to wait
             for ever), or a name is not UTF-8, which neither DVC nor a record can hold.
     """
-    sources = folder.parent.resolve()
     pending = [folder] if folder.is_dir() else []
     while pending:
         with os.scandir(pending.pop()) as entries:

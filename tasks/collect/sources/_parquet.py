@@ -131,19 +131,33 @@ def _require_honest(unpacked: int, limit: int, name: str) -> None:
 def _values(
     table: ParquetFile, columns: list[str], batch_rows: int, member: Member
 ) -> Iterator[dict[str, Any]]:
-    row = 0
+    num_rows = 0
     for batch in table.iter_batches(batch_size=batch_rows, columns=columns):
-        try:
-            yield from batch.to_pylist()
-        except UnicodeDecodeError:
-            row += next(number for number in range(batch.num_rows) if not _is_utf8(batch, number))
-            raise BadInput(
-                f"{member.name}: row {row + 1} is not UTF-8: write the file with UTF-8 texts"
-            ) from None
-        row += batch.num_rows
+        yield from values_of(batch, num_rows, member.name)
+        num_rows += batch.num_rows
 
 
-def _is_utf8(batch: pa.RecordBatch, row: int) -> bool:
+def values_of(batch: pa.RecordBatch | pa.Table, before: int, name: str) -> list[dict[str, Any]]:
+    """Return the rows of a batch.
+
+    Args:
+        batch: some rows of a file.
+        before: how many rows come before them.
+        name: the file, for messages.
+
+    Raises:
+        BadInput: a text is not UTF-8, which Arrow does not check when it reads.
+    """
+    try:
+        return batch.to_pylist()
+    except UnicodeDecodeError:
+        row = next(number for number in range(batch.num_rows) if not _is_utf8(batch, number))
+        raise BadInput(
+            f"{name}: row {before + row + 1} is not UTF-8: write the file with UTF-8 texts"
+        ) from None
+
+
+def _is_utf8(batch: pa.RecordBatch | pa.Table, row: int) -> bool:
     try:
         batch.slice(row, 1).to_pylist()
     except UnicodeDecodeError:

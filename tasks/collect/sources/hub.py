@@ -9,11 +9,21 @@ from pydantic import Field
 
 from tasks.collect.source import Record, SourceContext
 from tasks.collect.sources._columns import TableSettings, as_label, as_text, check_columns
-from tasks.collect.sources._parquet import image_bytes
+from tasks.collect.sources._parquet import image_bytes, values_of
 from tasks.contracts.files import sha256_of_folder
+from tasks.contracts.images import MAXIMUM_BYTES
 from tasks.contracts.paths import PARTS, Part
 from tasks.errors import BadInput, Unreachable
-from tasks.remote.hub import commit_of, offline, stay_silent
+from tasks.remote.hub import commit_of, is_network, offline, snapshot_folder, stay_silent
+from tasks.remote.members import own_files
+
+_PACKAGED = "datasets.packaged_modules."
+# Images by class; and, offline, what the library has prepared before.
+_IMAGE_FILES, _PREPARED = "imagefolder", "cache"
+# Formats of tables, texts and images. Others of the library name files or servers of their own
+# (HDF5, Iceberg), run what they load (pickled frames), or are none of texts and images.
+_READ = {"csv", "json", "parquet", "arrow", "text", "webdataset", _IMAGE_FILES, _PREPARED}
+_BATCH_ROWS = 16
 
 
 class Settings(TableSettings):
@@ -67,9 +77,12 @@ def read(settings: Settings, context: SourceContext) -> Iterator[Record]:
         commit_of(
             settings.id, pin["revision"], "dataset"
         )  # one quick question, where load_dataset asks for long
-    splits = _load(settings, pin.get("revision"), context.downloads / "hub")
+    # A folder of its own for each pin: the library tells the files of a local folder apart by their
+    # times alone, and offline it takes what it has prepared last.
+    kept = context.downloads / "hub" / str(pin["sha256" if _is_local(settings) else "revision"])
+    splits, image_folder = _load(settings, pin.get("revision"), kept)
     for part, name in _official(settings, list(splits)):
-        yield from _records(splits[name], settings, part, name)
+        yield from _records(splits[name], settings, part, name, image_folder)
 
 
 def _is_local(settings: Settings) -> bool:
@@ -77,12 +90,17 @@ def _is_local(settings: Settings) -> bool:
 
 
 def _folder_sha256(settings: Settings) -> str:
-    if not Path(settings.id).is_dir():
+    folder = Path(settings.id)
+    if not folder.is_dir():
         raise BadInput(f"{settings.id} is not a folder (setting id)")
-    return sha256_of_folder(Path(settings.id))
+    for path in own_files(folder, folder.resolve()):
+        if path.is_dir():
+            raise BadInput(f"{path} is a link to a folder, which is not followed: copy the files")
+    return sha256_of_folder(folder)
 
 
-def _load(settings: Settings, revision: str | None, cache: Path) -> Any:
+def _load(settings: Settings, revision: str | None, cache: Path) -> tuple[Any, Path | None]:
+    """Return the splits, and the folder in which images lie beside them, if they are files."""
     stay_silent()
     os.environ.setdefault("USE_TORCH", "0")  # datasets would import it
     import datasets
@@ -90,18 +108,55 @@ def _load(settings: Settings, revision: str | None, cache: Path) -> Any:
     datasets.disable_progress_bars()
     options = {} if revision is None else {"revision": revision}
     try:
-        return datasets.load_dataset(
+        builder = datasets.load_dataset_builder(
             settings.id, settings.config or None, cache_dir=str(cache), **options
         )
-    except ConnectionError as error:
-        raise Unreachable(f"hub {settings.id}: {error}: check the network and run again") from None
-    except (
-        ValueError,
-        FileNotFoundError,
-        RuntimeError,
-        datasets.exceptions.DatasetsError,
-    ) as error:
-        raise BadInput(f"hub {settings.id}: {' '.join(str(error).split())[:300]}") from None
+        kind = type(builder).__module__.removeprefix(_PACKAGED).partition(".")[0]
+        if kind not in _READ:
+            raise BadInput(
+                f"hub {settings.id}: {kind} is not a format that collect reads "
+                f"({', '.join(sorted(_READ))})"
+            )
+        for files in (builder.config.data_files or {}).values():
+            for file in files:
+                _require_pinned(str(file), settings, revision)
+        builder.download_and_prepare()
+        splits = builder.as_dataset()
+    except BadInput:
+        raise
+    except Exception as error:  # noqa: BLE001 - the library meets foreign files with any error
+        if is_network(error):
+            raise Unreachable(
+                f"hub {settings.id}: {error}: check the network and run again"
+            ) from None
+        # What has gone wrong is the cause of "An error occurred while generating the dataset".
+        reason = error.__cause__ or error
+        said = " ".join(str(reason).split()) or type(reason).__name__
+        raise BadInput(f"hub {settings.id}: {said:.300}") from None
+    if kind not in (_IMAGE_FILES, _PREPARED):
+        return splits, None
+    is_local = _is_local(settings)
+    return splits, Path(settings.id) if is_local else snapshot_folder(settings.id, "dataset")
+
+
+def _require_pinned(file: str, settings: Settings, revision: str | None) -> None:
+    """Refuse a file that the data set's README names, but that is no part of what is pinned.
+
+    Raises:
+        BadInput: it lies elsewhere.
+    """
+    if _is_local(settings):
+        is_pinned = _lies_in(Path(file), Path(settings.id))
+    else:
+        is_pinned = file.startswith(f"hf://datasets/{settings.id}@{revision}/")
+    if not is_pinned or ".." in file.split("/"):
+        raise BadInput(
+            f"hub {settings.id} asks for {file}, which is not among its own files: it was not read"
+        )
+
+
+def _lies_in(file: Path, folder: Path) -> bool:
+    return Path(os.path.abspath(file)).is_relative_to(os.path.abspath(folder))  # noqa: PTH100 - a hub's own links may lead into its cache
 
 
 def _official(settings: Settings, names: list[str]) -> list[tuple[Part, str]]:
@@ -115,31 +170,37 @@ def _official(settings: Settings, names: list[str]) -> list[tuple[Part, str]]:
     return [(part, chosen[part]) for part in PARTS if part in chosen]
 
 
-def _records(split: Any, settings: Settings, part: Part, name: str) -> Iterator[Record]:
-    import datasets
-
+def _records(
+    split: Any, settings: Settings, part: Part, name: str, image_folder: Path | None
+) -> Iterator[Record]:
     source = f"hub:{settings.id}/{name}"
     check_columns(settings, split.column_names, source)
-    if settings.image and isinstance(split.features[settings.image], datasets.Image):
-        split = split.cast_column(settings.image, datasets.Image(decode=False))
     classes = getattr(split.features[settings.label], "names", None) if settings.label else None
-    for row, values in enumerate(split, start=1):
-        where = f"{source}: row {row}"
-        label = values[settings.label] if settings.label else None
-        if classes is not None and label is not None:
-            label = classes[label] if label >= 0 else None
-        yield Record(
-            _content(values[settings.content], settings, where),
-            as_label(label, where),
-            part,
-            source,
-            row,
-        )
+    columns = {settings.content, settings.label} - {""}
+    # As Arrow has them: the library would decode other columns too, with files that they name.
+    raw = split.select_columns(sorted(columns)).with_format("arrow")
+    before = 0
+    for batch in raw.iter(batch_size=_BATCH_ROWS):
+        for row, values in enumerate(values_of(batch, before, source), start=before + 1):
+            where = f"{source}: row {row}"
+            label = values[settings.label] if settings.label else None
+            if classes is not None and label is not None:
+                label = classes[label] if label >= 0 else None
+            content = _content(values[settings.content], settings, image_folder, where)
+            yield Record(content, as_label(label, where), part, source, row)
+        before += batch.num_rows
 
 
-def _content(value: Any, settings: Settings, where: str) -> str | bytes:
+def _content(value: Any, settings: Settings, image_folder: Path | None, where: str) -> str | bytes:
     if not settings.image:
         return as_text(value, where)
     if isinstance(value, dict) and value.get("bytes") is None and value.get("path"):
-        return image_bytes(Path(value["path"]).read_bytes(), where)
+        path = Path(value["path"])
+        if image_folder is None or not _lies_in(path, image_folder) or not path.is_file():
+            raise BadInput(
+                f"{where}: expected the bytes of an image, found a path, {value['path']!r:.80}: "
+                "it was not read"
+            )
+        with path.open("rb") as file:
+            return image_bytes(file.read(MAXIMUM_BYTES + 1), where)
     return image_bytes(value, where)
