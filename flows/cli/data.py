@@ -10,7 +10,7 @@ from rich.text import Text
 from flows.terminal import console, plain, table
 from tasks.contracts import files, paths
 from tasks.contracts.images import opened
-from tasks.contracts.params import read_params
+from tasks.contracts.params import read_params, rows_of
 from tasks.contracts.paths import PARTS, Part
 from tasks.errors import BadInput, BadSettings, DownstreamError, one_of
 
@@ -42,7 +42,7 @@ def show(
 
     Reads params.yaml and data/; writes nothing.
     """
-    corpora = read_params().get("corpora") or {}
+    corpora = rows_of(read_params(), "corpora")
     if corpus not in corpora:
         raise BadSettings(f"params.yaml: corpora has no row {corpus!r}; {one_of(corpus, corpora)}")
     if part is not None and part not in get_args(Part):

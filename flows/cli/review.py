@@ -39,10 +39,10 @@ def list_reviews() -> int:
     as sync does; writes what an interrupted decision has left undone.
     """
     from flows.run.sync import reconcile_workspace
-    from tasks.contracts.params import read_params
+    from tasks.contracts.params import read_params, rows_of
     from tasks.promotion.review.pending import pending
 
-    reconcile_workspace(read_params()["models"])
+    reconcile_workspace(rows_of(read_params(), "models"))
     print_list(pending())
     return 0
 
@@ -78,11 +78,11 @@ def request(
     where the policy decides by itself, the decision with the aliases and the audit log.
     """
     from flows.run.sync import reconcile_workspace
-    from tasks.contracts.params import read_params
+    from tasks.contracts.params import read_params, rows_of
     from tasks.promotion.review.decisions import request_and_decide
     from tasks.promotion.review.pending import with_candidate
 
-    reconcile_workspace(models or read_params()["models"])
+    reconcile_workspace(models or rows_of(read_params(), "models"))
     for model in models or with_candidate():
         print_outcome(request_and_decide(model))
     return 0

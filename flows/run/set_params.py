@@ -15,6 +15,7 @@ import yaml
 from flows.run.run_lock import no_active_run
 from tasks.contracts import files, paths
 from tasks.contracts.params import check_params, read_params
+from tasks.contracts.yaml12 import parse_yaml
 from tasks.errors import BadSettings
 
 WORD = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
@@ -28,8 +29,6 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
     Raises:
         BadSettings: one has no ``=``, or its value is no YAML.
     """
-    from ruamel.yaml import YAML, YAMLError
-
     values = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
@@ -39,8 +38,8 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
                 "for example models.reuters-topics.finetune.epochs=4"
             )
         try:
-            values[key.strip()] = YAML(typ="safe", pure=True).load(text)
-        except YAMLError as error:
+            values[key.strip()] = parse_yaml(text)
+        except yaml.YAMLError as error:
             raise BadSettings(
                 f"--set {key}: the value {text!r} is not YAML: {' '.join(str(error).split())}"
             ) from None

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from flows.terminal import console
 from tasks.contracts import paths
 from tasks.contracts.lock import hashes, md5_of, read_lock
-from tasks.contracts.params import read_params
+from tasks.contracts.params import read_params, rows_of
 from tasks.progress import say
 from tasks.stage_process.stage_hash import entry_hash
 
@@ -22,7 +22,7 @@ def synchronize() -> int:
     from tasks.tracking.registry.registry import bring_in_step
 
     done: list[str] = []
-    models = registered(read_params()["models"])
+    models = registered(rows_of(read_params(), "models"))
     versions = bring_in_step(models, evaluations(models), done.append)
     out = console()
     for line in done or ["Nothing to do: MLflow agrees with the workspace."]:

@@ -78,12 +78,25 @@ def read_params(path: Path = PARAMS) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise BadSettings(f"{path}: byte {error.start} is not UTF-8: save it as UTF-8") from None
     except yaml.YAMLError as error:
-        raise BadSettings(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        fault = " ".join(str(error).split()).replace('in "<unicode string>", ', "in ")
+        raise BadSettings(f"{path} is not YAML: {fault}") from None
     if not isinstance(params, dict):
         raise BadSettings(
             f"{path}: expected the keys seed, corpora, backbones and models, found {params!r:.60}"
         )
     return params
+
+
+def rows_of(params: dict[str, Any], table: str) -> dict[str, Any]:
+    """Return the rows of a table by name; none where there is no such table.
+
+    Raises:
+        BadSettings: it holds something else.
+    """
+    rows = params.get(table)
+    if rows is not None and not isinstance(rows, dict):
+        raise BadSettings(f"{PARAMS}: {table}: expected a mapping of rows, found {rows!r:.60}")
+    return {str(name): row for name, row in (rows or {}).items()}
 
 
 def row_of(params: dict[str, Any], table: str, row: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.contracts.params import read_params
+from tasks.contracts.params import read_params, rows_of
 from tasks.promotion.review.decisions import carry_out_abandoned, outcome
 from tasks.promotion.review.store import Review, reviews_of
 from tasks.promotion.review.subject import champion_since
@@ -55,7 +55,7 @@ def with_candidate() -> list[str]:
 
 
 def _registered(client: MlflowClient) -> list[str]:
-    models = read_params().get("models") or {}
+    models = rows_of(read_params(), "models")
     return [model for model in models if client.search_registered_models(f"name = '{model}'")]
 
 

@@ -30,15 +30,12 @@ def written(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize(
     "value",
     ["1e-3", "1.5e3", "no", "yes", "on", "true", "False", "0o17", "017", "0x1F", "1_000", "~", "",
-     "null", ".5", "-.inf", "1.16.3", "2026-11-22", "12:30:45", "'1'", "+1", "1.", "-0x1F"],
+     "null", ".5", "-.inf", "1.16.3", "12:30:45", "'1'", "+1", "1.", "-0x1F"],
 )  # fmt: skip
 def test_a_value_is_read_as_dvc_reads_it(tmp_path: Path, value: str) -> None:
     path = written(tmp_path, f"key: {value}\n")
     ours, theirs = read_params(path)["key"], load_yaml(path)["key"]
-    if hasattr(theirs, "isoformat"):  # DVC makes dates of them, and then text in dvc.lock
-        assert ours == value
-    else:
-        assert (ours, type(ours)) == (theirs, type(theirs))
+    assert (ours, type(ours)) == (theirs, type(theirs))
 
 
 @given(number=st.floats(allow_nan=False, allow_infinity=False))
@@ -56,7 +53,11 @@ def test_any_float_survives(tmp_path_factory: pytest.TempPathFactory, number: fl
             "expected the keys seed, corpora, backbones and models, found 'just words'",
         ),
         ("", "found None"),
-        ("seed: 0\nseed: 1\n", "the key 'seed' stands twice"),
+        ("seed: 0\nseed: 1\n", "the key 'seed' stands twice in line 2, column 1"),
+        ("seed: 2026-11-22\n", "is a date, which DVC refuses: put it into quotes in line 1"),
+        ("seed: !!bool maybe\n", "'maybe' is no bool in line 1, column 7"),
+        ("? [a]\n: 1\n", "found unhashable key in line 1, column 3"),
+        ("a: &a [*a]\n", "an alias stands inside of what it is an alias of in line 1, column 4"),
     ],
 )
 def test_what_is_no_mapping_is_one_clear_error(tmp_path: Path, text: str, message: str) -> None:
