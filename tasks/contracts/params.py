@@ -7,7 +7,7 @@ row names, references from one table to another, and that every row has all its 
 import importlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,12 @@ REFERENCES: dict[str, dict[str, str]] = {
 
 LIBRARIES = "libraries"
 """The optional key, of the whole file or of a row, with packages whose version is a reason."""
+THREADS = "threads"
+"""The optional key with the number of threads that torch computes with; it changes the weights."""
+THREADS_VARIABLE = "DOWNSTREAM_THREADS"
+"""Tells a process that computes for a stage, and those that it starts, what ``threads`` is."""
+THREADED = ("pretrain", "finetune", "evaluate")
+"""The stages whose results it may change."""
 # What dvc.yaml tracks of a row beside the stage's own section.
 TRACKED: dict[str, tuple[str, ...]] = {
     "split": ("seed",),
@@ -133,7 +139,7 @@ def named_libraries(params: dict[str, Any], table: str, row: str) -> list[str]:
 
 
 def tracked_values(params: dict[str, Any], stage: str, row: str) -> dict[str, Any]:
-    """Return, by key path, the values that a stage tracks beside its own section.
+    """Return, by key path, the values that a result follows from beside the stage's own section.
 
     Args:
         params: the content of ``params.yaml``.
@@ -142,10 +148,25 @@ def tracked_values(params: dict[str, Any], stage: str, row: str) -> dict[str, An
     """
     table = TABLES[stage]
     own = row_of(params, table, row)
-    return {
+    values = {
         key if key == "seed" else f"{table}.{row}.{key}": (params if key == "seed" else own)[key]
         for key in TRACKED.get(stage, ())
     }
+    if stage in THREADED and THREADS in params:
+        values[THREADS] = params[THREADS]
+    return values
+
+
+def set_threads(params: dict[str, Any], environment: MutableMapping[str, str]) -> None:
+    """Tell a process by its environment how many threads torch shall have; only ``params`` counts.
+
+    Args:
+        params: the content of ``params.yaml``.
+        environment: the process' own, or that of one to be started.
+    """
+    environment.pop(THREADS_VARIABLE, None)
+    if THREADS in params:
+        environment[THREADS_VARIABLE] = str(params[THREADS])
 
 
 def stage_settings(params: dict[str, Any], stage: str, row: str) -> Any:
@@ -205,12 +226,17 @@ def check_params(params: dict[str, Any]) -> None:
     """
     if ROWS in os.environ:
         return
-    _check_keys(params, ["seed", *REFERENCES], "", optional=[LIBRARIES])
+    _check_keys(params, ["seed", *REFERENCES], "", optional=[LIBRARIES, THREADS])
     _check_no_credentials(params, [])
     _check_libraries(params, LIBRARIES)
     seed = params["seed"]
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise BadSettings(f"params.yaml: seed: expected a whole number from 0, found {seed!r}")
+    threads = params.get(THREADS, 1)
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise BadSettings(
+            f"params.yaml: threads: expected a whole number from 1, found {threads!r}"
+        )
     for table in REFERENCES:
         _check_table(params, table)
     for table in REFERENCES:

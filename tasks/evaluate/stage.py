@@ -27,6 +27,7 @@ from tasks.metrics.predictions import (
 from tasks.metrics.scores import Answers
 from tasks.metrics.slices import slices_of
 from tasks.progress import say
+from tasks.training.determinism import make_deterministic
 
 if TYPE_CHECKING:
     from tasks.models.classifier import Classifier
@@ -61,6 +62,7 @@ def run(
     """
     from tasks.models.classifier import load_classifier
 
+    make_deterministic(seed)
     test = read_labelled(splits["test"])
     train = with_same_labels(read_labelled(splits["train"]), model.with_name("labels.parquet"))
     classifier = load_classifier(model)

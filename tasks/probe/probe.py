@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock
 
 from tasks.contracts import files, paths
-from tasks.contracts.params import stage_settings
+from tasks.contracts.params import THREADS, set_threads, stage_settings
 from tasks.errors import StageFailed
 from tasks.machine.gpus import query_gpus
 from tasks.machine.libraries import versions_now
@@ -72,6 +72,7 @@ def probe(subject: Subject, code: Path, inputs: Mapping[str, str]) -> Probe:
         "settings": subject.settings,
         "size": asdict(subject.size),
         "seed": subject.params["seed"],
+        "threads": subject.params.get(THREADS),
         "inputs": dict(sorted(inputs.items())),
         "libraries": versions_now(),
         "device": device,
@@ -133,6 +134,7 @@ def short_run(subject: Subject, code: Path, keep: Path | None = None) -> dict[st
     environment = dict(os.environ)
     with FileLock(f"{work}.lock"), device_lease(subject.name, settings.num_devices()):
         leased = {name: value for name, value in os.environ.items() if name != snapshot.VARIABLE}
+        set_threads(subject.params, leased)
         try:
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir()

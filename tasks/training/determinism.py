@@ -2,8 +2,8 @@
 
 Batch *t* is a pure function of (seed, *t*), and so is everything random at step *t*: each example
 of a batch has random numbers of its own, so that it does not matter how a batch is spread over
-devices; dropout follows torch's. The number of threads changes the weights, so it is one constant
-of the workspace, never derived from how many stages run at once.
+devices; dropout follows torch's. The number of threads changes the weights, so it is one for the
+workspace (``threads`` in ``params.yaml``), never derived from how many stages run at once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from __future__ import annotations
 import hashlib
 import os
 
+from tasks.contracts.params import THREADS_VARIABLE
+
 NUM_THREADS = 2
+"""Of a process that computes with torch, where ``params.yaml`` has no ``threads``."""
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
@@ -35,8 +38,9 @@ def make_deterministic(seed: int, num_ranks: int = 1) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
 
-    torch.set_num_threads(max(1, NUM_THREADS // num_ranks))
-    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(max(1, int(os.environ.get(THREADS_VARIABLE, NUM_THREADS)) // num_ranks))
+    # As use_deterministic_algorithms, which imports torch's compiler as well and takes a second.
+    torch.set_deterministic_debug_mode("error")
     # It is there to find bugs: filling all memory before it is written takes a fifth of a step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.manual_seed(seed)

@@ -102,7 +102,8 @@ def put(params: dict[str, Any], path: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("sed", 1, "sed: unknown key; allowed: backbones, corpora, libraries, models, seed; "
+        ("sed", 1, "sed: unknown key; allowed: backbones, corpora, libraries, models, seed, "
+         "threads; "
          "did you mean"),
         ("libraries", "torch", "libraries: expected a list of packages, found 'torch'"),
         ("libraries", ["torhc"], "libraries: 'torhc' is not installed here; allowed: "),
@@ -110,6 +111,8 @@ def put(params: dict[str, Any], path: str, value: object) -> None:
          "models.reuters-topics.libraries: 'no-such-package' is not installed here"),
         ("seed", "zero", "seed: expected a whole number from 0, found 'zero'"),
         ("seed", True, "seed: expected a whole number from 0, found True"),
+        ("threads", 0, "threads: expected a whole number from 1, found 0"),
+        ("threads", "all", "threads: expected a whole number from 1, found 'all'"),
         ("models", None, "models: expected rows ({} for none), found None"),
         ("corpora/my.corpus", {}, "corpora: the row name 'my.corpus' is not of a-z, 0-9 and"),
         ("models/reuters-topics/backbone", "reuters-bart",

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from tasks.contracts import files
@@ -76,6 +77,15 @@ def test_the_same_inputs_give_the_same_bytes(output: Path, digits: Digits, tmp_p
     other = tmp_path / "other"
     run("some-digits", model, twin, splits, other, QUICK, 1)
     assert files.sha256_of_folder(other) != files.sha256_of_folder(output)
+
+
+def test_scores_are_computed_as_repeatably_as_a_training(digits: Digits, tmp_path: Path) -> None:
+    torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(2)
+    model, twin, splits = digits
+    run("some-digits", model, twin, splits, tmp_path, QUICK, 0)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert torch.get_num_threads() == 1  # what tests compute with
 
 
 def test_without_a_twin_gain_is_null(digits: Digits, tmp_path: Path) -> None:

@@ -44,6 +44,19 @@ def test_a_named_library_is_a_line_of_the_rows_that_name_it(default_rows: dict[s
     assert names == ["library:peft", "library:python", "library:torch"]
 
 
+def test_the_number_of_threads_counts_where_torch_computes(default_rows: dict[str, str]) -> None:
+    params = {**read_params(ROOT / "params.yaml"), "threads": 3}
+    check_params(params)
+    changed = {
+        name for name, text in fingerprints(params, ROOT).items() if text != default_rows[name]
+    }
+    assert changed == {
+        name
+        for name in default_rows
+        if name.partition("@")[0] in {"pretrain", "finetune", "evaluate"}
+    }
+
+
 def test_a_row_reaches_its_own_objective_and_architecture_alone(
     default_rows: dict[str, str],
 ) -> None:
