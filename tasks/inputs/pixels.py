@@ -5,18 +5,18 @@ Dimensions: N images, C channels, H rows, W columns.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.errors import BadInput
+from tasks.contracts.images import decoded
 from tasks.inputs.traits import ImageTraits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from PIL.Image import Image
     from torch import Tensor
 
 
@@ -52,18 +52,15 @@ def decode(contents: Sequence[bytes], traits: ImageTraits | None = None) -> np.n
         contents: encoded images (PNG, JPEG, …).
         traits: the shape they shall have; images of another are converted and resized. Without
             it, the first image's shape is that of all.
+
+    Raises:
+        BadInput: one is no image that is decoded; a served model is given them by strangers.
     """
-    return np.stack([_decode_one(content, traits) for content in contents])
+    images = (decoded(content, f"record {number}") for number, content in enumerate(contents))
+    return np.stack([_pixels(image, traits) for image in images])
 
 
-def _decode_one(content: bytes, traits: ImageTraits | None) -> np.ndarray:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        image: Image.Image = Image.open(io.BytesIO(content))
-        image.load()
-    except (UnidentifiedImageError, OSError) as error:
-        raise BadInput(f"an image cannot be decoded ({error}): send PNG or JPEG") from None
+def _pixels(image: Image, traits: ImageTraits | None) -> np.ndarray:
     if traits is not None:
         image = image.convert("L" if traits.channels == 1 else "RGB")
         if image.size != (traits.width, traits.height):

@@ -59,7 +59,7 @@ def log_model(folder: Path, run_id: str) -> str:
 
 
 def reached_modules(architecture: str) -> set[str]:
-    """Return the modules that serving a model imports, directly or not: ours, and others' packages.
+    """Return the modules that a classifier imports, directly or not: ours, and others' packages.
 
     Args:
         architecture: the key of its architecture.
@@ -72,11 +72,7 @@ def reached_modules(architecture: str) -> set[str]:
         exclude_type_checking_imports=True,
         cache_dir=None,
     )
-    roots = (
-        "tasks.models.classifier",
-        f"tasks.models.architectures.{architecture}",
-        "tasks.contracts.images",
-    )
+    roots = ("tasks.models.classifier", f"tasks.models.architectures.{architecture}")
     return set(roots).union(*map(graph.find_upstream_modules, roots))
 
 

@@ -39,17 +39,12 @@ class Served:
             ["score", *(f"score_{label}" for label in self._classifier.labels)]
         )
         self._mistake = importlib.import_module(f"{package}.errors").DownstreamError
-        self._decoded = importlib.import_module(f"{package}.contracts.images").decoded
 
     def table(self, records: list[Any]) -> pd.DataFrame:
         """Return the label and the scores of each record."""
         labels = self._classifier.labels
         scores = np.zeros((0, len(labels)))
         try:
-            for number, record in enumerate(records):
-                if isinstance(record, bytes):
-                    # Whoever may ask chooses these bytes, so the rules for a corpus hold for them.
-                    self._decoded(record, f"record {number}")
             if records:
                 scores = self._classifier.scores(records)
         except self._mistake as mistake:

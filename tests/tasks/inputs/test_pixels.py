@@ -29,7 +29,7 @@ def test_the_first_image_tells_the_shape_of_all() -> None:
 
 
 def test_what_is_no_image_is_refused() -> None:
-    with pytest.raises(BadInput, match="cannot be decoded"):
+    with pytest.raises(BadInput, match="record 0 is not an image that can be decoded"):
         pixels.decode([b"not an image"], GRAY)
 
 
