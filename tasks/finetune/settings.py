@@ -63,6 +63,7 @@ class Settings(TrainingSettings):
         """Return what is only used with some of these settings."""
         used = {
             "tasks.finetune.lora": self.mode == "lora",
+            "tasks.finetune.frozen": self.mode == "frozen",
             "tasks.finetune.layer_decay": self.layer_decay < 1,
             "tasks.finetune.folds": self.folds > 0,
         }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tasks.finetune.settings import Settings
     from tasks.models.model import Backbone
-    from tasks.objectives.classification import Examples
+    from tasks.objectives.classification import Examples, Learner
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,15 @@ class Recipe:
 
 
 class Finetuning(Classification):
-    """Classification on a backbone whose layers may learn at rates of their own, or adapters."""
+    """Classification on a backbone whose layers may learn at rates of their own, or adapters.
+
+    Attributes:
+        encoder: the backbone, if it learns.
+    """
 
     layer_decay = 1.0
     has_adapters = False
+    encoder: Any = None
 
     def optimized(self) -> dict[str, list[dict[str, Any]]]:
         """Return the groups of parameters, by depth where depth matters."""
@@ -73,15 +78,14 @@ class Finetuning(Classification):
             return super().optimized()
         from tasks.finetune.layer_decay import decayed_groups
 
-        encoder = self._classifier.encoder
-        return {"model": decayed_groups(self.model, encoder, self.layer_decay)}
+        return {"model": decayed_groups(self.model, self.encoder, self.layer_decay)}
 
     def save(self, folder: Path) -> None:
         """Write the classifier, its adapters merged into its weights."""
         if self.has_adapters:
             from tasks.finetune.lora import merge_adapters
 
-            merge_adapters(self._classifier.encoder)
+            merge_adapters(self.encoder)
         super().save(folder)
 
 
@@ -106,8 +110,15 @@ def new_task(recipe: Recipe, train: Examples, validation: Examples, seed: int) -
         dropout=settings.dropout,
         pooling=settings.pooling,
     )
-    if settings.mode == "frozen":
+    learner: Learner = classifier
+    if settings.mode == "frozen" and "reader" in classifier.module:
+        # The reader learns with the head, and reads vectors: a table has nothing to compute.
         classifier.encoder.requires_grad_(False)
+    elif settings.mode == "frozen":
+        from tasks.finetune.frozen import Head, with_features
+
+        train, validation = (with_features(classifier, some) for some in (train, validation))
+        learner = Head(classifier)
     elif settings.mode == "lora":
         from tasks.finetune.lora import add_adapters
 
@@ -115,7 +126,8 @@ def new_task(recipe: Recipe, train: Examples, validation: Examples, seed: int) -
     weights = None
     if settings.class_weights == "balanced":
         weights = balanced_weights(train.labels, len(recipe.labels))
-    task = Finetuning(classifier, train, validation, weights, settings.label_smoothing)
+    task = Finetuning(learner, train, validation, weights, settings.label_smoothing)
+    task.encoder = classifier.encoder
     task.layer_decay = settings.layer_decay
     task.has_adapters = settings.mode == "lora"
     return task

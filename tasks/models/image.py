@@ -166,10 +166,15 @@ class ImageModel:
         """Decode images."""
         return PixelInputs(decode(contents, self.traits))
 
+    def features(self, batch: dict[str, Tensor]) -> Float[Tensor, "N H"]:
+        """Return what the head takes of a batch made by ``PixelInputs``."""
+        features: Tensor = self.encoder(batch["images"])
+        return features
+
     def logits(self, batch: dict[str, Tensor]) -> Float[Tensor, "N K"]:
         """Return the logits of a batch made by ``PixelInputs``."""
-        output: Tensor = self.module["head"](self.encoder(batch["images"]))
-        return output
+        logits: Tensor = self.module["head"](self.features(batch))
+        return logits
 
     def save(self, folder: Path) -> None:
         """Write encoder and head, and what they are."""

@@ -273,16 +273,18 @@ class TextModel:
         """Tokenise the texts of whole splits, one after the other, unless that has been done."""
         return self._backbone.read_inputs(splits)
 
-    def logits(self, batch: dict[str, Tensor]) -> Float[Tensor, "N K"]:
-        """Return the logits of a batch made by ``TokenInputs``, which may hold more than that."""
+    def features(self, batch: dict[str, Tensor]) -> Float[Tensor, "N H"]:
+        """Return what the head takes of a batch made by ``TokenInputs``."""
         inputs = {name: batch[name] for name in INPUT_NAMES if name in batch}
         output = self.encoder(**inputs)
         if "reader" in self.module:
             output = self.module["reader"](output.last_hidden_state)
-        result: Tensor = self.module["head"](
-            pool(self.pooling, output, batch.get("attention_mask"))
-        )
-        return result
+        return pool(self.pooling, output, batch.get("attention_mask"))
+
+    def logits(self, batch: dict[str, Tensor]) -> Float[Tensor, "N K"]:
+        """Return the logits of a batch made by ``TokenInputs``, which may hold more than that."""
+        logits: Tensor = self.module["head"](self.features(batch))
+        return logits
 
     def save(self, folder: Path) -> None:
         """Write encoder and head, the tokenizer, and what they are."""

@@ -9,7 +9,7 @@ Dimensions: N examples, M of them, K labels.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
@@ -26,11 +26,34 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from jaxtyping import Float, Int
-    from torch import Tensor
-
-    from tasks.models.model import Inputs, Model
+    from torch import Tensor, nn
 
 VALIDATION_BATCH_SIZE = 64
+
+
+class Learner(Protocol):
+    """What learns: a model, or the part of one that does."""
+
+    @property
+    def module(self) -> nn.Module:
+        """What is trained."""
+
+    def logits(self, batch: Batch) -> Float[Tensor, "N K"]:
+        """Return the logits of a batch."""
+
+    def save(self, folder: Path) -> None:
+        """Write the whole model."""
+
+
+class ExampleInputs(Protocol):
+    """Contents as a learner takes them."""
+
+    @property
+    def lengths(self) -> Int[np.ndarray, " N"]:
+        """The cost of each."""
+
+    def batch(self, indices: Int[np.ndarray, " M"]) -> Batch:
+        """Return the tensors of some."""
 
 
 class Settings(contract.Settings):
@@ -47,12 +70,12 @@ class Examples:
         labels: the class of each, as its index among the known ones.
     """
 
-    inputs: Inputs
+    inputs: ExampleInputs
     indices: Int[np.ndarray, " N"]
     labels: Int[np.ndarray, " N"]
 
     @classmethod
-    def of(cls, inputs: Inputs, labels: Int[np.ndarray, " N"]) -> Self:
+    def of(cls, inputs: ExampleInputs, labels: Int[np.ndarray, " N"]) -> Self:
         """Return all inputs with their labels."""
         return cls(inputs, np.arange(len(labels)), labels)
 
@@ -83,7 +106,7 @@ class Classification(Task):
 
     def __init__(
         self,
-        classifier: Model,
+        classifier: Learner,
         train: Examples,
         validation: Examples,
         class_weights: Float[np.ndarray, " K"] | None = None,

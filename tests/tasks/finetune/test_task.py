@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.utils.class_weight import compute_class_weight
 
 from tasks.contracts.paths import Part
@@ -13,8 +14,8 @@ from tasks.finetune.corpus import Corpus, read_corpus
 from tasks.finetune.settings import Settings
 from tasks.finetune.task import Finetuning, Recipe, balanced_weights, new_task
 from tasks.models import transformer
-from tasks.models.model import load_backbone
-from tasks.training.loop import _Training
+from tasks.models.model import load_backbone, load_model
+from tasks.training.loop import _Training, train
 from tasks.training.task import ExampleRandom
 from tests.tasks.training.waits import waits_of_a_step
 
@@ -30,8 +31,8 @@ def recipe(bert: Path, corpus: Corpus, **options: Any) -> Recipe:
 
 
 def task(recipe: Recipe, corpus: Corpus) -> Finetuning:
-    train, validation = corpus.examples.take(np.arange(30)), corpus.examples.take(corpus.validation)
-    return new_task(recipe, train, validation, recipe.row_seed)
+    some, validation = corpus.examples.take(np.arange(30)), corpus.examples.take(corpus.validation)
+    return new_task(recipe, some, validation, recipe.row_seed)
 
 
 def trained(found: Finetuning) -> set[str]:
@@ -104,3 +105,47 @@ def test_a_step_waits_for_nothing(
     waits = waits_of_a_step(training)
     assert waits.found == []
     assert "aten::_fused_adamw_" in waits.seen
+
+
+@pytest.mark.parametrize("backbone", ["bert", "convnet"])
+def test_a_frozen_backbone_drops_nothing_and_is_computed_once(
+    backbone: str,
+    request: pytest.FixtureRequest,
+    few_texts: dict[Part, Path],
+    few_images: dict[Part, Path],
+) -> None:
+    folder = request.getfixturevalue(backbone)
+    corpus = read_corpus(load_backbone(folder), few_texts if backbone == "bert" else few_images)
+    ours = recipe(folder, corpus, mode="frozen", dropout=0.5, batch_size=16, epochs=3)
+    computed = []
+    model = ours.backbone.model
+    with pytest.MonkeyPatch.context() as patch:
+
+        def watched(*arguments: Any, **options: Any) -> Any:
+            made = model(*arguments, **options)
+            made.encoder.register_forward_hook(lambda *_: computed.append(made.module.training))
+            return made
+
+        patch.setattr(ours.backbone, "model", watched)
+        learning = task(ours, corpus)
+    num_batches = len(computed)
+    assert num_batches
+    assert not any(computed)
+    train(learning, ours.settings, 0, "frozen")
+    learning.validate()
+    assert len(computed) == num_batches
+
+
+def test_a_frozen_models_logits_are_those_of_the_saved_model(
+    bert: Path, corpus: Corpus, few_texts: dict[Part, Path], tmp_path: Path
+) -> None:
+    ours = recipe(bert, corpus, mode="frozen", batch_size=16, epochs=2, learning_rate=0.01)
+    learning = task(ours, corpus)
+    train(learning, ours.settings, 0, "frozen")
+    logits = learning.logits()
+    learning.save(tmp_path)
+    saved = load_model(tmp_path)
+    saved.module.eval()
+    batch = corpus.examples.take(corpus.validation).batch(np.arange(len(logits)))
+    with torch.inference_mode():
+        assert np.allclose(saved.logits(batch).numpy(), logits, atol=1e-4)
