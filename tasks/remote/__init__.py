@@ -1,7 +1,8 @@
 """How is what comes from outside fetched, checked and opened?
 
 - ``downloads``: pins, and downloads kept by their sha256;
-- ``hub``, ``wheel``: where they are fetched: the Hugging Face hub, the package index;
+- ``hub``, ``wheel``, ``web``: where they are fetched: the Hugging Face hub, the package index, one
+  address;
 - ``members``: the files of a folder or an archive, unpacked no further than is honest.
 
 How a package and its version may be written stands here, since settings check it without fetching.

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, model_validator
 
@@ -13,13 +12,9 @@ from tasks.collect.sources._columns import TableSettings
 from tasks.collect.sources._formats import read_member
 from tasks.collect.sources._selection import Selection, by_split, select
 from tasks.contracts.paths import Part
-from tasks.errors import BadInput, Unreachable
 from tasks.remote.downloads import keep, pinned
 from tasks.remote.members import Member, in_archive, of_file
-
-_CHUNK_BYTES = 2**20
-_TIMEOUT_SECONDS = (10, 60)
-_ATTEMPTS = 4
+from tasks.remote.web import check_address, download, file_name
 
 
 class Settings(TableSettings):
@@ -33,11 +28,10 @@ class Settings(TableSettings):
     @model_validator(mode="after")
     def _are_addresses(self) -> Self:
         for _, url in by_split(self.urls):
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise ValueError(f"urls: expected http:// or https://, found {url!r}")
-            if parts.password or parts.username:
-                raise ValueError("urls: an address holds no password: put it into ~/.netrc")
+            try:
+                check_address(url)
+            except ValueError as error:
+                raise ValueError(f"urls: {error}") from None
         return self
 
 
@@ -77,40 +71,6 @@ def _members(path: Path, url: str, settings: Settings) -> Iterator[tuple[Member,
 
 
 def _download(settings: Settings, url: str, folder: Path) -> Path:
-    import requests
-    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
-
-    path = folder / (unquote(urlsplit(url).path).rsplit("/", 1)[-1] or "download")
-    retrying = Retrying(
-        retry=retry_if_exception_type(requests.RequestException),
-        stop=stop_after_attempt(_ATTEMPTS),
-        wait=wait_exponential(multiplier=0.5, max=10),
-        reraise=True,
-    )
-    try:
-        retrying(_stream, url, path, settings.maximum_megabytes * 2**20)
-    except requests.RequestException as error:
-        raise Unreachable(
-            f"{url} does not answer ({type(error).__name__}, {_ATTEMPTS} attempts): try again later"
-        ) from None
+    path = folder / file_name(url)
+    download(url, path, settings.maximum_megabytes * 2**20)
     return path
-
-
-def _stream(url: str, path: Path, maximum_bytes: int) -> None:
-    import requests
-
-    # Without this a server may pack a file for the way, and the sha256 would depend on it.
-    headers = {"Accept-Encoding": "identity"}
-    with requests.get(url, stream=True, timeout=_TIMEOUT_SECONDS, headers=headers) as answer:
-        if 400 <= answer.status_code < 500:
-            raise BadInput(f"{url} answers {answer.status_code} {answer.reason}: check the address")
-        answer.raise_for_status()
-        num_bytes = 0
-        with path.open("wb") as file:
-            for chunk in answer.iter_content(_CHUNK_BYTES):
-                num_bytes += len(chunk)
-                if num_bytes > maximum_bytes:
-                    raise BadInput(
-                        f"{url} is larger than {maximum_bytes:,} bytes: raise maximum_megabytes"
-                    )
-                file.write(chunk)

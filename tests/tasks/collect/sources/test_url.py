@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.collect.sources import url
 from tasks.errors import BadInput, MissingPin, Unreachable
+from tasks.remote import web
 
 if TYPE_CHECKING:
     from tests.tasks.collect.conftest import Corpus
@@ -119,6 +119,6 @@ def test_a_file_above_the_limit_is_given_up(corpus: "Corpus", site: tuple[Path, 
 def test_a_server_that_does_not_answer_is_named(
     corpus: "Corpus", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(url, "_ATTEMPTS", 2)
+    monkeypatch.setattr(web, "ATTEMPTS", 2)
     with pytest.raises(Unreachable, match=r"does not answer \(ConnectionError, 2 attempts\)"):
         corpus.refresh({"kind": "url", "urls": "http://127.0.0.1:9/a.csv"})
