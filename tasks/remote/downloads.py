@@ -3,16 +3,24 @@
 ``pin.json`` holds the exact revision and sha256 of what ``params.yaml`` only names.
 """
 
+import json
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts.files import read_json, replace_folder, sha256, sha256_of_folder
+from tasks.contracts.files import replace_folder, sha256, sha256_of_folder
 from tasks.contracts.paths import STATE
 from tasks.errors import BadInput
 
 DOWNLOADS = STATE / "downloads"
+
+_FORMS = {
+    "file": re.compile(r"[^/\0]{1,255}"),
+    "sha256": re.compile("[0-9a-f]{64}"),
+    "revision": re.compile("[0-9a-f]{7,64}"),
+}
 
 # Downloads one file into the folder it is given, and returns its path.
 Fetch = Callable[[Path], Path]
@@ -29,8 +37,8 @@ def read_pins(path: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     try:
-        pins = read_json(path)
-    except ValueError as error:
+        pins = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
+    except (ValueError, RecursionError) as error:
         raise BadInput(
             f"{path} is not JSON ({error}): restore it, or run `downstream refresh "
             f"{path.parent.name}`"
@@ -40,6 +48,33 @@ def read_pins(path: Path) -> dict[str, dict[str, Any]]:
             f"{path}: expected pins by source: run `downstream refresh {path.parent.name}`"
         )
     return pins
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("a key stands in it twice")
+    return values
+
+
+def part_of(pin: dict[str, Any], key: str, identity: str) -> str:
+    """Return one value of a pin.
+
+    Args:
+        pin: what ``pin.json`` has for a source.
+        key: ``file``, ``sha256`` or ``revision``.
+        identity: what the settings ask for, for the error.
+
+    Raises:
+        BadInput: it is not there, or not what such a value looks like.
+    """
+    value = pin.get(key)
+    if not isinstance(value, str) or not _FORMS[key].fullmatch(value) or value in (".", ".."):
+        raise BadInput(
+            f"pin.json: {identity}: expected {key}, found {value!r:.60}: restore the file, or run "
+            "`downstream refresh`"
+        )
+    return value
 
 
 def keep(downloads: Path, fetch: Fetch) -> dict[str, Any]:
@@ -60,7 +95,7 @@ def keep(downloads: Path, fetch: Fetch) -> dict[str, Any]:
 
 def kept(downloads: Path, pin: dict[str, Any]) -> Path:
     """Return where the file of a pin is kept."""
-    return downloads / str(pin["sha256"]) / Path(str(pin["file"])).name
+    return downloads / pin["sha256"] / pin["file"]
 
 
 def pinned(downloads: Path, identity: str, pin: dict[str, Any], fetch: Fetch) -> Path:
@@ -73,8 +108,9 @@ def pinned(downloads: Path, identity: str, pin: dict[str, Any], fetch: Fetch) ->
         fetch: downloads it.
 
     Raises:
-        BadInput: what was downloaded has another sha256.
+        BadInput: what was downloaded has another sha256, or the pin is none.
     """
+    pin = {key: part_of(pin, key, identity) for key in ("file", "sha256")}
     path = kept(downloads, pin)
     if path.is_file() and sha256(path) == pin["sha256"]:
         return path
@@ -109,15 +145,16 @@ def pinned_folder(downloads: Path, identity: str, pin: dict[str, Any], fetch: Fe
         fetch: downloads it.
 
     Raises:
-        BadInput: what was downloaded has another sha256.
+        BadInput: what was downloaded has another sha256, or the pin is none.
     """
-    folder = downloads / str(pin["sha256"])
-    if folder.is_dir() and sha256_of_folder(folder) == pin["sha256"]:
+    expected = part_of(pin, "sha256", identity)
+    folder = downloads / expected
+    if folder.is_dir() and sha256_of_folder(folder) == expected:
         return folder
     digest = kept_folder(downloads, fetch)
-    if digest != pin["sha256"]:
+    if digest != expected:
         raise BadInput(
-            f"{identity}: expected sha256 {pin['sha256']} (pin.json), downloaded {digest}: it was "
+            f"{identity}: expected sha256 {expected} (pin.json), downloaded {digest}: it was "
             "not opened; if the change is wanted, `downstream refresh`"
         )
     return folder

@@ -14,6 +14,7 @@ from tasks.contracts.files import sha256_of_folder
 from tasks.contracts.images import MAXIMUM_BYTES
 from tasks.contracts.paths import PARTS, Part
 from tasks.errors import BadInput, Unreachable
+from tasks.remote.downloads import part_of
 from tasks.remote.hub import commit_of, is_network, offline, snapshot_folder, stay_silent
 from tasks.remote.members import own_files
 
@@ -66,21 +67,22 @@ def read(settings: Settings, context: SourceContext) -> Iterator[Record]:
         MissingPin: the data set is not pinned.
         Unreachable: the hub does not answer.
     """
-    pin = context.pin(identities(settings)[0])
+    identity = identities(settings)[0]
+    key = "sha256" if _is_local(settings) else "revision"
+    pinned = part_of(context.pin(identity), key, identity)
     if _is_local(settings):
-        if (found := _folder_sha256(settings)) != pin["sha256"]:
+        if (found := _folder_sha256(settings)) != pinned:
             raise BadInput(
-                f"{settings.id}: expected sha256 {pin['sha256']} (pin.json), found {found}: "
+                f"{settings.id}: expected sha256 {pinned} (pin.json), found {found}: "
                 f"if the change is wanted, `downstream refresh {context.corpus}`"
             )
     elif not offline():
-        commit_of(
-            settings.id, pin["revision"], "dataset"
-        )  # one quick question, where load_dataset asks for long
+        # One quick question, where the library asks for long.
+        commit_of(settings.id, pinned, "dataset")
     # A folder of its own for each pin: the library tells the files of a local folder apart by their
     # times alone, and offline it takes what it has prepared last.
-    kept = context.downloads / "hub" / str(pin["sha256" if _is_local(settings) else "revision"])
-    splits, image_folder = _load(settings, pin.get("revision"), kept)
+    revision = None if _is_local(settings) else pinned
+    splits, image_folder = _load(settings, revision, context.downloads / "hub" / pinned)
     for part, name in _official(settings, list(splits)):
         yield from _records(splits[name], settings, part, name, image_folder)
 

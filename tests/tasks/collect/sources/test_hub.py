@@ -149,3 +149,12 @@ def test_a_data_set_that_is_not_kept_cannot_be_read_offline(
         corpus.collect({"kind": "hub", "id": "org/name"})
     assert str(error.value).startswith("hub org/name: ")
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "pin", ["{}", '{"revision": {"a": 1}}', '{"revision": "../.."}', '{"sha256": "0"}']
+)
+def test_a_pin_that_is_none_is_one_line(corpus: "Corpus", pin: str) -> None:
+    corpus.pin.write_text(f'{{"hub:org/name@main": {pin}}}')
+    with pytest.raises(BadInput, match=r"^pin\.json: hub:org/name@main: expected revision, found"):
+        corpus.collect({"kind": "hub", "id": "org/name"})
