@@ -3,15 +3,18 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: setup run test check clean programs install-programs
+.PHONY: setup run test check clean programs install-programs hashes audit
 
 setup: .venv/.installed
 
-.venv/.installed: pyproject.toml constraints.txt
+.venv/.installed: pyproject.toml constraints.txt requirements-hashed.txt
 	@echo "Installing into .venv (2 GB, some minutes) ..."
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed; found " + sys.version.split()[0] + ": call make PYTHON=/path/to/python")'
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'
+	@# All but torch and its CUDA parts, which differ between machines, by their hashes.
+	@$(BIN)/python -m pip install --quiet --no-compile --require-hashes --no-deps --requirement requirements-hashed.txt
+	@$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt torch
+	@$(BIN)/python -m pip install --quiet --no-compile --no-deps --no-build-isolation --editable .
 	@# pip compiles on one core; some packages hold templates that are no Python.
 	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	@touch $@
@@ -36,6 +39,25 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# After a change of constraints.txt: the hashes that the package index has of these versions.
+NOT_HASHED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cupti \
+	nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand \
+	nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink \
+	nvidia-nvshmem-cu13 nvidia-nvtx
+
+hashes:
+	$(PYTHON) -m venv .venv/uv
+	.venv/uv/bin/pip install --quiet uv
+	.venv/uv/bin/uv pip compile pyproject.toml --extra dev --constraint constraints.txt \
+		--generate-hashes --universal --python-version 3.11 --no-annotate --no-header --quiet \
+		$(addprefix --no-emit-package ,$(NOT_HASHED)) --output-file requirements-hashed.txt
+
+# Known vulnerabilities of these versions, by PyPI's advisories; needs the internet.
+audit:
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/pip install --quiet pip-audit
+	.venv/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 clean:
 	rm -rf .venv
