@@ -174,7 +174,7 @@ def in_archive(path: Path, parts: tuple[str, ...] = ()) -> Iterator[Member]:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise BadInput(f"{path.name} is not a zip archive that can be read: {error}") from None
     with archive:
-        infos = [info for info in archive.infolist() if not info.is_dir()]
+        infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
         _refuse_bomb(path.name, path.stat().st_size, sum(info.file_size for info in infos))
         members = [(_safe_parts(info, path), info) for info in infos]
         members.sort(key=lambda member: member[0])
@@ -210,6 +210,8 @@ def _safe_parts(info: zipfile.ZipInfo, path: Path) -> tuple[str, ...]:
                 "UTF-8 names"
             ) from None
     parts = tuple(name.replace("\\", "/").split("/"))
+    if not set(parts) - {"", "."}:
+        raise BadInput(f"{path.name}: a member without a name: pack the archive again")
     if ".." in parts or parts[0] == "" or parts[0].endswith(":"):
         raise BadInput(
             f"{path.name}: the member {name!r} points outside of the archive; it was not opened"

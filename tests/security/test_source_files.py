@@ -102,6 +102,18 @@ def test_two_members_of_one_name_are_refused(corpus: Corpus) -> None:
     assert fault(corpus) == ("all.zip has two members 'x/a.txt': pack it again with one of them")
 
 
+@pytest.mark.parametrize("name", [".", "././.", "a.t"])
+def test_a_member_without_a_name_is_refused(corpus: Corpus, name: str) -> None:
+    path = corpus.zip("all.zip", {name: "a\n"})
+    if name == "a.t":  # which zipfile would not write: a name of no characters
+        content = path.read_bytes().replace(b"\x03\x00\x00\x00a.t", b"\x00\x00\x00\x00a.t")
+        directory = content.index(b"PK\x01\x02")
+        path.write_bytes(
+            content[: directory + 28] + b"\x00\x00\x03\x00" + content[directory + 32 :]
+        )
+    assert fault(corpus) == "all.zip: a member without a name: pack the archive again"
+
+
 @pytest.mark.parametrize("attack", ["fifo", "link", "name"])
 def test_a_plan_refuses_them_before_dvc_reads_them(pipeline: Pipeline, attack: str) -> None:
     path = pipeline.root / "data" / "sources" / "a" / "more.csv"
