@@ -32,7 +32,9 @@ TABLES = {
     "register": "models",
 }
 STAGES = tuple(TABLES)
-ROW_NAME = re.compile(r"[a-z0-9-]+")
+LONGEST_ROW_NAME = 100
+"""Of it names of files are made, with a stage, a hash and a suffix; a file system takes 255."""
+ROW_NAME = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{LONGEST_ROW_NAME - 1}}}")
 
 # The keys of a row that name a row of another table.
 REFERENCES: dict[str, dict[str, str]] = {
@@ -259,6 +261,20 @@ def _check_no_credentials(value: Any, keys: list[str]) -> None:
         )
 
 
+def require_row_name(row: object, where: str) -> None:
+    """Check that the name of a row can be one of a file, and is no option of a command.
+
+    Raises:
+        BadSettings: it is not.
+    """
+    if not isinstance(row, str) or not ROW_NAME.fullmatch(row):
+        found = f"{row[:40]}…" if isinstance(row, str) and len(row) > 40 else row
+        raise BadSettings(
+            f"{where}: the row name {found!r} is not of a-z, 0-9 and '-' alone, a letter or digit "
+            f"first, {LONGEST_ROW_NAME} at most"
+        )
+
+
 def _check_table(params: dict[str, Any], table: str) -> None:
     rows = params[table]
     if not isinstance(rows, dict):
@@ -266,10 +282,7 @@ def _check_table(params: dict[str, Any], table: str) -> None:
             f"params.yaml: {table}: expected rows ({{}} for none), found {rows!r:.60}"
         )
     for row in rows:
-        if not isinstance(row, str) or not ROW_NAME.fullmatch(row):
-            raise BadSettings(
-                f"params.yaml: {table}: the row name {row!r} is not of a-z, 0-9 and '-' alone"
-            )
+        require_row_name(row, f"params.yaml: {table}")
 
 
 def _optional(table: str) -> list[str]:

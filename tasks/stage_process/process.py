@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from tasks.checks import add_check
 from tasks.contracts import files, paths
-from tasks.contracts.params import read_params, set_threads
+from tasks.contracts.params import read_params, require_row_name, set_threads
 from tasks.contracts.settings import Settings
 from tasks.contracts.stage_run import StageRun, stage_run, write_settings
 from tasks.errors import BadInput, ChangedWhileRunning, DownstreamError, StageFailed
@@ -55,6 +55,8 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
     if len(sys.argv) != 2:
         print(f"usage: python -m tasks.{stage} ROW", file=sys.stderr)  # noqa: T201
         sys.exit(2)
+    with exit_code():
+        require_row_name(sys.argv[1], f"python -m tasks.{stage}")
     name = f"{stage}@{sys.argv[1]}"
     with exit_code(name), ExitStack() as held:
         held.enter_context(_work_lock(name))

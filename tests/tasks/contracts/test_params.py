@@ -115,6 +115,13 @@ def put(params: dict[str, Any], path: str, value: object) -> None:
         ("threads", "all", "threads: expected a whole number from 1, found 'all'"),
         ("models", None, "models: expected rows ({} for none), found None"),
         ("corpora/my.corpus", {}, "corpora: the row name 'my.corpus' is not of a-z, 0-9 and"),
+        ("corpora/-", {}, "corpora: the row name '-' is not of a-z, 0-9 and '-' alone, a letter"),
+        ("models/--help", {}, "models: the row name '--help' is not of"),
+        ("models/" + "a" * 101, {}, f"models: the row name '{'a' * 40}…' is not of"),
+        ("models/" + "-" * 240, {}, f"models: the row name '{'-' * 40}…' is not of a-z, 0-9 "
+         "and '-' alone, a letter or digit first, 100 at most"),
+        ("backbones/..", {}, "backbones: the row name '..' is not of"),
+        ("backbones/a\n", {}, "backbones: the row name 'a\\n' is not of"),
         ("models/reuters-topics/backbone", "reuters-bart",
          "models.reuters-topics.backbone: no row 'reuters-bart' in backbones; allowed: "
          "digits-autoencoder, digits-convnet, reuters-bert; did you mean 'reuters-bert'?"),
