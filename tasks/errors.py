@@ -7,6 +7,10 @@ command line prints it without a traceback and exits with 1. Nothing here, and n
 
 from __future__ import annotations
 
+import errno
+import pathlib
+import shutil
+import tempfile
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -65,6 +69,54 @@ class Preempted(DownstreamError):
 
 class StageFailed(DownstreamError):
     """A stage of the pipeline ended with an error of its own."""
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+"""What ``flock`` answers where a file system has none."""
+FULL_TEXTS = ("No space left on device", "Disk quota exceeded")
+"""What libraries that write files in other languages say of it."""
+LEAST_FREE_BYTES = 2**22
+
+
+def is_full(error: BaseException) -> bool:
+    """Tell whether a disk that is full is behind an error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in FULL:
+            return True
+        if any(text in str(cause) for text in FULL_TEXTS):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+def in_words(error: BaseException) -> str:
+    """Say what the operating system has refused, and what to do where that is known."""
+    if is_full(error):
+        return (
+            f"no space is left on the disk{_of_full_disk(error)}: free some and run it again; what "
+            "was recorded is kept"
+        )
+    if isinstance(error, OSError) and error.errno in NO_LOCKS and error.filename is None:
+        return (
+            f"the file system of {pathlib.Path.cwd()}, or of the devices' locks, has none (flock: "
+            f"{error.strerror}): without them two processes would write one result. Put the "
+            "workspace on a local disk, or mount it with locks"
+        )
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def _of_full_disk(error: BaseException) -> str:
+    """Name the file that did not fit, or else the folders whose disk has no space."""
+    name = getattr(error, "filename2", None) or getattr(error, "filename", None)
+    if name is not None:
+        return f" of {name}"
+    folders = dict.fromkeys([pathlib.Path.cwd(), pathlib.Path(tempfile.gettempdir())])
+    full = [folder for folder in folders if shutil.disk_usage(folder).free < LEAST_FREE_BYTES]
+    return f" of {', '.join(map(str, full))}" if full else ""
 
 
 def one_of(value: str, choices: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ from flows.cli.lineage import lineage
 from flows.cli.prune import clean
 from flows.cli.registry import history, rollback
 from flows.cli.review import review
-from tasks.errors import DownstreamError
+from tasks.errors import DownstreamError, in_words, is_full
 from tasks.plain_text import plain
 from tasks.progress import say
 
@@ -348,10 +348,15 @@ def main(arguments: list[str] | None = None) -> int:
         return app(command, exit_on_error=False, result_action="return_value") or 0
     except CycloptsError:
         return WRONG_USAGE
-    except (DownstreamError, OSError) as error:
+    except DownstreamError as error:
         if DEBUG in os.environ:
             raise
         say(f"error: {error}")
+        return 1
+    except Exception as error:
+        if DEBUG in os.environ or not (isinstance(error, OSError) or is_full(error)):
+            raise
+        say(f"error: {in_words(error)}")
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED

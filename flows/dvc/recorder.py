@@ -29,7 +29,14 @@ from flows.dvc.trees import require_inside, require_results_inside
 from tasks.contracts import paths
 from tasks.contracts.files import Stamp, stamp
 from tasks.contracts.lock import LOCK
-from tasks.errors import BadInput, BadSettings, ChangedWhileRunning, MissingPin, StageFailed
+from tasks.errors import (
+    BadInput,
+    BadSettings,
+    ChangedWhileRunning,
+    MissingPin,
+    StageFailed,
+    in_words,
+)
 from tasks.progress import say
 from tasks.stage_process import kept_results
 from tasks.stage_process.stage_hash import recorded_hash, stage_hash
@@ -224,8 +231,8 @@ class Recorder:
             except OSError as error:
                 self.forget()
                 raise StageFailed(
-                    f"{name}: DVC cannot read or record it: {error}: mend that and run again; what "
-                    "the stage has finished is taken over"
+                    f"{name}: DVC cannot read or record it: {in_words(error)}: mend that and "
+                    "run again; what the stage has finished is taken over"
                 ) from error
             except BaseException:
                 self.forget()

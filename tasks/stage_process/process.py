@@ -22,7 +22,14 @@ from tasks.contracts import files, paths
 from tasks.contracts.params import read_params, require_row_name, set_threads
 from tasks.contracts.settings import Settings
 from tasks.contracts.stage_run import StageRun, stage_run, write_settings
-from tasks.errors import BadInput, ChangedWhileRunning, DownstreamError, StageFailed
+from tasks.errors import (
+    BadInput,
+    ChangedWhileRunning,
+    DownstreamError,
+    StageFailed,
+    in_words,
+    is_full,
+)
 from tasks.fingerprint.definitions import keep_definitions
 from tasks.fingerprint.libraries import keep_versions
 from tasks.fingerprint.rows import fingerprint
@@ -119,13 +126,19 @@ def exit_code(name: str | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except (DownstreamError, OSError) as error:
+    except DownstreamError as error:
         if name:
             tell_failure(name, error)
         if os.environ.get("DOWNSTREAM_DEBUG"):
             raise
-        sys.exit(f"error: {plain(str(error))}")
+        sys.exit(f"error: {error}")
     except Exception as error:
+        if isinstance(error, OSError) or is_full(error):
+            if name:
+                tell_failure(name, error)
+            if os.environ.get("DOWNSTREAM_DEBUG"):
+                raise
+            sys.exit(f"error: {name or 'code'}: {plain(in_words(error))}")
         # torch's, which is not imported here; the training loop has a better text for its own.
         if type(error).__name__ != "OutOfMemoryError" or os.environ.get("DOWNSTREAM_DEBUG"):
             raise

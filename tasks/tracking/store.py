@@ -6,12 +6,13 @@ opened under a lock.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sqlite3
 import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 SQLITE = "sqlite:///"
 ANSWER_TIMEOUT_SECONDS = 5
+READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 SMALL_TIMEOUT_SECONDS = 10
 """How long MLflow may take for what is no upload."""
 
@@ -85,8 +87,7 @@ def opened() -> Iterator[MlflowClient]:
     Raises:
         Unreachable: it does not answer, or cannot be opened; or it goes away or refuses meanwhile.
     """
-    STATE.mkdir(parents=True, exist_ok=True)
-    with FileLock(STATE / "store.lock"), _same_environment():
+    with _alone(), _same_environment():
         require_answer()
         with warnings.catch_warnings():
             # MLflow calls its own libraries in ways that they deprecate; it is not ours to mend.
@@ -98,6 +99,31 @@ def opened() -> Iterator[MlflowClient]:
                 raise Unreachable(
                     f"MLflow: {first_line(error)}; what it has taken up to here is kept"
                 ) from error
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the lock on the store; where nobody can write to the workspace, there is none to hold.
+
+    Then a store that lies in it is read, and any other has no need of the lock: it keeps two
+    processes from creating a database at once.
+    """
+    with ExitStack() as held:
+        try:
+            STATE.mkdir(parents=True, exist_ok=True)
+            held.enter_context(FileLock(STATE / "store.lock"))
+        except OSError as error:
+            if error.errno not in READ_ONLY or _can_write_database():
+                raise
+        yield
+
+
+def _can_write_database() -> bool:
+    uri = tracking_uri()
+    database = Path(uri.removeprefix(SQLITE))
+    return uri.startswith(SQLITE) and os.access(
+        database if database.exists() else database.parent, os.W_OK
+    )
 
 
 @contextmanager
@@ -136,8 +162,10 @@ def _connect() -> MlflowClient:
 
     for logger in ("mlflow", "alembic"):
         logging.getLogger(logger).setLevel(logging.WARNING)
-    _follow_the_workspace()
+    # What it logs with a traceback is raised too, and told in a line.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     try:
+        _follow_the_workspace()
         mlflow.set_tracking_uri(uri)
         client = mlflow.MlflowClient(uri)
         with answer_within(SMALL_TIMEOUT_SECONDS):
@@ -153,7 +181,7 @@ def errors() -> tuple[type[Exception], ...]:
     from requests import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
-    return MlflowException, RequestException, SQLAlchemyError, OSError
+    return MlflowException, RequestException, SQLAlchemyError, sqlite3.Error, OSError
 
 
 def first_line(error: Exception) -> str:
@@ -194,7 +222,7 @@ def _follow_the_workspace() -> None:
     """
     now = artifact_folder()
     database = Path(tracking_uri().removeprefix(SQLITE))
-    if now is None or not now.is_dir() or not database.exists():
+    if now is None or not now.is_dir() or not database.exists() or not _can_write_database():
         return
     with closing(sqlite3.connect(database)) as connection, connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}

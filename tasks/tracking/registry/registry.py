@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import files, paths
-from tasks.errors import Unreachable
+from tasks.errors import Unreachable, in_words
 from tasks.progress import say
 from tasks.tracking.audit.aliases import CANDIDATE, settle
 from tasks.tracking.audit.log import aliases_of
@@ -38,7 +38,7 @@ from tasks.tracking.runs.runs import (
     record_run,
     uncommitted,
 )
-from tasks.tracking.store import opened
+from tasks.tracking.store import READ_ONLY, opened
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -119,7 +119,10 @@ def reconcile(
     evaluations: Mapping[str, str] | None = None,
     tell: Callable[[str], None] = say,
 ) -> dict[str, int | None]:
-    """Bring the registry in step as ``bring_in_step`` does, or warn that the store is away.
+    """Bring the registry in step as ``bring_in_step`` does, or warn that it cannot be done.
+
+    The store may be away; or nobody here can write to the workspace, which is no hindrance to
+    whoever only wants to read the registry.
 
     Args:
         models: rows of ``params.yaml``.
@@ -127,12 +130,15 @@ def reconcile(
         tell: is given a line for each thing that was done.
 
     Returns:
-        The candidate's version by model; empty while the store is away.
+        The candidate's version by model; empty where they were not compared.
     """
     try:
         return bring_in_step(models, evaluations or {}, tell)
-    except Unreachable as error:
-        say(f"warning: {error}. The registry was not compared with the workspace")
+    except (Unreachable, OSError) as error:
+        if not isinstance(error, Unreachable) and error.errno not in READ_ONLY:
+            raise
+        fault = error if isinstance(error, Unreachable) else in_words(error)
+        say(f"warning: {fault}. The registry was not compared with the workspace")
         return {}
 
 
