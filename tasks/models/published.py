@@ -5,6 +5,8 @@ Weights are read from safetensors alone, and no code that lies beside them is ev
 
 from __future__ import annotations
 
+import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import files
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
     from tasks.models.image_layers import ImageParts
 
 CONFIG, WEIGHTS, SHARDS = "config.json", "model.safetensors", "model.safetensors.index.json"
+SHARD = re.compile(r"model[\w.-]*\.safetensors")
+SHARD_NAMES = "model*.safetensors"
+# Keys of a config that have code fetched or run, or weights read in another way.
+NOT_READ = ("auto_map", "quantization_config", "attn_implementation", "torch_dtype", "dtype")
+MOST_UNHELD = 10_000_000
+"""So many weights may start fresh of a checkpoint that holds none of them."""
+ADAPTERS = "adapter_config.json"
 NEXT_SENTENCE = "seq_relationship.weight"
 """How the weight ends that BERT predicts next sentences with, from what its pooler gives."""
 GPT2, VIT = "gpt2", "vit_mae"
@@ -45,7 +54,7 @@ class Checkpoint:
     """A folder with a model and, if it reads texts, its tokenizer.
 
     Attributes:
-        config: its ``config.json``.
+        config: what its ``config.json`` describes, as transformers has it.
     """
 
     def __init__(self, folder: Path, model_type: str, name: str) -> None:
@@ -66,41 +75,111 @@ class Checkpoint:
                 f"{name} holds no {WEIGHTS}: pickled weights are never read; load it where you "
                 "trust it with AutoModel.from_pretrained, and write it with save_pretrained"
             )
-        try:
-            self.config: dict[str, Any] = files.read_json(folder / CONFIG)
-            own_type = self.config["model_type"]
-        except (ValueError, KeyError, TypeError):
+        if (folder / ADAPTERS).exists():
             raise BadInput(
-                f"{name}: {CONFIG} names no model_type: it is not in Hugging Face's format, or it "
-                "is damaged: choose another checkpoint"
-            ) from None
-        if own_type != model_type:
-            raise BadInput(
-                f"{name} is a {own_type!r}, but the architecture asks for a {model_type!r}: choose "
-                "the architecture of the checkpoint, or another checkpoint"
+                f"{name} holds adapters of another model ({ADAPTERS}), which are never loaded: "
+                "merge them (PeftModel.merge_and_unload), and write the model with save_pretrained"
             )
         self._folder = folder
         self._name = name
+        raw = self._json(CONFIG)
+        if not isinstance(raw, dict) or not isinstance(raw.get("model_type"), str):
+            raise BadInput(
+                f"{name}: {CONFIG} names no model_type: it is not in Hugging Face's format, or it "
+                "is damaged: choose another checkpoint"
+            )
+        if raw["model_type"] != model_type:
+            raise BadInput(
+                f"{name} is a {raw['model_type']!r:.60}, but the architecture asks for a "
+                f"{model_type!r}: choose the architecture of the checkpoint, or another checkpoint"
+            )
+        self._shapes = self._read_shapes()
+        self.config = self._checked_config(raw)
+
+    def _json(self, file: str) -> Any:
+        try:
+            return files.read_json(self._folder / file)
+        except (ValueError, RecursionError):
+            raise self._damaged(file) from None
+
+    def _damaged(self, file: str) -> BadInput:
+        return BadInput(f"{self._name}: {file} is damaged: choose another checkpoint")
+
+    def _read_shapes(self) -> dict[str, list[int]]:
+        """Return the shapes of the weights in its files, by name; nothing else is opened."""
+        from safetensors import SafetensorError, safe_open
+
+        names = {WEIGHTS}
+        if not (self._folder / WEIGHTS).is_file():
+            index = self._json(SHARDS)
+            weight_map = index.get("weight_map") if isinstance(index, dict) else None
+            if not isinstance(weight_map, dict) or not weight_map:
+                raise self._damaged(SHARDS)
+            names = set(map(str, weight_map.values()))
+        for name in sorted(names):
+            if not SHARD.fullmatch(name) or not (self._folder / name).is_file():
+                raise BadInput(
+                    f"{self._name}: {SHARDS} names the file {name!r:.200}, which is not one of its "
+                    f"own {SHARD_NAMES}: choose another checkpoint"
+                )
+        shapes: dict[str, list[int]] = {}
+        for name in sorted(names):
+            try:
+                with safe_open(self._folder / name, "pt") as weights:
+                    shapes |= {key: weights.get_slice(key).get_shape() for key in weights.keys()}  # noqa: SIM118 - no mapping
+            except (SafetensorError, OSError) as error:
+                raise self._not_loaded(error) from None
+        return shapes
+
+    def _checked_config(self, raw: dict[str, Any]) -> Any:
+        """Return what ``config.json`` describes, if that is a model of about its weights' size.
+
+        The model is built without memory. What could have code run, or fetched, is left out.
+        """
+        import torch
+        from transformers import AutoConfig, AutoModel
+
+        quiet_transformers()
+        kept = {key: raw[key] for key in raw if key not in NOT_READ and not key.startswith("_")}
+        layers = kept.get("n_layer", kept.get("num_hidden_layers"))
+        if isinstance(layers, int) and layers > len(self._shapes):
+            raise BadInput(
+                f"{self._name}: {CONFIG} describes {layers:,} layers, but its files hold "
+                f"{len(self._shapes)} weights: choose another checkpoint"
+            )
+        try:
+            config = AutoConfig.for_model(**kept)
+            with torch.device("meta"):
+                described = AutoModel.from_config(config).num_parameters()
+        # Of whatever kind it is: the file says anything at all.
+        except Exception as error:  # noqa: BLE001
+            why = " ".join(str(error).split())[:200]
+            raise BadInput(
+                f"{self._name}: {CONFIG} describes no model ({type(error).__name__}: {why}): "
+                "choose another checkpoint"
+            ) from None
+        held = sum(math.prod(shape) for shape in self._shapes.values())
+        if described > MOST_UNHELD + 2 * held:
+            raise BadInput(
+                f"{self._name}: {CONFIG} describes {described:,} weights, but its files hold "
+                f"{held:,}: choose another checkpoint"
+            )
+        return config
+
+    def _not_loaded(self, error: Exception) -> BadInput:
+        why = " ".join(str(error).split())[:300]
+        return BadInput(f"{self._name} cannot be loaded: {why}")
 
     @property
     def positions(self) -> int:
         """The longest sequence, in tokens."""
-        positions: int = self.config[
-            "n_positions" if self.config["model_type"] == GPT2 else "max_position_embeddings"
-        ]
+        positions: int = self.config.max_position_embeddings
         return positions
 
     @property
     def predicts_next_sentences(self) -> bool:
         """Tell whether it has BERT's head for that, so that its pooler has been trained."""
-        from safetensors import safe_open
-
-        if (self._folder / SHARDS).is_file():
-            names = list(files.read_json(self._folder / SHARDS)["weight_map"])
-        else:
-            with safe_open(self._folder / WEIGHTS, "pt") as weights:
-                names = list(weights.keys())
-        return any(name.endswith(NEXT_SENTENCE) for name in names)
+        return any(name.endswith(NEXT_SENTENCE) for name in self._shapes)
 
     def tokenizer(self) -> Tokenizer:
         """Return the tokenizer that it was trained with; it neither cuts texts nor fills them up.
@@ -113,10 +192,13 @@ class Checkpoint:
                 f"{self._name} holds no {TOKENIZER}: write it with AutoTokenizer.from_pretrained "
                 "and save_pretrained"
             )
-        tokenizer = load_tokenizer(self._folder)
+        try:
+            tokenizer = load_tokenizer(self._folder)
+        except Exception:  # noqa: BLE001 - the library raises no other
+            raise self._damaged(TOKENIZER) from None
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        known, rows = tokenizer.get_vocab_size(), self.config["vocab_size"]
+        known, rows = tokenizer.get_vocab_size(), self.config.vocab_size
         if known > rows:
             raise BadInput(
                 f"{self._name}: the tokenizer has {known:,} tokens, the model {rows:,}: they do "
@@ -179,27 +261,25 @@ class Checkpoint:
         import torch
         from safetensors import SafetensorError
 
-        quiet_transformers()
         try:
             model, report = kind.from_pretrained(
                 self._folder,
+                config=self.config,
                 output_loading_info=True,
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,
                 dtype=torch.float32,
-                attn_implementation=fastest_attention(causal=self.config["model_type"] == GPT2),
+                attn_implementation=fastest_attention(causal=self.config.model_type == GPT2),
             )
         except (SafetensorError, RuntimeError, ValueError, OSError) as error:
-            raise BadInput(
-                f"{self._name} cannot be loaded: {' '.join(str(error).split())[:300]}"
-            ) from None
+            raise self._not_loaded(error) from None
         self._check_missing(model, sorted(report["missing_keys"]))
         return model
 
     def _check_missing(self, model: Any, missing: list[str]) -> None:
         prefix = f"{model.base_model_prefix}." if hasattr(model, model.base_model_prefix) else ""
-        if self.config["model_type"] == VIT:
+        if self.config.model_type == VIT:
             prefix = ""  # its decoder is no head: transformers cannot draw one that learns
         inner = [key.removeprefix(prefix) for key in missing if key.startswith(prefix)]
         lost = [key for key in inner if not key.startswith(_MAY_BE_MISSING)]
