@@ -25,7 +25,7 @@ from tasks.errors import BadInput
 _NO_RECORDS = {"pin.json", "__MACOSX"}
 _ENCRYPTED = 0x1
 # A file in DVC's cache or that of the Hugging Face hub, wherever it lies: it is named by its hash.
-_CACHED = re.compile(r"/(files/md5/[0-9a-f]{2}/[0-9a-f]{30}|blobs/[0-9a-f]{40}([0-9a-f]{24})?)$")
+_CACHED = re.compile(r"/([0-9a-f]{2}/[0-9a-f]{30}|blobs/[0-9a-f]{40}([0-9a-f]{24})?)$")
 _NAME_IS_UTF8 = 0x800
 
 # Text packs 3 to 20 times smaller; deflate ends at 1,030 times, which only a bomb comes near.
