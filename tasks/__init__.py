@@ -17,6 +17,7 @@
 - ``contracts``: what crosses the border between two stages?
 - ``machine``: what do git, the user, the libraries and the driver say?
 - ``errors``, ``progress``, ``parent``: mistakes of the user, lines for people, whose end is ours
+- ``plain_text``: how the text of others is made fit to be shown
 - ``interpreter``: which Python and which copy of the code a stage is started with
 - ``checks``: what a training is ended for
 """

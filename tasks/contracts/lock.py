@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from tasks.contracts import files
+from tasks.contracts.params import STAGES
 from tasks.contracts.parse_cache import parsed_once
 from tasks.contracts.yaml12 import parse_yaml
 from tasks.errors import BadSettings
@@ -83,6 +84,24 @@ def hashes(entry: Mapping[str, Any], kind: str) -> dict[str, str]:
         kind: ``deps`` or ``outs``.
     """
     return {item["path"]: item["md5"] for item in entry.get(kind, []) if "md5" in item}
+
+
+def upstream_of(lock: Mapping[str, Any], stage: str) -> list[str]:
+    """Return a stage of ``dvc.lock`` and all that it was made from, the stage itself first."""
+    makers = makers_of(lock)
+    upstream, waiting = set(), [stage]
+    while waiting:
+        name = waiting.pop()
+        if name not in upstream:
+            upstream.add(name)
+            deps = hashes(lock.get(name, {}), "deps")
+            waiting += [makers[path] for path in deps if path in makers]
+    return sorted(upstream, key=lambda name: (-STAGES.index(name.partition("@")[0]), name))
+
+
+def makers_of(lock: Mapping[str, Any]) -> dict[str, str]:
+    """Return which stage of ``dvc.lock`` has made each file or folder."""
+    return {path: name for name, entry in lock.items() for path in hashes(entry, "outs")}
 
 
 def md5_of(path: Path) -> str | None:

@@ -64,6 +64,10 @@ ON_CODE_CHANGE = "on_code_change"
 CODE_CHANGES = ("rerun", "probe")
 """Its values, the default first."""
 PROBED_TABLES = ("backbones", "models")
+ON_CHANGED_PINS = "on_changed_pins"
+"""The key of a model that says what its policy makes of pins that changed since the champion."""
+CHANGED_PINS = ("ask", "promote")
+"""Its values, the default first."""
 
 ROWS = "DOWNSTREAM_ROWS"
 """Names a module with ``fingerprints(params)`` and ``stage_settings(params, stage, row)``.
@@ -205,6 +209,11 @@ def on_code_change(params: dict[str, Any], stage: str, row: str) -> str:
     return str(row_of(params, TABLES[stage], row).get(ON_CODE_CHANGE, CODE_CHANGES[0]))
 
 
+def on_changed_pins(params: dict[str, Any], model: str) -> str:
+    """Return what a policy does where remote sources have changed: ``ask``, or ``promote``."""
+    return str(row_of(params, "models", model).get(ON_CHANGED_PINS, CHANGED_PINS[0]))
+
+
 def asks_for_probes(params: dict[str, Any]) -> bool:
     """Tell whether any row says ``on_code_change: probe``."""
     rows = (row for table in PROBED_TABLES for row in (params.get(table) or {}).values())
@@ -286,14 +295,15 @@ def _check_table(params: dict[str, Any], table: str) -> None:
 
 
 def _optional(table: str) -> list[str]:
-    return [LIBRARIES, ON_CODE_CHANGE] if table in PROBED_TABLES else [LIBRARIES]
+    probed = [ON_CODE_CHANGE] if table in PROBED_TABLES else []
+    return [LIBRARIES, *probed, *([ON_CHANGED_PINS] if table == "models" else [])]
 
 
-def _check_on_code_change(values: dict[str, Any], where: str) -> None:
-    wanted = values.get(ON_CODE_CHANGE, CODE_CHANGES[0])
-    if wanted not in CODE_CHANGES:
+def _check_choice(values: dict[str, Any], key: str, choices: Sequence[str], where: str) -> None:
+    wanted = values.get(key, choices[0])
+    if wanted not in choices:
         raise BadSettings(
-            f"params.yaml: {where}: expected one of {', '.join(CODE_CHANGES)}, found {wanted!r:.60}"
+            f"params.yaml: {where}{key}: expected one of {', '.join(choices)}, found {wanted!r:.60}"
         )
 
 
@@ -304,7 +314,8 @@ def _check_row(params: dict[str, Any], table: str, row: str) -> None:
     stages = [stage for stage in STAGES if TABLES[stage] == table]
     _check_keys(values, [*REFERENCES[table], *stages], f"{table}.{row}.", optional=_optional(table))
     _check_libraries(values, f"{table}.{row}.{LIBRARIES}")
-    _check_on_code_change(values, f"{table}.{row}.{ON_CODE_CHANGE}")
+    _check_choice(values, ON_CODE_CHANGE, CODE_CHANGES, f"{table}.{row}.")
+    _check_choice(values, ON_CHANGED_PINS, CHANGED_PINS, f"{table}.{row}.")
     for key, other in REFERENCES[table].items():
         if not isinstance(values[key], str) or values[key] not in params[other]:
             raise BadSettings(

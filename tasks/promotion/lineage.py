@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import files, paths
 from tasks.contracts.acceptances import Acceptance, read_acceptances
-from tasks.contracts.lock import hashes, md5_of, read_lock
-from tasks.contracts.params import STAGES
+from tasks.contracts.lock import hashes, makers_of, md5_of, read_lock, upstream_of
 from tasks.errors import BadInput
 from tasks.promotion.versions import download_evidence, download_model
 from tasks.remote.downloads import read_pins
@@ -197,29 +196,12 @@ def _bound(
     return f"dvc.lock has {now or 'none'}, the version {recorded or 'none'}", ""
 
 
-def upstream_of(lock: Lock, stage: str) -> list[str]:
-    """Return a stage of ``dvc.lock`` and all that it was made from, the stage itself first."""
-    makers = _makers(lock)
-    upstream, waiting = set(), [stage]
-    while waiting:
-        name = waiting.pop()
-        if name not in upstream:
-            upstream.add(name)
-            deps = hashes(lock.get(name, {}), "deps")
-            waiting += [makers[path] for path in deps if path in makers]
-    return sorted(upstream, key=lambda name: (-STAGES.index(name.partition("@")[0]), name))
-
-
-def _makers(lock: Lock) -> dict[str, str]:
-    return {path: name for name, entry in lock.items() for path in hashes(entry, "outs")}
-
-
 def _of_stage(lock: Lock, stage: str, chain: list[str]) -> Iterator[Link]:
     """Yield what a stage has read and written, where another of the chain has to do with it."""
     if stage not in lock:
         yield Link(stage, "dvc.lock", "", f"has no such stage: `downstream run {stage}`")
         return
-    entry, makers = lock[stage], _makers(lock)
+    entry, makers = lock[stage], makers_of(lock)
     read = {path for name in chain for path in hashes(lock.get(name, {}), "deps")}
     for path, md5 in hashes(entry, "outs").items():
         if path in read or Path(path).name == "version.json":

@@ -3,7 +3,7 @@
 from tests.flows.conftest import pipeline, reproduced
 from tests.tasks.collect.conftest import corpus, png
 from tests.tasks.conftest import new_store
-from tests.tasks.promotion.conftest import made_models, reviewed, reviewed_workspace
+from tests.tasks.promotion.conftest import made_models, reviewed, reviewed_workspace, scene
 from tests.tasks.tracking.conftest import image_model
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "reproduced",
     "reviewed",
     "reviewed_workspace",
+    "scene",
 ]

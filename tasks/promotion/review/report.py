@@ -8,6 +8,7 @@ the policy says, the gates, what serving costs), and with a champion ``compariso
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
@@ -76,7 +77,7 @@ def write_report(
     subject: Subject,
     candidate: FetchedVersion,
     champion: FetchedVersion | None,
-    returns: bool,
+    doubts: Sequence[str],
     folder: Path,
 ) -> Summary:
     """Compare, judge, and write the report.
@@ -85,7 +86,7 @@ def write_report(
         subject: what the review is of.
         candidate: the version that may take the champion's place.
         champion: the one that serves today, if there is one.
-        returns: the candidate was champion before; no policy brings it back by itself.
+        doubts: why no policy promotes it by itself, a sentence each.
         folder: what is written.
 
     Returns:
@@ -110,9 +111,8 @@ def write_report(
         )
         files.write_json(folder / COMPARISON, comparison)
     decision = apply_policy(comparison, missed, settings)
-    if decision["decision"] == "promote" and returns:
-        reason = f"{candidate.name} was champion before: a person decides whether it returns"
-        decision = {**decision, "decision": "ask", "reasons": [*decision["reasons"], reason]}
+    if decision["decision"] == "promote" and doubts:
+        decision = {**decision, "decision": "ask", "reasons": [*decision["reasons"], *doubts]}
     summary: Summary = {
         "decision": decision,
         "missed_gates": missed,

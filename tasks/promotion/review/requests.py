@@ -6,6 +6,7 @@ is removed.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import files
+from tasks.contracts.params import ON_CHANGED_PINS, on_changed_pins, read_params
 from tasks.promotion.comparison.schema import Comparison
 from tasks.promotion.review.report import COMPARISON, REPORT, Summary, write_report
 from tasks.promotion.review.store import Review, find
@@ -22,12 +24,16 @@ from tasks.promotion.versions import FetchedVersion, fetch
 from tasks.tracking.audit.aliases import CANDIDATE, CHAMPION, settle
 from tasks.tracking.audit.log import AuditLog, read_log
 from tasks.tracking.audit.writer import claim
-from tasks.tracking.registry.version import SERVED_FILES, read_version
+from tasks.tracking.registry.bindings import PINS
+from tasks.tracking.registry.version import SERVED_FILES, RegisteredVersion, read_version
 from tasks.tracking.runs.run_writer import ensure_experiment, log_metrics, metrics_of
 from tasks.tracking.store import opened
 
 if TYPE_CHECKING:
     from tasks.tracking.store import MlflowClient
+
+CANDIDATE_PINS = "candidate/pins"
+"""The key of the evidence with the pins that a candidate was made from."""
 
 
 def request(model: str) -> Review:
@@ -51,14 +57,59 @@ def request(model: str) -> Review:
                 for who, number in ((CANDIDATE, subject.candidate), (CHAMPION, subject.champion))
                 if number is not None
             }
-            returns = was_champion(log, subject.candidate)
+            doubts = _doubts(log, subject, versions)
         # Comparing takes a while, and other processes of this workspace need the store.
         report = folder / "report"
-        summary = write_report(
-            subject, versions[CANDIDATE], versions.get(CHAMPION), returns, report
-        )
+        summary = write_report(subject, versions[CANDIDATE], versions.get(CHAMPION), doubts, report)
         with opened() as client:
             return _record(client, subject, versions, report, summary)
+
+
+def _doubts(log: AuditLog, subject: Subject, versions: Mapping[str, FetchedVersion]) -> list[str]:
+    """Say why no policy promotes a candidate by itself, a sentence each."""
+    doubts, name = [], versions[CANDIDATE].name
+    if was_champion(log, subject.candidate):
+        doubts.append(f"{name} was champion before: a person decides whether it returns")
+    if CHAMPION in versions and on_changed_pins(read_params(), subject.model) == "ask":
+        rows = changed_pins(log, versions[CANDIDATE].version, versions[CHAMPION].version)
+        if rows:
+            doubts.append(
+                f"remote sources have changed since {versions[CHAMPION].name} became champion "
+                f"(pin.json of {', '.join(rows)}): a person decides on new data, unless "
+                f"models.{subject.model}.{ON_CHANGED_PINS} in params.yaml is promote"
+            )
+    return doubts
+
+
+def changed_pins(
+    log: AuditLog, candidate: RegisteredVersion, champion: RegisteredVersion
+) -> list[str]:
+    """Return the rows whose ``pin.json`` was another when the champion was made one.
+
+    That is as the decision on it has recorded it, or else as its version says; what neither knows
+    counts as changed.
+
+    Args:
+        log: the audit log of the model.
+        candidate: the version that may take the champion's place.
+        champion: the one that serves today.
+    """
+    decided = (
+        entry["evidence"][CANDIDATE_PINS]
+        for entry in reversed(log.entries)
+        if (entry["alias"], entry["version_to"]) == (CHAMPION, champion.number)
+        and CANDIDATE_PINS in entry["evidence"]
+    )
+    then = _pins(next(decided, champion.tags.get(PINS)))
+    return [row for row, pin in _pins(candidate.tags.get(PINS)).items() if then.get(row) != pin]
+
+
+def _pins(text: str | None) -> dict[str, Any]:
+    try:
+        pins = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return pins if isinstance(pins, dict) else {}
 
 
 def was_champion(log: AuditLog, version: int) -> bool:
@@ -127,5 +178,8 @@ def _hashes(versions: Mapping[str, FetchedVersion], report: Path) -> dict[str, s
         served = fetched.version.tags.get(SERVED_FILES)
         if served is not None:
             hashes[f"{who}/served"] = files.sha256_of_text(served)
+    pins = versions[CANDIDATE].version.tags.get(PINS)
+    if pins is not None:
+        hashes[CANDIDATE_PINS] = pins
     reported = {f"{REPORT}/{path.name}": files.sha256(path) for path in sorted(report.iterdir())}
     return {**hashes, **reported}

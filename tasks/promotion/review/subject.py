@@ -13,7 +13,13 @@ from pathlib import Path
 import tasks
 from tasks.contracts import files, paths
 from tasks.contracts.lock import hashes, md5_of, md5_of_text, read_lock
-from tasks.contracts.params import read_params, row_of, stage_settings
+from tasks.contracts.params import (
+    CHANGED_PINS,
+    on_changed_pins,
+    read_params,
+    row_of,
+    stage_settings,
+)
 from tasks.errors import BadInput, DownstreamError
 from tasks.fingerprint.rows import fingerprint
 from tasks.promotion.settings import PromotionSettings
@@ -77,8 +83,15 @@ def subject_of(log: AuditLog) -> Subject:
         since=champion_since(log),
         test_split=split_hash(corpus_of(model)),
         code=code_hash(model),
-        settings=files.sha256_of_text(settings_of(model).model_dump_json()),
+        settings=settings_hash(model),
     )
+
+
+def settings_hash(model: str) -> str:
+    """Return the hash of the gates and the policy, with what the policy makes of changed pins."""
+    settings, asks = settings_of(model).model_dump_json(), CHANGED_PINS[0]
+    on_change = on_changed_pins(read_params(), model)
+    return files.sha256_of_text(settings if on_change == asks else f"{settings}\n{on_change}")
 
 
 def champion_since(log: AuditLog) -> int:

@@ -4,17 +4,20 @@
 was made from what its own entries name.
 """
 
+import json
 from collections.abc import Collection
 from pathlib import Path
 
-from tasks.contracts import paths
-from tasks.contracts.lock import hashes, md5_of, read_lock
+from tasks.contracts import files, paths
+from tasks.contracts.lock import hashes, md5_of, read_lock, upstream_of
 
 SPLIT = "downstream.split."
 TEST_SPLIT = f"{SPLIT}test"
 BACKBONE = "downstream.backbone"
 CODE = "downstream.code."
 MODEL_MD5 = "downstream.model_md5"
+PINS = "downstream.pins"
+"""The sha256 of each ``pin.json`` that it was made from, by row, as JSON; no tag without any."""
 EVALUATED = ("finetune", "evaluate")
 """The stages whose code is in a model and its metrics."""
 
@@ -43,7 +46,12 @@ def bindings(model: str) -> dict[str, str]:
         model_md5 = hashes(entry, "outs").get(paths.finetuned(model).as_posix())
         if model_md5:
             tags[MODEL_MD5] = model_md5
-    return tags
+    pins = {
+        row: files.sha256(paths.pin(row))
+        for row in sorted(name.partition("@")[2] for name in upstream_of(lock, f"evaluate@{model}"))
+        if paths.pin(row).is_file()
+    }
+    return {**tags, PINS: json.dumps(pins)} if pins else tags
 
 
 def gate_of(model: str) -> Path | None:

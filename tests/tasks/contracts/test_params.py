@@ -122,6 +122,10 @@ def put(params: dict[str, Any], path: str, value: object) -> None:
          "and '-' alone, a letter or digit first, 100 at most"),
         ("backbones/..", {}, "backbones: the row name '..' is not of"),
         ("backbones/a\n", {}, "backbones: the row name 'a\\n' is not of"),
+        ("models/reuters-topics/on_changed_pins", "always",
+         "models.reuters-topics.on_changed_pins: expected one of ask, promote, found 'always'"),
+        ("backbones/reuters-bert/on_changed_pins", "ask",
+         "backbones.reuters-bert.on_changed_pins: unknown key"),
         ("models/reuters-topics/backbone", "reuters-bart",
          "models.reuters-topics.backbone: no row 'reuters-bart' in backbones; allowed: "
          "digits-autoencoder, digits-convnet, reuters-bert; did you mean 'reuters-bert'?"),

@@ -85,8 +85,13 @@ class Scene:
         table = table.cast(records.split_schema("text"))
         records.write_records(paths.split(CORPUS, "test"), table.schema, table.to_batches())
 
-    def register(self, name: str) -> None:
-        """Evaluate and register a model, as far as reviews look at it."""
+    def register(self, name: str, pin: str | None = None) -> None:
+        """Evaluate and register a model, as far as reviews look at it.
+
+        Args:
+            name: which one.
+            pin: what the corpus' remote source is pinned to; None without any.
+        """
         from tasks.metrics.predictions import predict, read_labelled, write_predictions
         from tasks.promotion.review.subject import code_hash, settings_of, split_hash
         from tasks.register.settings import Settings
@@ -109,6 +114,10 @@ class Scene:
             str(paths.split(CORPUS, "test")): split_hash(CORPUS),
         }
         entry = {"deps": [{"path": path, "md5": md5} for path, md5 in deps.items()]}
-        files.write_text(Path("dvc.lock"), yaml.safe_dump({"stages": {f"evaluate@{MODEL}": entry}}))
+        stages: dict[str, Any] = {f"evaluate@{MODEL}": entry}
+        if pin is not None:
+            files.write_json(paths.pin(CORPUS), {"hub:topics": {"sha256": pin}})
+            stages[f"split@{CORPUS}"] = {"outs": entry["deps"][1:]}
+        files.write_text(Path("dvc.lock"), yaml.safe_dump({"stages": stages}))
         settings = Settings.model_validate(settings_of(MODEL).model_dump())
         run(MODEL, model, evidence, paths.gate(CORPUS), paths.version(MODEL).parent, settings)

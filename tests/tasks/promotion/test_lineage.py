@@ -12,7 +12,7 @@ import yaml
 
 from tasks.contracts import files, paths
 from tasks.contracts.acceptances import LOGS
-from tasks.contracts.lock import LOCK, md5_of, read_lock
+from tasks.contracts.lock import LOCK, md5_of, read_lock, upstream_of
 from tasks.errors import BadInput
 from tasks.promotion.lineage import (
     Lineage,
@@ -21,7 +21,6 @@ from tasks.promotion.lineage import (
     accepted_upstream,
     lineage,
     of_workspace,
-    upstream_of,
     was_accepted_from,
 )
 from tasks.stage_process.stage_hash import entry_hash
