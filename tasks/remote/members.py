@@ -27,6 +27,8 @@ _ENCRYPTED = 0x1
 # A file in DVC's cache or that of the Hugging Face hub, wherever it lies: it is named by its hash.
 _CACHED = re.compile(r"/([0-9a-f]{2}/[0-9a-f]{30}|blobs/[0-9a-f]{40}([0-9a-f]{24})?)$")
 _NAME_IS_UTF8 = 0x800
+# As long as the path of a file may be.
+_LONGEST_NAME = 4_096
 
 # Text packs 3 to 20 times smaller; deflate ends at 1,030 times, which only a bomb comes near.
 MAXIMUM_RATIO = 200
@@ -44,7 +46,7 @@ class Member:
         parts: its path within the source, through archives: ``("a.zip", "cat", "1.png")``.
         archive: the leading parts that are an archive; empty for a plain file.
         packed: opens its bytes, still gzipped where the name ends in ``.gz``.
-        num_bytes: the size of those bytes.
+        num_bytes: what it takes on the disk, in its archive if it is in one.
     """
 
     parts: tuple[str, ...]
@@ -182,7 +184,7 @@ def in_archive(path: Path, parts: tuple[str, ...] = ()) -> Iterator[Member]:
         for inner, info in members:
             if _is_data(inner):
                 opened = partial(_open, archive, info, path.name)
-                yield Member(parts + inner, parts, opened, info.file_size)
+                yield Member(parts + inner, parts, opened, info.compress_size)
 
 
 def _refuse_twice(names: list[tuple[str, ...]], archive: str) -> None:
@@ -210,6 +212,8 @@ def _safe_parts(info: zipfile.ZipInfo, path: Path) -> tuple[str, ...]:
                 "UTF-8 names"
             ) from None
     parts = tuple(name.replace("\\", "/").split("/"))
+    if len(name) > _LONGEST_NAME:
+        raise BadInput(f"{path.name}: the member {name[:40]!r}… has too long a name; rename it")
     if not set(parts) - {"", "."}:
         raise BadInput(f"{path.name}: a member without a name: pack the archive again")
     if ".." in parts or parts[0] == "" or parts[0].endswith(":"):

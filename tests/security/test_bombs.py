@@ -42,6 +42,12 @@ def one_label_in_many_rows() -> bytes:
     return parquet({"text": ["a"] * 1_000, "label": repeated("x" * 1_600_000, 1_000)})
 
 
+def differences_of_one_value() -> bytes:
+    encoding: dict[str, Any] = {"column_encoding": {"text": "DELTA_BYTE_ARRAY"}}
+    texts = {"text": repeated("x" * 1_000_000, 400).cast(pa.string()), "label": ["a"] * 400}
+    return parquet(texts, use_dictionary=["label"], **encoding)
+
+
 def a_page_that_packs_well() -> bytes:
     return parquet({"text": ["x" * 68_000_000], "label": ["a"]}, use_dictionary=False)
 
@@ -81,6 +87,7 @@ def an_image_of_nothing() -> bytes:
 BOMBS: dict[str, Callable[[], bytes]] = {
     "rows.parquet": one_value_in_many_rows,
     "labels.parquet": one_label_in_many_rows,
+    "differences.parquet": differences_of_one_value,
     "page.parquet": a_page_that_packs_well,
     "many.parquet": many_rows_of_nothing,
     "lists.parquet": lists_instead_of_texts,
@@ -128,6 +135,15 @@ def test_each_is_given_up_in_one_line_and_within_memory(tmp_path: Path) -> None:
         assert len(message.splitlines()) == 1
         assert len(message) < 400
     assert peak_mib < MEMORY_MIB
+
+
+def test_an_archive_in_an_archive_is_held_to_what_the_outer_one_takes(corpus: Corpus) -> None:
+    # 190 times of what the zip holds, which itself packs well.
+    packed = gzip.compress((b"x" * 999_999 + b"\n") * 70)
+    inner = packed + gzip.compress(b"\n" * 300_000, compresslevel=0)
+    corpus.zip("all.zip", {"a.txt.gz": inner})
+    with pytest.raises(BadInput, match=r"all\.zip/a\.txt\.gz unpacks to more than"):
+        corpus.collect()
 
 
 def test_a_parquet_file_of_an_archive_is_laid_down_and_read(corpus: Corpus) -> None:

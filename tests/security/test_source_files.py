@@ -114,6 +114,11 @@ def test_a_member_without_a_name_is_refused(corpus: Corpus, name: str) -> None:
     assert fault(corpus) == "all.zip: a member without a name: pack the archive again"
 
 
+def test_a_member_in_more_folders_than_a_path_has_is_refused(corpus: Corpus) -> None:
+    corpus.zip("all.zip", {f"{'a/' * 20_000}a.txt": "a\n"})
+    assert fault(corpus).startswith("all.zip: the member 'a/a/a")
+
+
 @pytest.mark.parametrize("attack", ["fifo", "link", "name"])
 def test_a_plan_refuses_them_before_dvc_reads_them(pipeline: Pipeline, attack: str) -> None:
     path = pipeline.root / "data" / "sources" / "a" / "more.csv"

@@ -8,7 +8,6 @@ size may.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -46,8 +45,7 @@ def rows(member: Member, settings: TableSettings) -> Iterator[Row]:
         if not file.seekable():
             shutil.copyfileobj(file, laid_down)
         seekable: IO[bytes] = file if file.seekable() else laid_down
-        num_bytes = seekable.seek(0, os.SEEK_END)
-        limit = max(HARMLESS_BYTES, MAXIMUM_RATIO * num_bytes)
+        limit = max(HARMLESS_BYTES, MAXIMUM_RATIO * member.num_bytes)
         try:
             with pq.ParquetFile(seekable, pre_buffer=False) as table:
                 columns = _columns(table.schema_arrow, settings, member.name)
@@ -103,7 +101,7 @@ def _is_plain(kind: pa.DataType) -> bool:
 def _batch_rows(
     file: IO[bytes], table: ParquetFile, columns: list[str], limit: int, name: str
 ) -> int:
-    """Return how many rows a batch may have: each may hold the largest value of a dictionary.
+    """Return how many rows a batch may have: each may hold all bytes that values share.
 
     Raises:
         BadInput: the columns would take more than ``limit`` bytes, or have more rows than that.
@@ -115,7 +113,7 @@ def _batch_rows(
     for page in pages(file, leaves):
         unpacked += page.unpacked_bytes
         _require_honest(unpacked, limit, name)
-        if page.is_dictionary:
+        if page.shares_bytes:
             largest = max(largest, page.unpacked_bytes)
     return max(1, min(_BATCH_ROWS, _BATCH_BYTES // largest))
 

@@ -27,9 +27,16 @@ _PACKED_TOTAL, _DATA_OFFSET, _DICTIONARY_OFFSET = 7, 9, 11
 _PLACE: dict[int, Any] = {_PACKED_TOTAL: {}, _DATA_OFFSET: {}, _DICTIONARY_OFFSET: {}}
 _FOOTER = {_ROW_GROUPS: {_COLUMNS: {_META_DATA: _PLACE}}}
 # The same of PageHeader.
-_TYPE, _UNPACKED, _PACKED = 1, 2, 3
-_HEADER: dict[int, Any] = {_TYPE: {}, _UNPACKED: {}, _PACKED: {}}
+_TYPE, _UNPACKED, _PACKED, _DATA, _DATA_V2 = 1, 2, 3, 5, 8
+_ENCODING, _ENCODING_V2 = 2, 4
+_HEADER: dict[int, Any] = {
+    **{number: {} for number in (_TYPE, _UNPACKED, _PACKED)},
+    _DATA: {_ENCODING: {}},
+    _DATA_V2: {_ENCODING_V2: {}},
+}
 _DICTIONARY = 2
+# Of each value what it adds to the one before.
+_DELTA_BYTE_ARRAY = 7
 
 
 @dataclass(frozen=True)
@@ -37,11 +44,12 @@ class Page:
     """One page of a column.
 
     Attributes:
-        is_dictionary: whether its values are named, any number of times, by the pages that follow.
+        shares_bytes: whether many values may be made of the same bytes: a dictionary, which the
+            pages that follow name, or values of which only the differences are kept.
         unpacked_bytes: what the reader takes memory for.
     """
 
-    is_dictionary: bool
+    shares_bytes: bool
     unpacked_bytes: int
 
 
@@ -81,8 +89,16 @@ def _pages(file: IO[bytes], place: Any) -> Iterator[Page]:
     while start < end:
         header, num_bytes = _header(file, start)
         kind, unpacked, packed = _integers(header, _TYPE, _UNPACKED, _PACKED)
-        yield Page(kind == _DICTIONARY, unpacked)
+        yield Page(kind == _DICTIONARY or _DELTA_BYTE_ARRAY in _encodings(header), unpacked)
         start += num_bytes + packed
+
+
+def _encodings(header: dict[int, Any]) -> list[Any]:
+    return [
+        about.get(number)
+        for about, number in ((header.get(_DATA), _ENCODING), (header.get(_DATA_V2), _ENCODING_V2))
+        if isinstance(about, dict)
+    ]
 
 
 def _integers(struct: Any, *numbers: int) -> list[int]:

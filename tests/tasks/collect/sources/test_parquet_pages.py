@@ -43,13 +43,21 @@ def test_their_sizes_add_up_to_the_footers(
         unpacked = sum(page.unpacked_bytes for page in found)
         # The footer counts the pages' headers too.
         assert 0 < claimed - unpacked < 100 * len(found)
-        dictionaries = [page for page in found if page.is_dictionary]
+        dictionaries = [page for page in found if page.shares_bytes]
         assert len(dictionaries) == (num_groups if use_dictionary else 0)
 
 
 def test_the_dictionary_comes_first() -> None:
     file = written(compression="none")
-    assert next(pages(file, {1})) == Page(is_dictionary=True, unpacked_bytes=10)
+    assert next(pages(file, {1})) == Page(shares_bytes=True, unpacked_bytes=10)
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_values_kept_by_their_differences_share_bytes(version: str) -> None:
+    encoding: dict[str, Any] = {"column_encoding": {"text": "DELTA_BYTE_ARRAY", "label": "PLAIN"}}
+    file = written(use_dictionary=False, data_page_version=version, **encoding)
+    assert {page.shares_bytes for page in pages(file, {0})} == {True}
+    assert {page.shares_bytes for page in pages(file, {1})} == {False}
 
 
 @pytest.mark.parametrize(
