@@ -25,14 +25,17 @@ run: setup
 test: setup programs
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# Tests look at pages in a real browser, compile a training, watch what stages open, and sign decisions: pip has none of it.
+# Tests look at pages in a real browser, compile a training, watch what stages open, sign decisions,
+# set clocks back and fill a disk of their own: pip has none of it.
+PROGRAMS := chromium g++ strace ssh-keygen faketime unshare prlimit
+
 programs:
-	@command -v chromium >/dev/null && command -v g++ >/dev/null && command -v strace >/dev/null && command -v ssh-keygen >/dev/null || $(MAKE) --no-print-directory install-programs
+	@for program in $(PROGRAMS); do command -v $$program >/dev/null || exec $(MAKE) --no-print-directory install-programs; done
 
 install-programs:
-	@command -v apt-get >/dev/null || { echo "make test needs chromium, g++, strace and ssh-keygen: install them with this system's packages, then call it again" >&2; exit 1; }
-	@echo "Installing chromium, g++, strace and ssh-keygen, which some tests need ..."
-	@sudo="$$([ "$$(id -u)" = 0 ] || echo sudo)"; $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends chromium g++ strace openssh-client
+	@command -v apt-get >/dev/null || { echo "make test needs $(PROGRAMS): install them with this system's packages, then call it again" >&2; exit 1; }
+	@echo "Installing $(PROGRAMS), which some tests need ..."
+	@sudo="$$([ "$$(id -u)" = 0 ] || echo sudo)"; $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends chromium g++ strace openssh-client faketime util-linux
 
 check: setup
 	$(BIN)/ruff check .

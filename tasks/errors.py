@@ -11,6 +11,7 @@ import errno
 import pathlib
 import shutil
 import tempfile
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -71,16 +72,22 @@ class StageFailed(DownstreamError):
     """A stage of the pipeline ended with an error of its own."""
 
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 """What ``flock`` answers where a file system has none."""
-FULL_TEXTS = ("No space left on device", "Disk quota exceeded")
+FULL_TEXTS = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "File too large",
+    "database or disk is full",
+    "disk I/O error",  # SQLite's, for a file that may not grow as well
+)
 """What libraries that write files in other languages say of it."""
 LEAST_FREE_BYTES = 2**22
 
 
 def is_full(error: BaseException) -> bool:
-    """Tell whether a disk that is full is behind an error."""
+    """Tell whether a disk that is full, or a file that may not grow, is behind an error."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in FULL:
@@ -95,8 +102,8 @@ def in_words(error: BaseException) -> str:
     """Say what the operating system has refused, and what to do where that is known."""
     if is_full(error):
         return (
-            f"no space is left on the disk{_of_full_disk(error)}: free some and run it again; what "
-            "was recorded is kept"
+            f"no space is left on the disk{_of_full_disk(error)}: free some, or let files be "
+            "larger (ulimit -f), and run it again; what was recorded is kept"
         )
     if isinstance(error, OSError) and error.errno in NO_LOCKS and error.filename is None:
         return (
@@ -114,8 +121,14 @@ def _of_full_disk(error: BaseException) -> str:
     name = getattr(error, "filename2", None) or getattr(error, "filename", None)
     if name is not None:
         return f" of {name}"
-    folders = dict.fromkeys([pathlib.Path.cwd(), pathlib.Path(tempfile.gettempdir())])
-    full = [folder for folder in folders if shutil.disk_usage(folder).free < LEAST_FREE_BYTES]
+    folders = [pathlib.Path.cwd()]
+    with suppress(FileNotFoundError):  # nothing can be written at all
+        folders.append(pathlib.Path(tempfile.gettempdir()))
+    full = [
+        folder
+        for folder in dict.fromkeys(folders)
+        if shutil.disk_usage(folder).free < LEAST_FREE_BYTES
+    ]
     return f" of {', '.join(map(str, full))}" if full else ""
 
 

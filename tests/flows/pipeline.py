@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -280,7 +280,7 @@ class Pipeline:
             shutil.copytree(ROOT / package, self.root / package, dirs_exist_ok=True)
 
     def downstream(
-        self, *arguments: str, api: str | None = None
+        self, *arguments: str, api: str | None = None, under: Sequence[str] = ()
     ) -> "subprocess.CompletedProcess[str]":
         """Run our own command line in the workspace, as a user does.
 
@@ -288,12 +288,15 @@ class Pipeline:
             arguments: the command line.
             api: the Prefect server to use; none for commands that need none, an empty one for a
                 temporary server.
+            under: a command that runs it, for example with less room on the disk.
         """
-        with self.start_downstream(*arguments, api=api) as process:
+        with self.start_downstream(*arguments, api=api, under=under) as process:
             out, err = process.communicate(timeout=120)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
-    def start_downstream(self, *arguments: str, api: str | None = None) -> "subprocess.Popen[str]":
+    def start_downstream(
+        self, *arguments: str, api: str | None = None, under: Sequence[str] = ()
+    ) -> "subprocess.Popen[str]":
         """Start our own command line in the workspace."""
         environment = {**os.environ, **OWN_ROWS, "PREFECT_HOME": str(self.root / ".prefect")}
         # A command that starts a server all the same fails at once.
@@ -302,7 +305,7 @@ class Pipeline:
             del environment["PREFECT_API_URL"]
             lay_prefect_home(self.root / ".prefect")
         return subprocess.Popen(
-            [sys.executable, "-m", "flows", *arguments],
+            [*under, sys.executable, "-m", "flows", *arguments],
             cwd=self.root,
             env=environment,
             stdout=subprocess.PIPE,

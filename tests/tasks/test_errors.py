@@ -56,7 +56,8 @@ def test_a_full_disk_is_told_with_the_stage() -> None:
 def test_a_full_disk_is_told_with_the_file_where_it_is_known() -> None:
     text = "No space left on device"
     told = (
-        "no space is left on the disk of {}: free some and run it again; what was recorded is kept"
+        "no space is left on the disk of {}: free some, or let files be larger (ulimit -f), and "
+        "run it again; what was recorded is kept"
     )
     assert in_words(OSError(errno.ENOSPC, text, "/a")) == told.format("/a")
     assert in_words(OSError(errno.ENOSPC, text, "/a", None, "/b")) == told.format("/b")
