@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from flows.dvc.contents import content_by_reading, dead_links
 from flows.dvc.graph import PIPELINE
@@ -37,6 +37,7 @@ from tasks.errors import (
     StageFailed,
     in_words,
 )
+from tasks.machine.locks import file_lock
 from tasks.progress import say
 from tasks.stage_process import kept_results
 from tasks.stage_process.stage_hash import recorded_hash, stage_hash
@@ -164,7 +165,7 @@ class Recorder:
         """Remove kept results and checkpoints that ``dvc.lock`` has meanwhile (``dvc repro``)."""
         for name in kept_results.names():
             stage = self._stages.get(name)
-            with suppress(Timeout), FileLock(kept_results.work_lock(name), timeout=0):
+            with suppress(Timeout), file_lock(kept_results.work_lock(name), timeout=0):
                 kept_results.sweep(name, recorded_hash(stage) if stage else None)
 
     def flush(self) -> None:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from prefect import flow, get_run_logger
 from prefect.states import Cancelled, Completed, Failed, State
 from pydantic import Field
@@ -21,6 +21,7 @@ from flows.orchestration.clone import commit_results, prepare
 from flows.orchestration.settings import end_with_runner
 from tasks.contracts import paths
 from tasks.errors import DownstreamError, StageFailed
+from tasks.machine.locks import file_lock
 from tasks.progress import say
 from tasks.tracking.store import CHOICE, tracking_uri
 
@@ -59,7 +60,7 @@ def nightly(
     environment = {**os.environ, CHOICE: tracking_uri()}
     try:
         # The lock goes with its process, also after kill -9.
-        with FileLock(checkout.with_name(f"{checkout.name}.lock"), timeout=0):
+        with file_lock(checkout.with_name(f"{checkout.name}.lock"), timeout=0):
             repository = os.environ.get(REPOSITORY) or str(workspace)
             prepare(workspace, repository, checkout, branch, commit_to)
             if refresh:

@@ -9,10 +9,11 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from tasks.contracts import paths
 from tasks.errors import StageFailed
+from tasks.machine.locks import file_lock
 from tasks.stage_process.kept_results import LOCKS
 
 RUN_LOCK = paths.STATE / "run.lock"
@@ -43,7 +44,7 @@ def no_active_run() -> Iterator[None]:
             ) from None
         for path in sorted(LOCKS.glob("*.lock")):
             try:
-                held.enter_context(FileLock(path, timeout=0))
+                held.enter_context(file_lock(path, timeout=0))
             except Timeout:
                 raise StageFailed(
                     f"--set: {path.stem} is running in this workspace (`dvc repro`?), and its "

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from flows.dvc.contents import recorded_text
 from flows.dvc.graph import CODE, Graph
@@ -20,6 +20,7 @@ from flows.dvc.lockfile import TORN, drop_entries
 from flows.plan.plan import leftovers
 from tasks.contracts import paths
 from tasks.fingerprint import definitions, libraries
+from tasks.machine.locks import file_lock
 from tasks.progress import say
 from tasks.stage_process import kept_results, snapshot
 from tasks.stage_process.identity import IDENTITIES, snapshot_of
@@ -70,7 +71,7 @@ def _remove_one(removal: Removal) -> bool:
     with ExitStack() as held:
         if removal.stage and kept_results.work_lock(removal.stage).exists():
             try:
-                held.enter_context(FileLock(kept_results.work_lock(removal.stage), timeout=0))
+                held.enter_context(file_lock(kept_results.work_lock(removal.stage), timeout=0))
             except Timeout:
                 say(f"{removal.path}: left, since {removal.stage} is running")
                 return False

@@ -1,5 +1,6 @@
 """What do the machine and its programs say?
 
 ``git``: run in a folder, or asked; ``actor``: who acts; ``libraries``: the versions of those that
-reach an output; ``gpus``: what NVIDIA's driver knows.
+reach an output; ``gpus``: what NVIDIA's driver knows; ``locks``: files that
+one process holds at a time.
 """

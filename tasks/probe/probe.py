@@ -14,13 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from tasks.contracts import files, paths
 from tasks.contracts.params import THREADS, set_threads, stage_settings
 from tasks.errors import StageFailed
 from tasks.machine.gpus import query_gpus
 from tasks.machine.libraries import versions_now
+from tasks.machine.locks import file_lock
 from tasks.probe import driver, workspace
 from tasks.probe.workspace import Subject, lay_workspace
 from tasks.stage_process import snapshot
@@ -132,7 +131,7 @@ def short_run(subject: Subject, code: Path, keep: Path | None = None) -> dict[st
     work = (subject.root / PROBES / "work" / subject.name).absolute()
     work.parent.mkdir(parents=True, exist_ok=True)
     environment = dict(os.environ)
-    with FileLock(f"{work}.lock"), device_lease(subject.name, settings.num_devices()):
+    with file_lock(f"{work}.lock"), device_lease(subject.name, settings.num_devices()):
         leased = {name: value for name, value in os.environ.items() if name != snapshot.VARIABLE}
         set_threads(subject.params, leased)
         try:

@@ -17,9 +17,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from tasks.contracts import files, paths
+from tasks.machine.locks import file_lock
 from tasks.progress import say
 
 FINISHED = paths.STATE / "finished"
@@ -160,7 +161,7 @@ def forget(stages: Iterable[str]) -> None:
     for name in stages:
         if (FINISHED / name).exists() or (CHECKPOINTS / name).exists():
             try:
-                with FileLock(work_lock(name), timeout=0):
+                with file_lock(work_lock(name), timeout=0):
                     for room in (FINISHED, CHECKPOINTS):
                         shutil.rmtree(room / name, ignore_errors=True)
             except Timeout:

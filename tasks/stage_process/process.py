@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from tasks.checks import add_check
 from tasks.contracts import files, paths
@@ -33,6 +33,7 @@ from tasks.errors import (
 from tasks.fingerprint.definitions import keep_definitions
 from tasks.fingerprint.libraries import keep_versions
 from tasks.fingerprint.rows import fingerprint
+from tasks.machine.locks import file_lock
 from tasks.parent import die_with_parent
 from tasks.plain_text import plain
 from tasks.progress import say
@@ -183,7 +184,7 @@ def _work_lock(name: str) -> Iterator[None]:
     lock = kept_results.work_lock(name)
     lock.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(lock, timeout=LOCK_TIMEOUT_SECONDS):
+        with file_lock(lock, timeout=LOCK_TIMEOUT_SECONDS):
             yield
     except Timeout:
         raise StageFailed(

@@ -16,10 +16,9 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from tasks.contracts import paths
 from tasks.errors import Unreachable
+from tasks.machine.locks import file_lock
 from tasks.plain_text import plain, without_credentials
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def _alone() -> Iterator[None]:
     with ExitStack() as held:
         try:
             STATE.mkdir(parents=True, exist_ok=True)
-            held.enter_context(FileLock(STATE / "store.lock"))
+            held.enter_context(file_lock(STATE / "store.lock"))
         except OSError as error:
             if error.errno not in READ_ONLY or _can_write_database():
                 raise

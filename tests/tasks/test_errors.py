@@ -1,10 +1,7 @@
 """What the operating system refuses is told with its stage, its place and what to do."""
 
-import ctypes
 import errno
 import os
-import shutil
-import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -86,22 +83,29 @@ def test_other_refusals_are_told_with_the_file_alone(tmp_path: Path) -> None:
     assert in_words(OSError("odd")) == "odd"
 
 
-def test_a_file_system_without_locks_is_told_as_one(tmp_path: Path) -> None:
-    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+@pytest.mark.parametrize(
+    "lock",
+    ["from flows.run.run_lock import active_run as held",
+     "from tasks.tracking.store import opened as held"],
+)  # fmt: skip
+def test_a_file_system_without_locks_is_told_as_one_and_nothing_waits_for_ever(
+    workspace: Path, lock: str
+) -> None:
+    left = workspace / ".downstream" / "mlflow" / "store.lock"
+    left.parent.mkdir(parents=True)
+    left.touch()
     program = (
         f"{WITHOUT_FLOCK}\n"
         "from tasks.stage_process.process import exit_code\n"
         "with exit_code():\n"
-        "    from flows.run.run_lock import active_run\n"
-        "    with active_run(): print('held')\n"
+        f"    {lock}\n"
+        "    with held(): print('held')\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        cwd=tmp_path, capture_output=True, text=True, check=False,
+        cwd=workspace, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"error: code: the file system of {tmp_path}, or of the devices'")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: code: the file system of {workspace}, or of the device")
     assert len(done.stderr.splitlines()) == 1
-    assert struct.calcsize("HBBI") == ctypes.sizeof(ctypes.c_uint64)

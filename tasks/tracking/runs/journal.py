@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from tasks.contracts import files
+from tasks.machine.locks import file_lock
 from tasks.tracking.runs.run_writer import (
     RunDescription,
     describe,
@@ -129,7 +130,7 @@ def journals() -> list[Path]:
 
 def held(folder: Path, timeout_seconds: float = 0) -> FileLock:
     """Return the lock of a journal, held while its training runs."""
-    return FileLock(folder / "lock", timeout=timeout_seconds)
+    return file_lock(folder / "lock", timeout=timeout_seconds)
 
 
 def end_of_the_killed(folder: Path) -> bool:
