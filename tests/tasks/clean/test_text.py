@@ -56,3 +56,13 @@ def test_short_and_long_texts_are_dropped_for_their_own_reason() -> None:
     settings = Settings(minimum_characters=2, maximum_characters=3)
     found = [reason_to_drop(text, settings) for text in ("", "一", "一二", "一二三", "一二三四")]
     assert found == ["empty", "too_short", None, None, "too_long"]
+
+
+def test_marks_without_number_on_one_letter_are_sorted_in_runs() -> None:
+    few = "a" + "\u0316\u0301" * 100
+    assert clean_text(few, Settings()) == unicodedata.normalize("NFC", few)
+    # To sort these at once would take hours.
+    many = "a" + "\u0301" * 1_000_000 + "\u0316" * 1_000_000
+    cleaned = clean_text(many, Settings())
+    assert cleaned.replace("\u034f", "").count("\u0316") == 1_000_000
+    assert cleaned.count("\u034f") == 9_999
