@@ -4,6 +4,7 @@
 - ``tokenising``: the one way from texts to token ids: splits on the disk, a few texts in memory.
 - ``token_cache``: where what was made of a split lies, and whether it is whole.
 - ``documents``: token ids in flat arrays, and how trainings read them.
+- ``pairs``: two segments of texts, for next-sentence prediction.
 - ``pixels``: encoded images as pixels.
 - ``traits``: what a model has to know of the data it is built for.
 """
