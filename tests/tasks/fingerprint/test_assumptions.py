@@ -106,6 +106,8 @@ def test_which_error_is_derived_from_which_never_changes_what_is_caught() -> Non
 TEXT_OF_AN_ERROR = {
     ("tasks.training.launcher", "error"): "the text of a rank's error, which is raised again",
     ("tasks.remote.hub", "error"): "the status of an answer, by which the error is chosen",
+    ("tasks.remote.web", "error"): "what a thread has failed with, raised where it is waited for",
+    ("tasks.models.published", "error"): "its text on one line, which another error has",
     ("tasks.collect.sources.hub", "error"): "its cause, whose text another error has",
     ("tasks.collect.sources._parquet", "error"): "its text on one line, which another error has",
 }
