@@ -322,12 +322,28 @@ def _check_row(params: dict[str, Any], table: str, row: str) -> None:
                 f"params.yaml: {table}.{row}.{key}: no row {values[key]!r} in {other}; "
                 f"{one_of(str(values[key]), params[other])}"
             )
+    if table == "models":
+        _check_labels_are_spared(params, row)
     for stage in stages:
         settings = stage_settings(params, stage, row)
         if stage == "pretrain" and settings.init is not None and row in params["corpora"]:
             raise BadSettings(
                 f"params.yaml: {table}.{row}: a corpus has the same name, and the pins of both "
                 f"would be data/sources/{row}/pin.json: rename one"
+            )
+
+
+def _check_labels_are_spared(params: dict[str, Any], row: str) -> None:
+    """Refuse to count few labels, or to hold out folds, of what the backbone has learnt all of."""
+    values, finetune = params["models"][row], stage_settings(params, "finetune", row)
+    backbone = params["backbones"][values["backbone"]]
+    if isinstance(backbone, dict) and backbone.get("corpus") == values["corpus"]:
+        key = next((key for key in ("labels", "folds") if getattr(finetune, key)), None)
+        if key and stage_settings(params, "pretrain", values["backbone"]).reads_labels:
+            raise BadSettings(
+                f"params.yaml: models.{row}.finetune.{key}: the backbone {values['backbone']} was "
+                f"pretrained with all labels of {values['corpus']}, so that they would count "
+                "nothing: take a backbone that reads none, or drop it"
             )
 
 

@@ -17,6 +17,7 @@ from tasks.metrics import scores
 from tasks.metrics.intervals import Interval, bootstrap, wilson
 from tasks.metrics.scores import Answers, Floats, Scored
 from tasks.metrics.slices import Slice, SliceResult
+from tasks.models.origin import Overlap
 
 # What is told of a baseline.
 BASELINE_METRICS = ("accuracy", "macro_f1")
@@ -53,6 +54,10 @@ class Evaluation:
     """Groups of test records: the classes, and thirds by content."""
     metrics: dict[str, Metrics]
     """Of ``model`` (with ``gain`` where there is a twin) and of each baseline."""
+    seen: Overlap | None = None
+    """Test records that the backbone was pretrained on, where that is known."""
+    learnt_labels: bool = False
+    """The backbone was pretrained with the labels of this corpus."""
 
     @property
     def num_test(self) -> int:
@@ -196,6 +201,12 @@ def metrics_json(evaluation: Evaluation) -> dict[str, Any]:
         "intervals": metrics["model"].intervals,
         "slices": slice_results(evaluation),
     }
+    if evaluation.seen is not None:
+        details["pretraining"] = {
+            "seen_test_records": _rounded(evaluation.seen.share),
+            "compared_test_records": evaluation.seen.compared,
+            "labels_of_this_corpus": evaluation.learnt_labels,
+        }
     if evaluation.folds is not None:
         details["folds"] = evaluation.folds
     if model["roc_auc"] is None:

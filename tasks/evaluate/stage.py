@@ -26,6 +26,7 @@ from tasks.metrics.predictions import (
 )
 from tasks.metrics.scores import Answers
 from tasks.metrics.slices import slices_of
+from tasks.models.origin import labels_of, overlap
 from tasks.progress import say
 from tasks.training.determinism import make_deterministic
 
@@ -84,6 +85,8 @@ def run(
         split_sizes={part: pq.read_metadata(path).num_rows for part, path in splits.items()},
         num_trained=len(train.ids),
         num_unlabelled=test.num_unlabelled,
+        seen=overlap(model, test.ids),
+        learnt_labels=labels_of(model) == splits["test"].parent.name,
         folds=fold_metrics(model.with_name("folds.parquet")),
         model=scored,
         baselines=baselines,

@@ -12,6 +12,7 @@ from tasks.finetune.callbacks import EarlyStopping
 from tasks.finetune.corpus import choose_few, read_corpus, say_what_lacks
 from tasks.finetune.task import Recipe, new_task, train_task
 from tasks.models.model import DESCRIPTION, load_backbone
+from tasks.models.origin import carry_origin
 from tasks.training.ranks import launch, rank
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def _finetune(
     if fold_of is not None:
         held_out = cross_validate(recipe, corpus, fold_of, history["model"]["best_epoch"])
     if rank() == 0:
+        carry_origin(backbone, output / "model")
         if not settings.twin:
             files.write_json(output / "twin" / DESCRIPTION, {"trained": False})
         _write_table(output / "labels.parquet", corpus.named(chosen))

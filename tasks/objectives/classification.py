@@ -16,6 +16,7 @@ import numpy as np
 from tasks.contracts import settings as contract
 from tasks.errors import BadInput
 from tasks.models.image import ImageModel
+from tasks.models.origin import LABELS_OF
 from tasks.objectives._images import start
 from tasks.training.evaluation import evaluate, slices
 from tasks.training.task import Batch, ExampleRandom, Task
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from torch import Tensor, nn
 
+READS_LABELS = True
+"""A backbone trained so has learnt all labels of its corpus."""
 VALIDATION_BATCH_SIZE = 64
 
 
@@ -244,8 +247,10 @@ def prepare(
     """
     images, held_out = start("classification", "encoder", architecture, train, validation)
     known = known_labels(images.labels, train)
-    return Classification(
+    task = Classification(
         ImageModel(architecture.build(architecture_settings, images.traits), known),
         Examples.of(images.inputs, label_indices(images.labels, known, train)),
         Examples.of(held_out.inputs, label_indices(held_out.labels, known, validation)),
     )
+    task.about = {LABELS_OF: train.parent.name}
+    return task

@@ -115,6 +115,11 @@ class Settings(contract.Settings):
         """Return on how many devices is trained."""
         return self.training.num_devices()
 
+    @property
+    def reads_labels(self) -> bool:
+        """Tell whether the objective learns the labels of its corpus."""
+        return getattr(registry.load(OBJECTIVES, self.objective, ""), "READS_LABELS", False)
+
     @classmethod
     def parse(cls, raw: Any, where: str) -> Self:
         """Check the section, and within it those of the objective and the architecture it names.

@@ -5,6 +5,7 @@ from typing import Any
 
 from tasks.contracts import files, registry
 from tasks.models.model import describe
+from tasks.models.origin import write_origin
 from tasks.pretrain.settings import ARCHITECTURES, MODEL_TYPES, OBJECTIVES, Settings
 from tasks.tracking.runs.metric_log import MetricLog
 from tasks.training.checkpoints import Checkpoints
@@ -95,6 +96,8 @@ def _pretrain(
         return {}
     metrics = {"validation": task.validate(), "training_loss": losses}
     task.save(output / "model")
+    if task.trains:
+        write_origin(output / "model", splits[0])
     describe(
         output / "model",
         architecture=settings.architecture,

@@ -32,6 +32,7 @@ def missed_gates(
         *_limits(metrics, settings.floors, settings.ceilings),
         *_leads(metrics, settings.lead),
         *_slices(metrics, settings),
+        *_seen(metrics, settings.maximum_seen),
     ]
 
 
@@ -100,6 +101,17 @@ def _slices(metrics: Mapping[str, Any], settings: PromotionSettings) -> list[str
                 f"the floor of {least:g}"
             )
     return missed
+
+
+def _seen(metrics: Mapping[str, Any], most: float) -> list[str]:
+    share = _at(metrics, "pretraining.seen_test_records")
+    # An earlier version's metrics do not tell, nor do those of a published checkpoint.
+    if share is None or share <= most:
+        return []
+    return [
+        f"the backbone was pretrained on {share:.1%} of the test records, above the limit of "
+        f"{most:.1%}"
+    ]
 
 
 def _at(metrics: Mapping[str, Any], name: str) -> float | None:

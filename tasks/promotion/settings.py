@@ -82,6 +82,12 @@ class PromotionSettings(Base):
         default={},
         description="least lead in accuracy over a baseline, for example {linear: 0.0, twin: 0.01}",
     )
+    maximum_seen: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="most test records, as a share, that the backbone was pretrained on",
+    )
     slices: SliceSettings = SliceSettings()
     serving: ServingSettings = ServingSettings()
     review: ReviewSettings = ReviewSettings()

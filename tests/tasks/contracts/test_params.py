@@ -111,6 +111,11 @@ def put(params: dict[str, Any], path: str, value: object) -> None:
          "models.reuters-topics.libraries: 'no-such-package' is not installed here"),
         ("seed", "zero", "seed: expected a whole number from 0, found 'zero'"),
         ("seed", True, "seed: expected a whole number from 0, found True"),
+        ("models/digits-from-convnet/finetune/labels", 1,
+         "models.digits-from-convnet.finetune.labels: the backbone digits-convnet was pretrained "
+         "with all labels of digits"),
+        ("models/digits-from-convnet/finetune/folds", 3,
+         "models.digits-from-convnet.finetune.folds: the backbone digits-convnet was pretrained "),
         ("threads", 0, "threads: expected a whole number from 1, found 0"),
         ("threads", "all", "threads: expected a whole number from 1, found 'all'"),
         ("models", None, "models: expected rows ({} for none), found None"),

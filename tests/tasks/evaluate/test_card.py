@@ -11,11 +11,12 @@ from markupsafe import Markup
 
 from tasks.evaluate.attributions import Example
 from tasks.evaluate.card import card_page, model_card
-from tasks.evaluate.evaluation import Evaluation, measure
+from tasks.evaluate.evaluation import Evaluation, measure, metrics_json
 from tasks.evaluate.plots import write_plots
 from tasks.evaluate.settings import Settings
 from tasks.metrics.scores import Answers, Scored
 from tasks.metrics.slices import slices_of
+from tasks.models.origin import Overlap
 
 SETTINGS = Settings(bootstrap_samples=100)
 EVIL = "<script>alert(1)</script>"
@@ -55,6 +56,22 @@ def _evaluation(labels: list[str], *, twin: bool = True) -> Evaluation:
         baselines=baselines,
         metrics=measure(model, baselines, len(labels), SETTINGS, [0]),
     )
+
+
+def test_what_the_backbone_has_seen_is_disclosed() -> None:
+    plain = _evaluation(["a", "b", "c"])
+    disclosing = replace(plain, seen=Overlap(3, 120), learnt_labels=True)
+    first = model_card(disclosing, SETTINGS, {}).split("\n## ")[0]
+    assert "pretrained with the labels of this corpus' training records**" in first
+    assert "3 of 120 test records stand in the data that the backbone was pretrained on." in first
+    assert metrics_json(disclosing)["pretraining"] == {
+        "seen_test_records": 0.025,
+        "compared_test_records": 120,
+        "labels_of_this_corpus": True,
+    }
+    silent = replace(plain, seen=Overlap(0, 120))
+    assert model_card(silent, SETTINGS, {}) == model_card(plain, SETTINGS, {})
+    assert "pretraining" not in metrics_json(plain)
 
 
 def test_the_first_screen_holds_what_decides() -> None:

@@ -121,3 +121,14 @@ def test_limits_on_latency_and_size() -> None:
 def test_settings_that_are_not_allowed_name_their_key(raw: dict[str, Any], message: str) -> None:
     with pytest.raises(BadSettings, match=message):
         PromotionSettings.parse(raw, "m")
+
+
+def test_a_backbone_that_was_pretrained_on_the_test_records_is_told() -> None:
+    def seen(share: float) -> dict[str, Any]:
+        return {"pretraining": {"seen_test_records": share}}
+
+    assert _missed(seen(0.01)) == []
+    assert _missed(seen(0.02)) == [
+        "the backbone was pretrained on 2.0% of the test records, above the limit of 1.0%"
+    ]
+    assert _missed(seen(0.02), maximum_seen=0.5) == []

@@ -1,0 +1,100 @@
+"""What a model's weights have seen before it was finetuned: kept beside them, from pretrain on.
+
+``pretrained_on.npy`` holds the records that a backbone was trained on, 64 bits of the id of each
+(an id is a hash of the content), of many those with the smallest: a sample that does not depend on
+the corpus. ``downstream.json`` says in ``labels_of`` whose labels a supervised backbone has learnt.
+A backbone that was published, or made by an earlier version, says nothing of either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from tasks.contracts import files
+from tasks.models.model import describe, description
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt64
+
+SEEN = "pretrained_on.npy"
+MOST_KEPT = 1 << 16
+LABELS_OF = "labels_of"
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Records that a backbone was pretrained on, among others."""
+
+    found: int
+    compared: int
+    """Of how many; of a large corpus' sample only some can be told."""
+
+    @property
+    def share(self) -> float:
+        """Return the share of those compared."""
+        return self.found / self.compared if self.compared else 0.0
+
+
+def write_origin(folder: Path, train: Path) -> None:
+    """Keep what a backbone was trained on.
+
+    Args:
+        folder: of the backbone.
+        train: its training split.
+    """
+    smallest = np.zeros(0, dtype=np.uint64)
+    with pq.ParquetFile(train) as file:
+        for batch in file.iter_batches(columns=["id"]):
+            keys = _keys(batch["id"].to_pylist())
+            smallest = np.unique(np.concatenate([smallest, keys]))[:MOST_KEPT]
+    np.save(folder / SEEN, smallest)
+
+
+def carry_origin(backbone: Path, model: Path) -> None:
+    """Let a finetuned model know what its backbone has seen.
+
+    Args:
+        backbone: its folder.
+        model: the folder of the model that was finetuned from it.
+    """
+    if (backbone / SEEN).exists():
+        (model / SEEN).write_bytes((backbone / SEEN).read_bytes())
+    learnt = description(backbone).get(LABELS_OF)
+    if learnt is not None:
+        describe(model, **{**description(model), LABELS_OF: learnt})
+
+
+def overlap(model: Path, ids: Iterable[str]) -> Overlap | None:
+    """Return how many of some records the backbone of a model was pretrained on.
+
+    Args:
+        model: the model's folder.
+        ids: of the records.
+
+    Returns:
+        None where that is not known.
+    """
+    if not (model / SEEN).exists():
+        return None
+    seen = np.load(model / SEEN, allow_pickle=False)
+    keys = _keys(ids)
+    if len(seen) == MOST_KEPT:
+        keys = keys[keys <= seen[-1]]
+    return Overlap(int(np.isin(keys, seen).sum()), len(keys))
+
+
+def labels_of(model: Path) -> str | None:
+    """Return the corpus whose labels a model's backbone has learnt, if that is known."""
+    learnt: str | None = description(model).get(LABELS_OF)
+    return learnt
+
+
+def _keys(ids: Iterable[str]) -> UInt64[np.ndarray, " N"]:
+    hashed = (files.sha256_of_text(identity)[:16] for identity in ids)
+    return np.fromiter((int(digits, 16) for digits in hashed), dtype=np.uint64)
