@@ -73,8 +73,34 @@ class Member:
     def open(self) -> IO[bytes]:
         """Return the member's bytes, unpacked."""
         if self.parts[-1].lower().endswith(".gz"):
-            return _unzipped(self.packed(), self.name, self.num_bytes)
+            packed = self.packed()
+            inner: IO[bytes] = gzip.GzipFile(fileobj=packed)  # type: ignore[assignment]
+            return _guarded(inner, self.name, most_unpacked(self.num_bytes), packed)
         return self.packed()
+
+    def require_honest(self, num_bytes: int) -> None:
+        """Refuse to go on where it has become more than a file of its size may.
+
+        Args:
+            num_bytes: what was unpacked of it.
+
+        Raises:
+            BadInput: it is too much.
+        """
+        if num_bytes > most_unpacked(self.num_bytes):
+            raise BadInput(_too_much(self.name, most_unpacked(self.num_bytes)))
+
+
+def most_unpacked(num_bytes: int) -> int:
+    """Return how many bytes a file of a size may become."""
+    return max(HARMLESS_BYTES, MAXIMUM_RATIO * num_bytes)
+
+
+def _too_much(name: str, limit: int) -> str:
+    return (
+        f"{name} unpacks to more than {limit:,} bytes, over {MAXIMUM_RATIO} times its size: "
+        "reading it was given up"
+    )
 
 
 def in_folder(folder: Path) -> Iterator[Member]:
@@ -244,7 +270,7 @@ def _refuse_bomb(name: str, packed_bytes: int, unpacked_bytes: int) -> None:
     Raises:
         BadInput: it does.
     """
-    if unpacked_bytes > max(HARMLESS_BYTES, MAXIMUM_RATIO * packed_bytes):
+    if unpacked_bytes > most_unpacked(packed_bytes):
         raise BadInput(
             f"{name} unpacks from {packed_bytes:,} to {unpacked_bytes:,} bytes, more than "
             f"{MAXIMUM_RATIO} times its size: it was not opened"
@@ -271,10 +297,7 @@ class _Guarded(io.RawIOBase):
             raise BadInput(f"{self._name} is damaged: {error}; get or pack it again") from None
         self._count += len(data)
         if self._count > self._limit:
-            raise BadInput(
-                f"{self._name} unpacks to more than {self._limit:,} bytes, over {MAXIMUM_RATIO} "
-                "times its size: reading it was given up"
-            )
+            raise BadInput(_too_much(self._name, self._limit))
         buffer[: len(data)] = data
         return len(data)
 
@@ -296,10 +319,3 @@ def _guarded(inner: IO[bytes], name: str, limit: int, below: IO[bytes] | None = 
     """
     raw = _Guarded(inner, name, limit, below)
     return io.BufferedReader(raw, 2**16)  # type: ignore[type-var]
-
-
-def _unzipped(packed: IO[bytes], name: str, packed_bytes: int) -> IO[bytes]:
-    """Return the content of a gzip stream, which does not say beforehand how large it is."""
-    limit = max(HARMLESS_BYTES, MAXIMUM_RATIO * packed_bytes)
-    inner = gzip.GzipFile(fileobj=packed)
-    return _guarded(inner, name, limit, packed)  # type: ignore[arg-type]

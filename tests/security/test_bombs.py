@@ -56,6 +56,10 @@ def many_rows_of_nothing() -> bytes:
     return parquet({"text": repeated("a", 8_000_000), "label": repeated("b", 8_000_000)})
 
 
+def many_lines_of_nothing() -> bytes:
+    return gzip.compress(b"\n" * 4_500_000)
+
+
 def lists_instead_of_texts() -> bytes:
     return parquet({"text": [[0] * 5_000_000] * 2, "label": ["a", "b"]})
 
@@ -90,6 +94,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "differences.parquet": differences_of_one_value,
     "page.parquet": a_page_that_packs_well,
     "many.parquet": many_rows_of_nothing,
+    "many.txt.gz": many_lines_of_nothing,
     "lists.parquet": lists_instead_of_texts,
     "rows.parquet.gz": lambda: gzip.compress(one_value_in_many_rows()),
     "line.txt.gz": a_line,

@@ -11,6 +11,8 @@ from tasks.errors import BadInput, one_of
 
 MAXIMUM_VALUE_BYTES = 16 * 2**20
 """A text, and a line or row with all its values: five times "War and Peace"."""
+RECORD_BYTES = 16
+"""What a record takes besides its content, so that a million empty ones count too."""
 # What a reader yields for each row of a file: the text or image, and the label.
 Row = tuple[str | bytes, str | None]
 

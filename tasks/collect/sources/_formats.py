@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from tasks.collect.source import Record
 from tasks.collect.sources import _delimited, _images, _lines, _parquet
-from tasks.collect.sources._columns import Row, TableSettings
+from tasks.collect.sources._columns import RECORD_BYTES, Row, TableSettings
 from tasks.contracts.paths import Part
 from tasks.errors import BadInput
 from tasks.remote.members import Member
@@ -32,10 +32,12 @@ def read_member(
         source: what the column ``source`` says.
 
     Raises:
-        BadInput: the file is empty, damaged, or of no known format.
+        BadInput: the file is empty, damaged, of no known format, or grows absurdly.
     """
-    row = 0
+    row = num_bytes = 0
     for row, (content, label) in enumerate(_rows(member, split, settings), start=1):
+        num_bytes += len(content) + len(label or "") + RECORD_BYTES
+        member.require_honest(num_bytes)
         yield Record(content, label, split, source, row)
     if not row:
         raise BadInput(f"{member.name} is empty: it holds no records; remove it or narrow the path")

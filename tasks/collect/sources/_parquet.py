@@ -13,11 +13,18 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
-from tasks.collect.sources._columns import Row, TableSettings, as_label, as_text, check_columns
+from tasks.collect.sources._columns import (
+    RECORD_BYTES,
+    Row,
+    TableSettings,
+    as_label,
+    as_text,
+    check_columns,
+)
 from tasks.collect.sources._parquet_pages import pages
 from tasks.contracts.images import check
 from tasks.errors import BadInput
-from tasks.remote.members import HARMLESS_BYTES, MAXIMUM_RATIO, Member
+from tasks.remote.members import Member
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,8 +32,6 @@ if TYPE_CHECKING:
 
 _BATCH_ROWS = 1_000
 _BATCH_BYTES = 128 * 2**20
-# What a record takes besides its text, so that a million empty ones count too.
-_RECORD_BYTES = 16
 
 
 def rows(member: Member, settings: TableSettings) -> Iterator[Row]:
@@ -45,19 +50,14 @@ def rows(member: Member, settings: TableSettings) -> Iterator[Row]:
         if not file.seekable():
             shutil.copyfileobj(file, laid_down)
         seekable: IO[bytes] = file if file.seekable() else laid_down
-        limit = max(HARMLESS_BYTES, MAXIMUM_RATIO * member.num_bytes)
         try:
             with pq.ParquetFile(seekable, pre_buffer=False) as table:
                 columns = _columns(table.schema_arrow, settings, member.name)
-                batch_rows = _batch_rows(seekable, table, columns, limit, member.name)
-                unpacked = 0
+                batch_rows = _batch_rows(seekable, table, columns, member)
                 for row, values in enumerate(_values(table, columns, batch_rows, member), start=1):
                     where = f"{member.name}: row {row}"
-                    content = _content(values, settings, where)
-                    label = as_label(values[settings.label], where) if settings.label else None
-                    unpacked += len(content) + len(label or "") + _RECORD_BYTES
-                    _require_honest(unpacked, limit, member.name)
-                    yield content, label
+                    label = values[settings.label] if settings.label else None
+                    yield _content(values, settings, where), as_label(label, where)
         except (pa.ArrowException, OSError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise BadInput(
@@ -98,32 +98,22 @@ def _is_plain(kind: pa.DataType) -> bool:
     return any(is_one(kind) for is_one in (*texts, *many_bytes, types.is_primitive, types.is_null))
 
 
-def _batch_rows(
-    file: IO[bytes], table: ParquetFile, columns: list[str], limit: int, name: str
-) -> int:
+def _batch_rows(file: IO[bytes], table: ParquetFile, columns: list[str], member: Member) -> int:
     """Return how many rows a batch may have: each may hold all bytes that values share.
 
     Raises:
-        BadInput: the columns would take more than ``limit`` bytes, or have more rows than that.
+        BadInput: the columns would become more than a file of that size may.
         ValueError: a page is none.
     """
-    _require_honest(table.metadata.num_rows * _RECORD_BYTES, limit, name)
+    member.require_honest(table.metadata.num_rows * RECORD_BYTES)
     leaves = {n for n in range(len(table.schema)) if table.schema.column(n).path in columns}
     largest, unpacked = 1, 0
     for page in pages(file, leaves):
         unpacked += page.unpacked_bytes
-        _require_honest(unpacked, limit, name)
+        member.require_honest(unpacked)
         if page.shares_bytes:
             largest = max(largest, page.unpacked_bytes)
     return max(1, min(_BATCH_ROWS, _BATCH_BYTES // largest))
-
-
-def _require_honest(unpacked: int, limit: int, name: str) -> None:
-    if unpacked > limit:
-        raise BadInput(
-            f"{name} unpacks to more than {limit:,} bytes, over {MAXIMUM_RATIO} times its size: "
-            "reading it was given up"
-        )
 
 
 def _values(
