@@ -16,6 +16,7 @@ __all__ = ["changed", "undisturbed"]
 LARGE = ("models.m.finetune.copies", 32_000)
 """The weights of ``finetune@m`` have a megabyte."""
 NO_SPACE = "no space is left on the disk"
+OWN_DISKS = ("unshare", "--user", "--map-root-user", "--mount")
 SMALL_DISK = """
 mount -t tmpfs -o size=64m tmpfs "$1" && cp -a "$2"/. "$1" && cd "$1" || exit 9
 after=$3; head -c $(($(df --output=avail -B1 . | tail -1) - $4)) /dev/zero > filler; shift 4
@@ -54,10 +55,8 @@ def test_a_disk_that_is_full_costs_no_stage(
 ) -> None:
     staged.change(*LARGE)
     small, after = (str(tmp_path_factory.mktemp(name)) for name in ("small", "after"))
-    words = ("unshare", "--user", "--map-root-user", "--mount", "bash", "-c", SMALL_DISK, "bash")
-    full = staged.downstream(
-        "run", api=prefect_api, under=(*words, small, str(staged.root), after, str(room))
-    )
+    under = (*OWN_DISKS, "bash", "-c", SMALL_DISK, "bash", small, str(staged.root), after)
+    full = staged.downstream("run", api=prefect_api, under=(*under, str(room)))
     assert full.returncode == 1, full.stderr
     assert f"{where}{NO_SPACE}" in full.stderr
     assert "Traceback" not in full.stderr
