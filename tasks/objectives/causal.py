@@ -13,6 +13,7 @@ Dimensions: N examples, T tokens, V tokens of the vocabulary.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from pydantic import Field
 
 from tasks.contracts import settings as contract
 from tasks.inputs.documents import Documents, Stream
-from tasks.inputs.tokenising import read_documents, read_texts
+from tasks.inputs.tokenising import read_documents
 from tasks.inputs.tokenizer import SEPARATOR, id_in, save_tokenizer
 from tasks.models import text
 from tasks.objectives._texts import start
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 CONTEXT = text.CAUSAL
 VALIDATION_BATCH_SIZE = 16
+TEXTS_AT_ONCE = 1000
 NO_TARGET = -100
 """What torch's cross entropy passes over."""
 END_OF_TEXT = "<|endoftext|>"
@@ -69,7 +71,7 @@ class Causal(Task):
             model: gives ``logits``, N T V, of ``input_ids``, N T.
             tokenizer: of both splits.
             train: the training texts.
-            validation: the validation texts, and the bytes of their UTF-8.
+            validation: the validation texts, and the bytes that their tokens stand for.
             settings: the row's.
             longest: the longest sequence that the model will know.
         """
@@ -98,9 +100,9 @@ class Causal(Task):
     def validate(self) -> dict[str, float]:
         """Return loss, perplexity and bits per byte on the validation texts.
 
-        Bits per byte are those of all tokens, separators included, over the bytes of the texts'
-        UTF-8, so that models with other tokenizers compare. ``unigram_…`` is the figure of always
-        guessing by the training texts' token frequencies.
+        Bits per byte are those of all tokens, separators included, over the bytes of UTF-8 that the
+        tokens stand for, so that models with other tokenizers compare. ``unigram_…`` is the figure
+        of always guessing by the training texts' token frequencies.
         """
         unigram = self._train.unigram_log_probabilities(self._tokenizer.get_vocab_size())
 
@@ -203,7 +205,21 @@ def prepare(
         "causal", CONTEXT, architecture, architecture_settings, settings, train, initial
     )
     tokenizer = started.tokenizer
-    num_bytes = sum(len(content.encode()) for content in read_texts(validation))
-    held_out = read_documents(validation, tokenizer), num_bytes
-    documents = read_documents(train, tokenizer)
-    return Causal(started.model, tokenizer, documents, held_out, settings, started.longest)
+    documents, held_out = (read_documents(path, tokenizer) for path in (train, validation))
+    predicted = held_out, bytes_of(held_out, tokenizer)
+    return Causal(started.model, tokenizer, documents, predicted, settings, started.longest)
+
+
+def bytes_of(documents: Documents, tokenizer: Tokenizer) -> int:
+    """Return the bytes of UTF-8 of what the tokens of some texts stand for.
+
+    Not those of the texts: what a tokenizer drops (case, accents, space, a character it does not
+    know) is not predicted, and would count as told for nothing.
+    """
+    total = 0
+    for first in range(0, len(documents), TEXTS_AT_ONCE):
+        bounds = documents.text_starts[first : first + TEXTS_AT_ONCE + 1]
+        ids = [documents.tokens[i:j].tolist() for i, j in pairwise(bounds)]
+        decoded = tokenizer.decode_batch(ids, skip_special_tokens=True)
+        total += sum(len(text.encode()) for text in decoded)
+    return total
