@@ -50,18 +50,24 @@ def model_row(model: str, version: int | None) -> dict[str, Any]:
     """Return a model's line of the table: shares as percentages, ``-`` for what there is not."""
     metrics = files.read_json(paths.metrics(model))
     low, high = metrics["intervals"]["accuracy"]
-    baselines = metrics["baselines"]
     gain = metrics.get("gain")
     cells = (
         model,
         _percent(metrics["accuracy"]),
         f"{_percent(low)} - {_percent(high)}",
-        _percent((baselines.get("linear") or {}).get("accuracy")),
-        _percent((baselines.get("twin") or {}).get("accuracy")),
+        _baseline(metrics, "linear"),
+        _baseline(metrics, "twin"),
         "-" if gain is None else f"{100 * gain:+.2f}",
         "-" if version is None else str(version),
     )
     return dict(zip(COLUMNS, cells, strict=True))
+
+
+def _baseline(metrics: dict[str, Any], name: str) -> str:
+    """Return a baseline's accuracy, and whether the model is ahead of it, level or behind."""
+    accuracy = (metrics["baselines"].get(name) or {}).get("accuracy")
+    verdict = metrics.get("against", {}).get(name, {}).get("verdict")
+    return f"{_percent(accuracy)} ({verdict})" if verdict else _percent(accuracy)
 
 
 def _percent(share: float | None) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tasks.evaluate.attributions import Example
-from tasks.evaluate.evaluation import Evaluation, slice_results
+from tasks.evaluate.evaluation import Evaluation, against_baselines, slice_results
 from tasks.evaluate.settings import Settings
 from tasks.metrics.scores import Ints, confusion
 from tasks.metrics.slices import FEW_RECORDS, SliceResult, weakest_slice
@@ -65,6 +65,7 @@ def _values(evaluation: Evaluation, settings: Settings, examples: Examples) -> d
         "examples": examples,
         "metric_names": METRICS,
         "few_records": FEW_RECORDS,
+        "against": against_baselines(evaluation),
         "slices": slices,
         "weakest": weakest_slice(slices),
         "num_wrong": wrong.sum(),

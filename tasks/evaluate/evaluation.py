@@ -16,12 +16,15 @@ from tasks.evaluate.settings import Settings
 from tasks.metrics import scores
 from tasks.metrics.intervals import Interval, bootstrap, wilson
 from tasks.metrics.scores import Answers, Floats, Scored
+from tasks.metrics.significance import mcnemar_exact
 from tasks.metrics.slices import Slice, SliceResult
 from tasks.models.origin import Overlap
 
 # What is told of a baseline.
 BASELINE_METRICS = ("accuracy", "macro_f1")
 DIGITS = 6
+ALPHA = 0.05
+"""The level of the test that tells a model and a baseline apart."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +188,27 @@ def slice_results(evaluation: Evaluation) -> list[SliceResult]:
     return results
 
 
+def against_baselines(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
+    """Return, by baseline, whether the model is ahead of it on the test records, or behind.
+
+    It is ``level`` unless McNemar's exact test tells the two apart. ``won`` are records that the
+    model alone gets right, ``lost`` those that the baseline alone does.
+    """
+    verdicts = {}
+    right = evaluation.model.correct
+    for name, answers in evaluation.baselines.items():
+        won, lost = int((right & ~answers.correct).sum()), int((answers.correct & ~right).sum())
+        p_value = float(mcnemar_exact(won, lost))
+        verdict = "level" if p_value >= ALPHA else "ahead" if won > lost else "behind"
+        verdicts[name] = {
+            "verdict": verdict,
+            "won": won,
+            "lost": lost,
+            "p_value": _rounded(p_value),
+        }
+    return verdicts
+
+
 def metrics_json(evaluation: Evaluation) -> dict[str, Any]:
     """Return the content of ``metrics.json``."""
     metrics = evaluation.metrics
@@ -198,6 +222,7 @@ def metrics_json(evaluation: Evaluation) -> dict[str, Any]:
             }
             for name in ("linear", "twin")
         },
+        "against": against_baselines(evaluation),
         "intervals": metrics["model"].intervals,
         "slices": slice_results(evaluation),
     }

@@ -5,7 +5,7 @@ not a number passes no gate.
 """
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks.errors import one_of
@@ -31,6 +31,7 @@ def missed_gates(
         *([] if validation.get("passed") is True else [NOT_VALIDATED]),
         *_limits(metrics, settings.floors, settings.ceilings),
         *_leads(metrics, settings.lead),
+        *_behind(metrics, settings.not_behind),
         *_slices(metrics, settings),
         *_seen(metrics, settings.maximum_seen),
     ]
@@ -82,6 +83,23 @@ def _leads(metrics: Mapping[str, Any], leads: Mapping[Any, float]) -> list[str]:
             missed.append(
                 f"accuracy {accuracy:g} leads {BASELINES[name]} ({baseline:g}) by "
                 f"{accuracy - baseline:+.4g}, below the least lead of {least:+g}"
+            )
+    return missed
+
+
+def _behind(metrics: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    missed = []
+    for name in sorted(names):
+        against = metrics.get("against")
+        found = against.get(name) if isinstance(against, Mapping) else None
+        if found is None:
+            missed.append(
+                f"metrics.json does not tell it from {BASELINES[name]}: run evaluate again"
+            )
+        elif found["verdict"] == "behind":
+            missed.append(
+                f"it is behind {BASELINES[name]}: {found['won']} test records alone right against "
+                f"{found['lost']} (p = {found['p_value']:.2g})"
             )
     return missed
 

@@ -82,6 +82,11 @@ class PromotionSettings(Base):
         default={},
         description="least lead in accuracy over a baseline, for example {linear: 0.0, twin: 0.01}",
     )
+    not_behind: list[Literal["linear", "twin"]] = Field(
+        default=[],
+        description="baselines that it must not be significantly behind (McNemar's exact test on "
+        "the test records, p < 0.05)",
+    )
     maximum_seen: float = Field(
         default=0.01,
         ge=0,

@@ -21,6 +21,14 @@ def test_a_models_line_has_its_interval_baselines_gain_and_version(pipeline: Pip
     }
 
 
+def test_a_baseline_is_shown_with_whether_the_model_is_ahead_of_it(pipeline: Pipeline) -> None:
+    metrics = json.loads((pipeline.root / "data/evaluate/m/metrics.json").read_text())
+    metrics["against"] = {"linear": {"verdict": "ahead"}, "twin": {"verdict": "level"}}
+    pipeline.write("data/evaluate/m/metrics.json", json.dumps(metrics))
+    row = model_row("m", 3)
+    assert (row["linear baseline"], row["twin"]) == ("80.00 (ahead)", "88.00 (level)")
+
+
 def test_what_there_is_not_is_a_dash(pipeline: Pipeline) -> None:
     metrics = json.loads((pipeline.root / "data/evaluate/m/metrics.json").read_text())
     metrics["baselines"]["twin"] = {"accuracy": None}

@@ -74,6 +74,27 @@ def test_what_the_backbone_has_seen_is_disclosed() -> None:
     assert "pretraining" not in metrics_json(plain)
 
 
+@pytest.mark.parametrize(
+    ("wrong_of_linear", "verdict", "told"),
+    [
+        (0, "behind", "**Behind** the linear baseline (0 test records alone right against 6, "),
+        (6, "level", "Level with the linear baseline: these records do not tell the two apart (6 "),
+        (60, "ahead", "Ahead of the linear baseline (60 test records alone right against 6, Mc"),
+    ],
+)
+def test_it_says_whether_it_is_ahead_of_the_linear_baseline(
+    wrong_of_linear: int, verdict: str, told: str
+) -> None:
+    plain = _evaluation(["a", "b", "c"])
+    true = plain.model.true
+    elsewhere = np.flatnonzero(plain.model.correct)[:wrong_of_linear]
+    predicted = true.copy()
+    predicted[elsewhere] = (true[elsewhere] + 1) % 3
+    beside = replace(plain, baselines={**plain.baselines, "linear": Answers(true, predicted)})
+    assert metrics_json(beside)["against"]["linear"]["verdict"] == verdict
+    assert told in model_card(beside, SETTINGS, {}).split("\n## ")[0]
+
+
 def test_the_first_screen_holds_what_decides() -> None:
     first = model_card(_evaluation(["a", "b", "c"]), SETTINGS, {}).split("\n## ")[0]
     assert "**Accuracy 95.0 (89.5 to 97.7) %** on 120 test records of the corpus `news`" in first

@@ -55,7 +55,8 @@ def test_metrics_are_those_that_sklearn_takes_from_the_predictions(output: Path)
 def test_metrics_have_the_keys_that_others_rely_on(output: Path) -> None:
     metrics = files.read_json(output / "metrics.json")
     plain = ["accuracy", "macro_precision", "macro_recall", "macro_f1", "roc_auc", "ece"]
-    assert list(metrics) == [*plain, "n_test", "gain", "baselines", "intervals", "slices"]
+    details = ["gain", "baselines", "against", "intervals", "slices"]
+    assert list(metrics) == [*plain, "n_test", *details]
     assert set(metrics["intervals"]) == {*plain, "gain"}
     for name in [*plain, "gain"]:
         low, high = metrics["intervals"][name]

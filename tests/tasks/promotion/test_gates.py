@@ -132,3 +132,15 @@ def test_a_backbone_that_was_pretrained_on_the_test_records_is_told() -> None:
         "the backbone was pretrained on 2.0% of the test records, above the limit of 1.0%"
     ]
     assert _missed(seen(0.02), maximum_seen=0.5) == []
+
+
+def test_a_model_that_a_baseline_is_significantly_ahead_of_is_told() -> None:
+    def against(verdict: str) -> dict[str, Any]:
+        return {"against": {"linear": {"verdict": verdict, "won": 3, "lost": 20, "p_value": 5e-4}}}
+
+    assert _missed(against("level"), not_behind=["linear"]) == []
+    assert _missed(against("behind")) == []
+    assert _missed(against("behind"), not_behind=["linear", "twin"]) == [
+        "it is behind the linear baseline: 3 test records alone right against 20 (p = 0.0005)",
+        "metrics.json does not tell it from its twin from random weights: run evaluate again",
+    ]
