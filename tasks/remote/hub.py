@@ -74,6 +74,29 @@ def download_model(repository: str, commit: str, patterns: tuple[str, ...], fold
         )
 
 
+def download_data(repository: str, commit: str, names: list[str]) -> Path:
+    """Download files of a data set into the hub's own cache, and return the commit's folder there.
+
+    Args:
+        repository: its name on the hub.
+        commit: the exact commit.
+        names: the files' paths in it.
+
+    Raises:
+        BadInput: there is no such data set or commit.
+        Unreachable: the hub does not answer.
+    """
+    stay_silent()
+    from huggingface_hub import snapshot_download
+
+    with _errors(repository, commit, "dataset"):
+        return Path(
+            snapshot_download(
+                repository, repo_type="dataset", revision=commit, allow_patterns=names
+            )
+        )
+
+
 @contextmanager
 def _errors(repository: str, revision: str, kind: Kind) -> Iterator[None]:
     """Turn what the hub's client raises into one line."""

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,19 @@ def test_a_fifo_in_a_data_set_is_not_waited_for(corpus: Corpus, tmp_path: Path) 
     table(tmp_path / "set" / "train.parquet", {"text": ["a"], "label": ["x"]})
     os.mkfifo(tmp_path / "set" / "test.csv")
     assert fault(corpus, SOURCE).endswith("test.csv is neither a file nor a folder: remove it")
+
+
+@pytest.mark.parametrize("name", ["train.tar", "train.csv", "train.csv.gz"])
+def test_nor_for_one_in_a_tar_archive(corpus: Corpus, tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "a.csv")
+    (tmp_path / "set").mkdir()
+    table(tmp_path / "set" / "test.parquet", {"text": ["a"], "label": ["x"]})
+    with tarfile.open(tmp_path / "set" / name, "w:gz" if name.endswith("gz") else "w") as archive:
+        archive.add(tmp_path / "a.csv", "a.csv")
+    (tmp_path / "set" / "b.csv").write_text("text,label\na,x\n")
+    readme = f"---\nconfigs:\n- config_name: default\n  data_files: {name}\n---\n"
+    (tmp_path / "set" / "README.md").write_text(readme)
+    assert fault(corpus, SOURCE).startswith("hub ./set: ")
 
 
 def test_a_changed_file_of_the_same_time_and_size_gives_new_records(

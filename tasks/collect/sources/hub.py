@@ -1,6 +1,7 @@
 """Data sets of the Hugging Face hub, at a pinned revision; no code of theirs is run."""
 
 import os
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -13,17 +14,26 @@ from tasks.collect.sources._parquet import image_bytes, values_of
 from tasks.contracts.files import sha256_of_folder
 from tasks.contracts.images import MAXIMUM_BYTES
 from tasks.contracts.paths import PARTS, Part
-from tasks.errors import BadInput, Unreachable
+from tasks.errors import BadInput, DownstreamError, Unreachable
 from tasks.remote.downloads import part_of
-from tasks.remote.hub import commit_of, is_network, offline, snapshot_folder, stay_silent
+from tasks.remote.hub import (
+    commit_of,
+    download_data,
+    is_network,
+    offline,
+    snapshot_folder,
+    stay_silent,
+)
 from tasks.remote.members import own_files
 
 _PACKAGED = "datasets.packaged_modules."
 # Images by class; and, offline, what the library has prepared before.
 _IMAGE_FILES, _PREPARED = "imagefolder", "cache"
+# Archives that are read in place.
+_TARS = "webdataset"
 # Formats of tables, texts and images. Others of the library name files or servers of their own
 # (HDF5, Iceberg), run what they load (pickled frames), or are none of texts and images.
-_READ = {"csv", "json", "parquet", "arrow", "text", "webdataset", _IMAGE_FILES, _PREPARED}
+_READ = {"csv", "json", "parquet", "arrow", "text", _TARS, _IMAGE_FILES, _PREPARED}
 _BATCH_ROWS = 16
 
 
@@ -119,12 +129,13 @@ def _load(settings: Settings, revision: str | None, cache: Path) -> tuple[Any, P
                 f"hub {settings.id}: {kind} is not a format that collect reads "
                 f"({', '.join(sorted(_READ))})"
             )
-        for files in (builder.config.data_files or {}).values():
-            for file in files:
-                _require_pinned(str(file), settings, revision)
+        files = [str(file) for each in (builder.config.data_files or {}).values() for file in each]
+        _require_pinned(files, settings, revision)
+        if kind != _TARS:
+            _require_no_tar(files, settings, revision)
         builder.download_and_prepare()
         splits = builder.as_dataset()
-    except BadInput:
+    except DownstreamError:
         raise
     except Exception as error:  # noqa: BLE001 - the library meets foreign files with any error
         if is_network(error):
@@ -141,20 +152,42 @@ def _load(settings: Settings, revision: str | None, cache: Path) -> tuple[Any, P
     return splits, Path(settings.id) if is_local else snapshot_folder(settings.id, "dataset")
 
 
-def _require_pinned(file: str, settings: Settings, revision: str | None) -> None:
-    """Refuse a file that the data set's README names, but that is no part of what is pinned.
+def _require_pinned(files: list[str], settings: Settings, revision: str | None) -> None:
+    """Refuse files that the data set's README names, but that are no part of what is pinned.
 
     Raises:
-        BadInput: it lies elsewhere.
+        BadInput: one lies elsewhere.
     """
-    if _is_local(settings):
-        is_pinned = _lies_in(Path(file), Path(settings.id))
-    else:
-        is_pinned = file.startswith(f"hf://datasets/{settings.id}@{revision}/")
-    if not is_pinned or ".." in file.split("/"):
-        raise BadInput(
-            f"hub {settings.id} asks for {file}, which is not among its own files: it was not read"
-        )
+    for file in files:
+        if revision is None:
+            is_pinned = _lies_in(Path(file), Path(settings.id))
+        else:
+            is_pinned = file.startswith(_address(settings, revision))
+        if not is_pinned or ".." in file.split("/"):
+            raise BadInput(
+                f"hub {settings.id} asks for {file}, which is not among its own files: it was not "
+                "read"
+            )
+
+
+def _require_no_tar(files: list[str], settings: Settings, revision: str | None) -> None:
+    """Refuse tar archives, by whatever name: the library unpacks a FIFO too, and waits for it.
+
+    Raises:
+        BadInput: there is one.
+        Unreachable: the hub does not answer.
+    """
+    if revision is not None and files:
+        names = [file.removeprefix(_address(settings, revision)) for file in files]
+        folder = download_data(settings.id, revision, names)
+        files = [str(folder / name) for name in names]
+    for file in files:
+        if Path(file).is_file() and tarfile.is_tarfile(file):
+            raise BadInput(f"hub {settings.id}: {file} is a tar archive: unpack it")
+
+
+def _address(settings: Settings, revision: str) -> str:
+    return f"hf://datasets/{settings.id}@{revision}/"
 
 
 def _lies_in(file: Path, folder: Path) -> bool:
