@@ -260,7 +260,7 @@ def _open(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> IO[byte
         raise BadInput(f"{where} is encrypted: pack the archive again without a password")
     try:
         return _guarded(archive.open(info), where, info.file_size)
-    except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
+    except (*_DAMAGED, NotImplementedError) as error:
         raise BadInput(f"{where} cannot be unpacked: {error}") from None
 
 

@@ -37,7 +37,8 @@ def rows(member: Member, settings: TableSettings) -> Iterator[Row]:
         text = names.index(settings.text)
         label = names.index(settings.label) if settings.label else None
         for _ in range(settings.header_rows - 1):
-            next(rows_of_file, None)
+            if next(rows_of_file, None) is None:
+                break  # the file has fewer
         for row, values in enumerate(rows_of_file, start=1):
             if values and len(values) != len(names):
                 raise BadInput(

@@ -23,6 +23,7 @@ from tasks.tracking.audit.log import (
     BEFORE_THE_FIRST,
     CLAIM,
     HEAD,
+    LAST_NUMBER,
     AuditLog,
     Entry,
     canonical,
@@ -94,8 +95,17 @@ def append_next(client: MlflowClient, log: AuditLog, change: Change) -> Entry | 
 
     Returns:
         The entry; None if somebody else has written one since.
+
+    Raises:
+        DownstreamError: there is no number left for it.
     """
     run_id = log.run_id or make_run(client, log.model)
+    if log.last_number >= LAST_NUMBER:
+        raise DownstreamError(
+            f"the log of {log.model} is full: its last entry is {log.last_number:,}, which is none "
+            f"of ours if others are missing (`downstream history {log.model} --verify`): restore "
+            "MLflow's database from a backup, or rename the experiment to begin a new log"
+        )
     before = log.texts.get(log.last_number)
     reason = change.reason
     if len(reason) > LONGEST_REASON:

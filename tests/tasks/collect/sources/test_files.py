@@ -103,6 +103,12 @@ def test_rows_below_the_names_can_be_left_out(corpus: "Corpus") -> None:
     assert pairs(corpus.collect({"kind": "files", "header_rows": 3})) == [("a", "x")]
 
 
+def test_more_rows_to_leave_out_than_there_are_is_a_file_without_records(corpus: "Corpus") -> None:
+    corpus.write("a.tab", "text\tlabel\na\tx\n")
+    with pytest.raises(BadInput, match=r"a.tab is empty: it holds no records"):
+        corpus.collect({"kind": "files", "header_rows": 10**18})
+
+
 def test_numbers_become_labels_and_missing_ones_none(corpus: "Corpus") -> None:
     corpus.write("a.jsonl", '{"text": "a", "label": 3}\n{"text": null, "label": null}\n')
     corpus.write("b.parquet", parquet({"text": ["b", "c"], "label": [0.5, float("nan")]}))
@@ -297,6 +303,12 @@ def test_a_damaged_member_is_named(corpus: "Corpus") -> None:
     content[45] ^= 0xFF
     path.write_bytes(content)
     assert fault(corpus).startswith("all.zip/a.txt is damaged: ")
+
+
+def test_a_member_whose_name_before_its_bytes_is_not_utf8_is_refused(corpus: "Corpus") -> None:
+    path = corpus.zip("all.zip", {"é.txt": "a line of text\n"})
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xff", 1))
+    assert fault(corpus).startswith("all.zip/é.txt cannot be unpacked: ")
 
 
 @pytest.mark.parametrize(

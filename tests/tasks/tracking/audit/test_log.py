@@ -2,11 +2,12 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from mlflow import MlflowClient
 
-from tasks.errors import BadInput
+from tasks.errors import BadInput, DownstreamError
 from tasks.tracking.audit.log import HEAD, read_log, require_registered
 from tasks.tracking.audit.run import EXPERIMENT
 from tasks.tracking.audit.writer import Change, append
@@ -44,6 +45,48 @@ def test_an_entry_that_is_no_json_any_more_is_named_and_the_others_are_read(
     _alter(2, "{", "")
     assert "m: entry 2 was altered: it is no entry any more" in read_log(logged, "m").problems()
     assert [entry["number"] for entry in read_log(logged, "m").entries] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"ann"', "[" * 5_000),
+        ('"ann"', "1" * 5_000),
+        ('"ann"', "7"),
+        ('"evidence":{}', '"evidence":{"review":["a"]}'),
+        ('"evidence":{}', '"evidence":[]'),
+        ('"version_to":2', '"version_to":"2"'),
+        ('"alias":null', '"alias":[]'),
+        ('"number":2', '"number":2.0'),
+        ('"number":2', '"number":{}'),
+        ('"reason":"of 2"', '"reason":null'),
+    ],
+)
+def test_an_entry_with_values_that_none_has_is_named_and_left_out(
+    logged: MlflowClient, old: str, new: str
+) -> None:
+    _alter(2, old, new)
+    assert "m: entry 2 was altered: it is no entry any more" in read_log(logged, "m").problems()
+    assert [entry["number"] for entry in read_log(logged, "m").entries] == [1, 3]
+
+
+def test_an_entry_far_behind_the_others_is_a_line_and_takes_no_other(logged: MlflowClient) -> None:
+    log = read_log(logged, "m")
+    logged.log_param(str(log.run_id), "999999", "{}")
+    assert read_log(logged, "m").problems() == [
+        "m: entries 4 to 999998 are missing",
+        "m: entry 999999 was altered: it is no entry any more",
+    ]
+    with pytest.raises(DownstreamError, match=r"the log of m is full: its last entry is 999,999"):
+        append(logged, "m", Change("reject", version_to=4))
+    assert len(read_log(logged, "m").params) == len(log.params) + 1
+
+
+@pytest.mark.parametrize("head", ["", "²", "9" * 5_000, "3 \n", "-1 a", "1e9 a", "٣ a"])
+def test_a_head_that_is_none_is_one_of_no_entry(logged: MlflowClient, head: str) -> None:
+    log = replace(read_log(logged, "m"), head=head)
+    assert not log.has(head)
+    assert len(log.problems()) == 1
 
 
 def test_a_removed_entry_is_missed(logged: MlflowClient) -> None:
