@@ -35,7 +35,16 @@ SAID = "output.txt"
 
 
 class Wrong(Exception):
-    """What must not happen, found by a kind itself."""
+    """What must not happen, found by a kind itself.
+
+    Args:
+        text: what it is.
+        place: what equal faults are told by; by default the text's beginning.
+    """
+
+    def __init__(self, text: str, place: str = "") -> None:
+        super().__init__(text)
+        self.place = place or text[:80]
 
 
 class Refused(Exception):
@@ -198,7 +207,7 @@ def _tried(kind: Kind) -> tuple[str, str, str]:
             return "wrong", f"a refusal of {lines} lines, {len(text)} characters: {text}", place
         return "refused", text, type(refusal).__name__
     except Wrong as wrong:
-        return "wrong", str(wrong), str(wrong)[:80]
+        return "wrong", str(wrong), wrong.place
     except BaseException as error:  # noqa: BLE001 - whatever comes is what is looked for
         told = "".join(traceback.format_exception(error, limit=-12))[-3500:]
         return "wrong", told, f"{type(error).__name__} {_raised_at(error)}"

@@ -114,7 +114,7 @@ def write(random: Random, planted: Path, folder: Path) -> None:
         else:
             try:
                 value = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue  # the second change of one file
             changed = mutations.mutated(random, value)
             path.write_bytes(mutations.encoded(mutations.json_text(changed)))
@@ -140,7 +140,7 @@ def _weights(random: Random, content: bytes) -> bytes:
     (size,) = struct.unpack("<Q", content[:8])
     try:
         header = json.loads(content[8 : 8 + size])
-    except ValueError:
+    except (ValueError, RecursionError):
         return mutations.mutated_bytes(random, content)
     text = mutations.encoded(mutations.json_text(mutations.mutated(random, header)))
     told = len(text) if random.random() < 0.9 else random.choice([0, 2**63, len(text) + 10**9])

@@ -146,12 +146,13 @@ def attempt() -> None:
     if not isinstance(told, dict):
         told = {}
     if _is_ours(str(told.get("stack_trace", ""))):
-        raise Wrong(f"a traceback was sent: {told['stack_trace'][-2000:]}")
+        trace = told["stack_trace"].strip()
+        raise Wrong(f"a traceback was sent: {trace[-2000:]}", trace.splitlines()[-1][:80])
     message = str(told.get("message", answer.text))
     # What stands before is what was sent, or MLflow's own about the shape of a request.
     _, found, own = message.rpartition(ERROR)
     if found and (len(own) >= LONGEST_TEXT or len(own.splitlines()) > MOST_LINES):
-        raise Wrong(f"a refusal of {len(own)} characters: {own[:300]}")
+        raise Wrong(f"a refusal of {len(own)} characters: {own[:300]}", own[:30])
     raise Refused(own[:300] if found else " ".join(message.split())[:300])
 
 

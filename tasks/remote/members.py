@@ -149,6 +149,8 @@ def own_files(folder: Path, sources: Path) -> Iterator[Path]:
                     raise BadInput(
                         f"{path.parent}: the name {os.fsencode(entry.name)!r} is not UTF-8: rename"
                     )
+                if "\n" in entry.name:
+                    raise BadInput(f"{path.parent}: the name {entry.name!r} has a line end: rename")
                 if entry.is_symlink():
                     if not path.is_dir():
                         _require_inside(path, sources)
@@ -240,6 +242,10 @@ def _safe_parts(info: zipfile.ZipInfo, path: Path) -> tuple[str, ...]:
     parts = tuple(name.replace("\\", "/").split("/"))
     if len(name) > _LONGEST_NAME:
         raise BadInput(f"{path.name}: the member {name[:40]!r}… has too long a name; rename it")
+    if "\n" in name:
+        raise BadInput(
+            f"{path.name}: the member name {name!r} has a line end: pack the archive again"
+        )
     if not set(parts) - {"", "."}:
         raise BadInput(f"{path.name}: a member without a name: pack the archive again")
     if ".." in parts or parts[0] == "" or parts[0].endswith(":"):

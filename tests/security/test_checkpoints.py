@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
+from tasks.errors import BadInput
+from tasks.models.published import Checkpoint
 from tests.tasks.conftest import texts
-from tests.tasks.pretrain.conftest import published
+from tests.tasks.pretrain.conftest import published, published_gpt2
 
-__all__ = ["published", "texts"]
+__all__ = ["published", "published_gpt2", "texts"]
 
 OPEN = """
 import json, resource, sys, traceback
@@ -121,6 +123,18 @@ def said(published: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     )
     found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+@pytest.mark.parametrize("text", ["true", "[1]"])
+def test_what_lies_beside_a_model_that_writes_texts_is_one_line(
+    published_gpt2: Path, tmp_path: Path, text: str
+) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(published_gpt2, folder)
+    (folder / "generation_config.json").write_text(text)
+    checkpoint = Checkpoint(folder, "gpt2", "hub: someone/tiny")
+    with pytest.raises(BadInput, match=r"^hub: someone/tiny cannot be loaded: .{5,200}$"):
+        checkpoint.pretraining_model()
 
 
 @pytest.mark.parametrize("number", range(len(ATTACKS)))

@@ -94,6 +94,21 @@ def test_a_name_that_is_not_utf8_is_one_line(corpus: Corpus) -> None:
     assert fault(corpus).endswith(r"the name b'\xff.txt' is not UTF-8: rename")
 
 
+@pytest.mark.parametrize("name", ["a\nb\nc.txt", "a\n/b.txt", "c\nd.zip"])
+def test_a_name_with_a_line_end_is_one_line(corpus: Corpus, name: str) -> None:
+    corpus.write(name, "a\n")
+    assert fault(corpus).endswith(
+        f"the name {name.split('/', maxsplit=1)[0]!r} has a line end: rename"
+    )
+
+
+def test_nor_has_a_member_of_an_archive(corpus: Corpus) -> None:
+    corpus.zip("all.zip", {"x/a\nb.txt": "a\n"})
+    assert fault(corpus) == (
+        "all.zip: the member name 'x/a\\nb.txt' has a line end: pack the archive again"
+    )
+
+
 def test_two_members_of_one_name_are_refused(corpus: Corpus) -> None:
     with warnings.catch_warnings(), zipfile.ZipFile(corpus.folder / "all.zip", "w") as archive:
         warnings.simplefilter("ignore")

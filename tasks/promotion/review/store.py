@@ -81,12 +81,14 @@ def _review(log: AuditLog, name: str, intent: Mapping[str, Any]) -> Review | Non
         )
         # The name of a review is the hash of its subject, so that none can be had for another's.
         is_ours = review.id == name and review.subject.model == log.model
+        told = (review.run_id, review.experiment_id, review.made, review.policy_says)
+        is_ours &= all(isinstance(each, str) for each in (*told, *review.evidence.values()))
         if decided is not None:
             is_ours &= decided["decision"] in ("approve", "reject")
             is_ours &= all(isinstance(decided[each], str) for each in ("reviewer", "comment"))
             is_ours &= isinstance(decided.get("signature", ""), str)
             is_ours &= datetime.fromisoformat(decided["time"]).tzinfo is not None
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
     return review if is_ours else None
 

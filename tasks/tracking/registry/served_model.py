@@ -11,7 +11,6 @@ DataFrame, one row a record: ``label``, ``score``, and the probability of each c
 """
 
 import base64
-import binascii
 import importlib
 import io
 from pathlib import Path
@@ -63,7 +62,7 @@ class Served:
             if name in given:
                 return _as_list(given[name])
         raise MlflowException.invalid_parameter_value(
-            f"expected a column {self.modality!r}, found {list(given)}"
+            f"expected a column {self.modality!r}, found {list(given)!s:.80}"
         )
 
 
@@ -114,12 +113,18 @@ def encoded(number: int, image: Any) -> bytes:
     if isinstance(image, str):
         try:
             return base64.b64decode("".join(image.split()), validate=True)
-        except binascii.Error:
+        except ValueError:
             raise MlflowException.invalid_parameter_value(
                 f"record {number} is a text, but not an image in base64"
             ) from None
-    pixels = np.asarray(image)
-    if pixels.dtype != np.uint8 and not (np.isin(pixels, np.arange(256)).all() and pixels.size):
+    try:
+        pixels = np.asarray(image)
+        is_right = pixels.dtype == np.uint8 or (
+            pixels.size and bool(np.isin(pixels, np.arange(256)).all())
+        )
+    except (TypeError, ValueError):  # rows of unlike lengths, values of unlike kinds
+        is_right = False
+    if not is_right:
         raise MlflowException.invalid_parameter_value(
             f"record {number}: pixels must be whole numbers from 0 to 255 (uint8)"
         )
