@@ -40,8 +40,8 @@ def test_a_policy_promotes_nothing_made_from_sources_that_have_changed(scene: Sc
     assert aliases() == {"candidate": 2, "champion": 1}
     *_, reason = read_report(review).summary["decision"]["reasons"]
     assert reason == (
-        f"remote sources have changed since version 1 became champion (pin.json of {CORPUS}): a "
-        f"person decides on new data, unless models.{MODEL}.on_changed_pins in params.yaml is "
+        f"remote sources have changed since version 1 became champion (data/sources of {CORPUS}): "
+        f"a person decides on new data, unless models.{MODEL}.on_changed_pins in params.yaml is "
         "promote"
     )
 

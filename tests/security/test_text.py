@@ -93,7 +93,7 @@ def test_a_stage_tells_an_error_in_plain_text(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (1, f"error: {SHOWN}\n")
+    assert (done.returncode, done.stderr) == (1, f"error: code: {SHOWN}\n")
 
 
 def test_of_a_flood_the_beginning_and_the_end_are_shown() -> None:

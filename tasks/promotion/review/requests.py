@@ -75,7 +75,7 @@ def _doubts(log: AuditLog, subject: Subject, versions: Mapping[str, FetchedVersi
         if rows:
             doubts.append(
                 f"remote sources have changed since {versions[CHAMPION].name} became champion "
-                f"(pin.json of {', '.join(rows)}): a person decides on new data, unless "
+                f"(data/sources of {', '.join(rows)}): a person decides on new data, unless "
                 f"models.{subject.model}.{ON_CHANGED_PINS} in params.yaml is promote"
             )
     return doubts
@@ -84,7 +84,7 @@ def _doubts(log: AuditLog, subject: Subject, versions: Mapping[str, FetchedVersi
 def changed_pins(
     log: AuditLog, candidate: RegisteredVersion, champion: RegisteredVersion
 ) -> list[str]:
-    """Return the rows whose ``pin.json`` was another when the champion was made one.
+    """Return the rows with a ``pin.json`` whose sources were others when the champion was made one.
 
     That is as the decision on it has recorded it, or else as its version says; what neither knows
     counts as changed.
@@ -101,7 +101,8 @@ def changed_pins(
         and CANDIDATE_PINS in entry["evidence"]
     )
     then = _pins(next(decided, champion.tags.get(PINS)))
-    return [row for row, pin in _pins(candidate.tags.get(PINS)).items() if then.get(row) != pin]
+    now = _pins(candidate.tags.get(PINS))
+    return [row for row, sources in now.items() if sources is None or then.get(row) != sources]
 
 
 def _pins(text: str | None) -> dict[str, Any]:

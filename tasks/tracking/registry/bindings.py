@@ -5,10 +5,11 @@ was made from what its own entries name.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
-from tasks.contracts import files, paths
+from tasks.contracts import paths
 from tasks.contracts.lock import hashes, md5_of, read_lock, upstream_of
 
 SPLIT = "downstream.split."
@@ -17,7 +18,7 @@ BACKBONE = "downstream.backbone"
 CODE = "downstream.code."
 MODEL_MD5 = "downstream.model_md5"
 PINS = "downstream.pins"
-"""The sha256 of each ``pin.json`` that it was made from, by row, as JSON; no tag without any."""
+"""The hash of the sources that it was made from, of each row with pins, as JSON; no tag without."""
 EVALUATED = ("finetune", "evaluate")
 """The stages whose code is in a model and its metrics."""
 
@@ -46,12 +47,24 @@ def bindings(model: str) -> dict[str, str]:
         model_md5 = hashes(entry, "outs").get(paths.finetuned(model).as_posix())
         if model_md5:
             tags[MODEL_MD5] = model_md5
-    pins = {
-        row: files.sha256(paths.pin(row))
-        for row in sorted(name.partition("@")[2] for name in upstream_of(lock, f"evaluate@{model}"))
-        if paths.pin(row).is_file()
-    }
+    rows = {name.partition("@")[2] for name in upstream_of(lock, f"evaluate@{model}")}
+    pins = {row: _sources(lock, row) for row in sorted(rows) if paths.pin(row).is_file()}
     return {**tags, PINS: json.dumps(pins)} if pins else tags
+
+
+def _sources(lock: Mapping[str, dict[str, Any]], row: str) -> str | None:
+    """Return the hash of a row's sources, their pins among them, as its result was recorded.
+
+    That is in ``dvc.lock`` for a corpus, and in the fingerprint of a backbone that starts from a
+    checkpoint: ``register`` itself must not open what it is not stale by.
+    """
+    folder = paths.sources(row).as_posix()
+    recorded = hashes(lock.get(f"collect@{row}", {}), "deps").get(folder)
+    code = paths.code("pretrain", row)
+    if recorded is not None or not code.is_file():
+        return recorded
+    lines = (line.split() for line in code.read_text(encoding="utf-8").splitlines())
+    return next((words[1] for words in lines if words[0].startswith(f"{folder}/")), None)
 
 
 def gate_of(model: str) -> Path | None:

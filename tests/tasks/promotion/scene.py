@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tasks.contracts import files, paths, records
+from tasks.contracts.lock import md5_of
 from tests.classifiers import sample_texts, save_text_classifier
 
 MODEL = CORPUS = "topics"
@@ -117,7 +118,16 @@ class Scene:
         stages: dict[str, Any] = {f"evaluate@{MODEL}": entry}
         if pin is not None:
             files.write_json(paths.pin(CORPUS), {"hub:topics": {"sha256": pin}})
-            stages[f"split@{CORPUS}"] = {"outs": entry["deps"][1:]}
+            sources, collected = paths.sources(CORPUS), paths.collected(CORPUS).as_posix()
+            md5 = {"path": sources.as_posix(), "md5": md5_of(sources)}
+            stages[f"collect@{CORPUS}"] = {
+                "deps": [md5],
+                "outs": [{"path": collected, "md5": pin}],
+            }
+            stages[f"split@{CORPUS}"] = {
+                "deps": [{"path": collected, "md5": pin}],
+                "outs": entry["deps"][1:],
+            }
         files.write_text(Path("dvc.lock"), yaml.safe_dump({"stages": stages}))
         settings = Settings.model_validate(settings_of(MODEL).model_dump())
         run(MODEL, model, evidence, paths.gate(CORPUS), paths.version(MODEL).parent, settings)
