@@ -5,6 +5,7 @@
 - ``classifier``: a finished model on a device, which evaluation, review and serving ask for scores;
 - ``attribution``: which words or pixels spoke for a class;
 - ``published``: published weights to start from;
+- ``origin``: what a model's weights have seen before it was finetuned;
 - ``transformer``: how transformers' architectures load, attend, and are saved with a head;
 - ``text_layers``, ``image_layers``: the torch modules of our own architectures;
 - ``architectures/``: the registry, one file an architecture, its name being the key.
