@@ -12,7 +12,7 @@ import itertools
 import os
 import sys
 from collections.abc import Iterable
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from tasks.contracts import paths
@@ -38,8 +38,6 @@ EXEMPT = {
     "mlruns": "MLflow's store",
     "mlartifacts": "MLflow's store",
 }
-REGISTER = "register@"
-"""Also reads the pins that its version is bound to, for a tag in the registry and no output."""
 BYTECODE = ".pyc"
 SOURCE = ".py"
 
@@ -96,11 +94,8 @@ def undeclared_files(
     """
     output = paths.stage_output(*name.split("@", 1)).as_posix()
     known = {*_named(code), *inputs.files, output}
-    relative = {_relative(root, path) for path in opened} - {None}
-    if name.startswith(REGISTER):
-        any_pin = paths.pin("*").as_posix()
-        relative = {path for path in relative if path and not PurePath(path).match(any_pin)}
-    return sorted(path for path in relative if path and not _is_known(path, known))
+    relative = (_relative(root, path) for path in opened)
+    return sorted({path for path in relative if path and not _is_known(path, known)})
 
 
 def _named(code: str) -> set[str]:

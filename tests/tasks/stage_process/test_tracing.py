@@ -41,20 +41,6 @@ def test_files_that_python_opens_are_told_unless_something_names_them(
     assert trace.undeclared(NAME, INPUTS, CODE) == sorted(others)
 
 
-def test_pins_that_a_version_is_bound_to_are_for_register_alone_to_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    read = ["data/sources/topics/other.json", "data/sources/topics/pin.json"]
-    trace = Trace(tmp_path)
-    for path in read:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text("{}")
-        assert Path(path).read_text() == "{}"
-    assert trace.undeclared(NAME, INPUTS, CODE) == read
-    assert trace.undeclared("register@m", INPUTS, CODE) == read[:1]
-
-
 def test_a_snapshots_file_counts_as_the_repositorys(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
