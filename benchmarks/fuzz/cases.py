@@ -62,6 +62,7 @@ class Kind:
         prepare: imports and loads, once, what every case uses; given the folder of valid files.
         write: writes a case into its folder, from the valid files.
         attempt: gives it, the current folder being the case's, to the code that it attacks.
+        num_programs: how many programs that does, one after the other; each has its time.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Kind:
     prepare: Callable[[Path], None]
     write: Callable[[Random, Path, Path], None]
     attempt: Callable[[], None]
+    num_programs: int = 1
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def run_case(kind: Kind, planted: Path, folder: Path, random: Random) -> Outcome
         os.close(reading)
         _in_child(kind, planted, folder, random, writing)
     os.close(writing)
-    told = _read(reading, started + LONGEST_SECONDS)
+    told = _read(reading, started + kind.num_programs * LONGEST_SECONDS)
     seconds = time.monotonic() - started
     # Its children too, if it has left any.
     try:
@@ -144,7 +146,7 @@ def _read(pipe: int, deadline: float) -> bytes | None:
 def _judged(told: bytes | None, status: int, seconds: float, folder: Path) -> Outcome:
     if told is None:
         where = _last_place(folder)
-        text = f"still ran after {LONGEST_SECONDS:.0f} s{where}"
+        text = f"still ran after {seconds:.0f} s{where}"
         return Outcome("wrong", text, f"hang{where}", seconds, 0.0)
     if not told:
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
@@ -179,7 +181,7 @@ def _in_child(kind: Kind, planted: Path, folder: Path, random: Random, pipe: int
         for target, source in ((0, nothing), (1, said), (2, said)):
             os.dup2(source, target)
         faulthandler.enable(all_threads=False)
-        faulthandler.dump_traceback_later(LONGEST_SECONDS - 1)
+        faulthandler.dump_traceback_later(kind.num_programs * LONGEST_SECONDS - 1)
         before = _peak_mb()
         limit = _data_bytes() + HARD_LIMIT_BYTES
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

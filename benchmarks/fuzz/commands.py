@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.fuzz import mutations, sources
-from benchmarks.fuzz.cases import LONGEST_TEXT, MOST_LINES, Kind, Refused, Wrong
+from benchmarks.fuzz.cases import LONGEST_SECONDS, LONGEST_TEXT, MOST_LINES, Kind, Refused, Wrong
 
 ROW = "texts"
 PARAMS = """\
@@ -48,7 +48,7 @@ def plant(folder: Path) -> None:
     (place / "a.csv").write_bytes(sources.table("csv", sources.rows()))
     os.chdir(folder)
     for stage in (CODE, *STAGES):
-        done = _run(stage)
+        done = _run(stage, None)
         if done.returncode:
             raise AssertionError(done.stderr)
 
@@ -82,6 +82,8 @@ def attempt() -> None:
     try:
         for stage in (CODE, *STAGES):
             _attempt_stage(stage)
+    except subprocess.TimeoutExpired:
+        raise Wrong(f"{stage} still ran after {LONGEST_SECONDS:.0f} s") from None
     finally:
         os.chdir("..")
 
@@ -125,7 +127,7 @@ def _contents() -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in Path("data").rglob("*") if path.is_file()}
 
 
-def _run(stage: str) -> subprocess.CompletedProcess[str]:
+def _run(stage: str, seconds: float | None = LONGEST_SECONDS) -> subprocess.CompletedProcess[str]:
     row = [] if stage == CODE else [ROW]
     # Of this folder, whatever else is installed or on the path.
     environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
@@ -136,8 +138,9 @@ def _run(stage: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         errors="replace",
+        timeout=seconds,
         check=False,
     )
 
 
-COMMANDS = Kind("commands", 1, plant, prepare, write, attempt)
+COMMANDS = Kind("commands", 1, plant, prepare, write, attempt, num_programs=1 + len(STAGES))

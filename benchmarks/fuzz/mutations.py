@@ -211,8 +211,13 @@ def _places(root: list[Any]) -> list[tuple[Any, Any]]:
 def _change(
     random: Random, parent: Any, key: Any, inner: Callable[[Random], Any], others: Sequence[Any]
 ) -> None:
-    kind = random.randrange(10)
-    if kind == 0 and isinstance(parent, dict):
+    kind = random.randrange(12)
+    value = parent[key]
+    if kind >= 10 and isinstance(value, bool):
+        parent[key] = not value
+    elif kind >= 10 and isinstance(value, int | float) and math.isfinite(value):
+        parent[key] = random.choice([value + 1, value * 2, value / 2, 0, 1])
+    elif kind == 0 and isinstance(parent, dict):
         del parent[key]
     elif kind == 1 and isinstance(parent, dict):
         parent[str(inner(random))[:300]] = parent.pop(key)
@@ -222,12 +227,12 @@ def _change(
         parent.insert(key, inner(random))
     elif kind == 3:
         parent[key] = copy.deepcopy(random.choice(others))
-    elif kind == 4 and isinstance(parent[key], int | float):
-        parent[key] = -parent[key] if random.random() < 0.5 else parent[key] * 10**9
-    elif kind == 4 and isinstance(parent[key], str):
-        parent[key] = mutated_bytes(random, parent[key].encode()).decode("utf-8", "replace")
+    elif kind == 4 and isinstance(value, int | float):
+        parent[key] = -value if random.random() < 0.5 else value * 10**9
+    elif kind == 4 and isinstance(value, str):
+        parent[key] = mutated_bytes(random, encoded(value)).decode("utf-8", "replace")
     elif kind == 5:
-        parent[key] = [copy.deepcopy(parent[key])] * random.choice([2, 50])
+        parent[key] = [copy.deepcopy(value)] * random.choice([2, 50])
     else:
         parent[key] = inner(random)
 
