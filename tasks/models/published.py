@@ -137,12 +137,14 @@ class Checkpoint:
         The model is built without memory. What could have code run, or fetched, is left out.
         """
         import torch
-        from transformers import AutoConfig, AutoModel
+        from transformers import AutoConfig, AutoModelForPreTraining
 
         quiet_transformers()
         kept = {key: raw[key] for key in raw if key not in NOT_READ and not key.startswith("_")}
-        layers = kept.get("n_layer", kept.get("num_hidden_layers"))
-        if isinstance(layers, int) and layers > len(self._shapes):
+        # The encoder's and a decoder's, under whatever name transformers takes them.
+        named = [kept[key] for key in kept if key.endswith(("layer", "layers"))]
+        layers = max((value for value in named if isinstance(value, int)), default=0)
+        if layers > len(self._shapes):
             raise BadInput(
                 f"{self._name}: {CONFIG} describes {layers:,} layers, but its files hold "
                 f"{len(self._shapes)} weights: choose another checkpoint"
@@ -150,7 +152,7 @@ class Checkpoint:
         try:
             config = AutoConfig.for_model(**kept)
             with torch.device("meta"):
-                described = AutoModel.from_config(config).num_parameters()
+                described = AutoModelForPreTraining.from_config(config).num_parameters()
         # Of whatever kind it is: the file says anything at all.
         except Exception as error:  # noqa: BLE001
             why = " ".join(str(error).split())[:200]

@@ -16,9 +16,9 @@ import pytest
 from tasks.errors import BadInput
 from tasks.models.published import Checkpoint
 from tests.tasks.conftest import texts
-from tests.tasks.pretrain.conftest import published, published_gpt2
+from tests.tasks.pretrain.conftest import published, published_gpt2, published_vit
 
-__all__ = ["published", "published_gpt2", "texts"]
+__all__ = ["published", "published_gpt2", "published_vit", "texts"]
 
 OPEN = """
 import json, resource, sys, traceback
@@ -135,6 +135,36 @@ def test_what_lies_beside_a_model_that_writes_texts_is_one_line(
     checkpoint = Checkpoint(folder, "gpt2", "hub: someone/tiny")
     with pytest.raises(BadInput, match=r"^hub: someone/tiny cannot be loaded: .{5,200}$"):
         checkpoint.pretraining_model()
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "expected"),
+    [
+        ("vit_mae", {"decoder_num_hidden_layers": 10**9}, "describes 1,000,000,000 layers"),
+        ("vit_mae", {"decoder_hidden_size": 60_000}, "weights, but its files hold"),
+        ("gpt2", {"num_hidden_layers": 10**9}, "describes 1,000,000,000 layers"),
+        ("gpt2", {}, ""),
+        ("vit_mae", {}, ""),
+    ],
+)
+def test_a_decoder_and_other_names_of_layers_are_held_to_the_weights_too(
+    published_gpt2: Path,
+    published_vit: Path,
+    tmp_path: Path,
+    kind: str,
+    values: dict[str, int],
+    expected: str,
+) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree({"gpt2": published_gpt2, "vit_mae": published_vit}[kind], folder)
+    config(**values)(folder)
+    try:
+        Checkpoint(folder, kind, "hub: someone/tiny")
+        said = ""
+    except BadInput as error:
+        said = str(error)
+    assert bool(said) == bool(expected)
+    assert expected in said
 
 
 @pytest.mark.parametrize("number", range(len(ATTACKS)))
