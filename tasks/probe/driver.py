@@ -30,16 +30,56 @@ INTERRUPT = "DOWNSTREAM_PROBE_INTERRUPT"
 
 
 class Executed:
-    """Which instructions of the code below a folder were executed."""
+    """Which instructions of the code below a folder were executed.
+
+    ``sys.monitoring`` (Python 3.12 and later) tells of each once and then never again; before that,
+    every one is traced each time. (Python 3.13's tracing misses the first pass of a function.)
+    """
 
     def __init__(self, folder: Path) -> None:
         self._prefix = f"{folder}{os.sep}"
         self._offsets: dict[CodeType, set[int]] = {}
         self._tracers: dict[CodeType, Callable[..., Any] | None] = {}
         self._imports = builtins.__import__, importlib.import_module
+        self._monitoring: Any = getattr(sys, "monitoring", None)
 
     def start(self) -> None:
-        """Watch this thread and those that it will start.
+        """Watch this thread and all others, or those that it will start."""
+        if self._monitoring is None:
+            self._trace()
+            return
+        tool, events = self._monitoring.PROFILER_ID, self._monitoring.events
+        self._monitoring.use_tool_id(tool, __name__)
+        self._monitoring.register_callback(tool, events.PY_START, self._started)
+        self._monitoring.register_callback(tool, events.INSTRUCTION, self._executed)
+        self._monitoring.restart_events()  # what was told once would not be told again
+        self._monitoring.set_events(tool, events.PY_START)
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        if self._monitoring is not None:
+            self._monitoring.set_events(self._monitoring.PROFILER_ID, 0)
+            for code in self._offsets:
+                self._monitoring.set_local_events(self._monitoring.PROFILER_ID, code, 0)
+            self._monitoring.free_tool_id(self._monitoring.PROFILER_ID)
+            return
+        sys.settrace(None)
+        threading.settrace(None)
+        builtins.__import__, importlib.import_module = self._imports
+
+    def _started(self, code: CodeType, _offset: int) -> Any:
+        if code.co_filename.startswith(self._prefix):
+            self._offsets.setdefault(code, set())
+            instruction = self._monitoring.events.INSTRUCTION
+            self._monitoring.set_local_events(self._monitoring.PROFILER_ID, code, instruction)
+        return self._monitoring.DISABLE
+
+    def _executed(self, code: CodeType, offset: int) -> Any:
+        self._offsets[code].add(offset)
+        return self._monitoring.DISABLE
+
+    def _trace(self) -> None:
+        """Trace this thread and those that it will start.
 
         Not while a library is imported: most calls of a short run are those of torch's import.
         """
@@ -59,12 +99,6 @@ class Executed:
                 sys.settrace(self._entered)
 
         return unwatched
-
-    def stop(self) -> None:
-        """Watch no longer."""
-        sys.settrace(None)
-        threading.settrace(None)
-        builtins.__import__, importlib.import_module = self._imports
 
     def places(self) -> dict[str, list[list[int]]]:
         """Return the places of the executed instructions, by file below the folder's parent."""

@@ -133,7 +133,8 @@ def _git(*arguments: str) -> str:
 def test_without_a_repository_only_the_libraries_are_known(empty_workspace: Path) -> None:
     tags = provenance("evaluate", "topics")
     assert list(tags) == ["downstream.libraries"]
-    assert json.loads(tags["downstream.libraries"])["torch"] == torch.__version__
+    known = json.loads(tags["downstream.libraries"])["torch"]
+    assert torch.__version__.startswith(known)  # PyPI's wheel calls itself 2.13.0+cu130
 
 
 def test_the_commit_and_what_was_changed_since_are_told(empty_workspace: Path) -> None:
