@@ -56,8 +56,10 @@ class Executed:
         self._monitoring.set_events(tool, events.PY_START)
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Watch no longer, if it did."""
         if self._monitoring is not None:
+            if self._monitoring.get_tool(self._monitoring.PROFILER_ID) is None:
+                return
             self._monitoring.set_events(self._monitoring.PROFILER_ID, 0)
             for code in self._offsets:
                 self._monitoring.set_local_events(self._monitoring.PROFILER_ID, code, 0)
