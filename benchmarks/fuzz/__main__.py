@@ -7,8 +7,9 @@ Valid files and structures are planted, changed (bytes: flipped, cut, repeated, 
 replaced by what nobody expects), and given to the code that reads them, each in a process of its
 own. What must hold: success, or a refusal of one or two lines and fewer than 700 characters;
 no traceback, nothing that still runs after 20 s, less than 1.5 GiB of memory, and no half-written
-output. A case follows from the seed, its kind and its number alone: ``--seed S --case KIND/NUMBER``
-repeats it. Exit code 1 tells that something was wrong; the inputs are kept then.
+output. A case follows from the seed, its kind and its number, and from the valid files (a store has
+ids of its own): ``--seed S --case KIND/NUMBER --keep FOLDER`` repeats it with those of that folder.
+Exit code 1 tells that something was wrong; the inputs are kept then.
 """
 
 from __future__ import annotations
@@ -91,6 +92,8 @@ def main() -> int:
             parser.error(f"--case: expected one of {', '.join(KINDS)}, '/' and a number")
         names, cases = [name], range(int(number), int(number) + 1)
     kinds = [KINDS[name] for name in names]
+    if not arguments.case:
+        shutil.rmtree(folder / "planted", ignore_errors=True)  # of an earlier run
     planted = plant(kinds, folder)
     figures: dict[str, Figures] = {kind.name: Figures() for kind in kinds}
     seen: dict[str, int] = {}
@@ -108,7 +111,11 @@ def main() -> int:
     if arguments.json:
         kinds_told = {name: found.told() for name, found in figures.items()}
         print(json.dumps({"seed": seed, "minutes": arguments.minutes, "kinds": kinds_told}))
-    return 1 if any(found.wrong for found in figures.values()) else 0
+    if any(found.wrong for found in figures.values()):
+        return 1
+    if arguments.keep is None:
+        shutil.rmtree(folder)
+    return 0
 
 
 class Figures:
@@ -146,6 +153,8 @@ def report(figures: dict[str, Figures], seen: dict[str, int]) -> None:
 def plant(kinds: Sequence[Kind], folder: Path) -> dict[str, Path]:
     """Write the valid files of each kind, in processes of their own: this one has not computed yet.
 
+    Those that are there stay: a case is repeated from the very files that it was made from.
+
     Raises:
         RuntimeError: a kind's files could not be made.
     """
@@ -155,7 +164,9 @@ def plant(kinds: Sequence[Kind], folder: Path) -> dict[str, Path]:
     for kind in kinds:
         if kind.plant in places:
             continue  # several kinds may begin with the same files
-        places[kind.plant] = place = folder / "planted" / kind.name
+        places[kind.plant] = place = folder / "planted" / kind.plant.__module__.rpartition(".")[2]
+        if place.exists():
+            continue
         place.mkdir(parents=True)
         process = context.Process(target=_plant_quietly, args=(kind.plant, place))
         process.start()
@@ -164,6 +175,7 @@ def plant(kinds: Sequence[Kind], folder: Path) -> dict[str, Path]:
         process.join()
         if process.exitcode:
             said = (place / PLANTED).read_text(errors="replace")
+            shutil.rmtree(place)
             raise RuntimeError(f"the valid files of {place.name} could not be made:\n{said}")
     return {kind.name: places[kind.plant] for kind in kinds}
 

@@ -79,6 +79,12 @@ class ServedText(Served, PythonModel):
                 raise MlflowException.invalid_parameter_value(
                     f"record {number} is not a text but {text!r:.80}"
                 )
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise MlflowException.invalid_parameter_value(
+                    f"record {number}: half a surrogate pair is no text"
+                ) from None
         return self.table(texts)
 
 

@@ -117,6 +117,7 @@ def test_the_text_is_found_among_other_columns(load: Callable[[str], Any]) -> No
         (["a", None], "record 1 is not a text but None"),
         ([["a", "b"]], r"record 0 is not a text but \['a', 'b'\]"),
         (1, "record 0 is not a text but 1"),
+        (["a", "b\ud800"], "record 1: half a surrogate pair is no text"),
     ],
 )
 def test_what_is_no_text_is_refused(load: Callable[[str], Any], given: Any, message: str) -> None:
