@@ -182,5 +182,5 @@ def attempt_registry() -> None:
         os.chdir("..")
 
 
-LOG = Kind("log", 4, plant, prepare, write_log, attempt_log)
-REGISTRY = Kind("registry", 1, plant, prepare, write_registry, attempt_registry)
+LOG = Kind("log", 20, plant, prepare, write_log, attempt_log)
+REGISTRY = Kind("registry", 3, plant, prepare, write_registry, attempt_registry)

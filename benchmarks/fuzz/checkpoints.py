@@ -161,4 +161,4 @@ def attempt() -> None:
     objective.prepare(module, None, settings, split, split, initial=checkpoint)
 
 
-CHECKPOINTS = Kind("checkpoints", 4, plant, prepare, write, attempt)
+CHECKPOINTS = Kind("checkpoints", 20, plant, prepare, write, attempt)

@@ -98,4 +98,4 @@ def _equal(ours: Any, theirs: Any) -> bool:
     return type(ours) is type(theirs) and bool(ours == theirs)
 
 
-PARAMS = Kind("params", 5, plant, prepare, write, attempt)
+PARAMS = Kind("params", 25, plant, prepare, write, attempt)

@@ -69,4 +69,4 @@ def attempt() -> None:
     sources.attempt()
 
 
-PINS = Kind("pins", 3, plant, prepare, write, attempt)
+PINS = Kind("pins", 15, plant, prepare, write, attempt)

@@ -164,4 +164,4 @@ def _no_number(name: str) -> Any:
     raise Wrong(f"an answer holds {name}, which is no JSON")
 
 
-REQUESTS = Kind("requests", 4, plant, prepare, write, attempt)
+REQUESTS = Kind("requests", 20, plant, prepare, write, attempt)

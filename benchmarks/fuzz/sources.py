@@ -395,6 +395,6 @@ def after_collect(outputs: dict[str, Path]) -> None:
     tasks.validate.stage.run(CORPUS, train, validation, test, outputs["validate"], gate)
 
 
-TEXTS = Kind("texts", 6, plant, prepare, write_texts, attempt)
-IMAGES = Kind("images", 5, plant, prepare, write_images, attempt)
-HUB = Kind("hub", 1, plant, prepare, write_hub, attempt)
+TEXTS = Kind("texts", 30, plant, prepare, write_texts, attempt)
+IMAGES = Kind("images", 25, plant, prepare, write_images, attempt)
+HUB = Kind("hub", 3, plant, prepare, write_hub, attempt)
