@@ -15,6 +15,7 @@ from tasks.contracts.paths import STATE
 from tasks.errors import BadInput
 
 DOWNLOADS = STATE / "downloads"
+_LONGEST_NAME = 255
 
 _FORMS = {
     "file": re.compile(r"[^/\0]{1,255}"),
@@ -69,12 +70,20 @@ def part_of(pin: dict[str, Any], key: str, identity: str) -> str:
         BadInput: it is not there, or not what such a value looks like.
     """
     value = pin.get(key)
-    if not isinstance(value, str) or not _FORMS[key].fullmatch(value) or value in (".", ".."):
+    if not isinstance(value, str) or not _FORMS[key].fullmatch(value) or not _is_name(value):
         raise BadInput(
             f"pin.json: {identity}: expected {key}, found {value!r:.60}: restore the file, or run "
             "`downstream refresh`"
         )
     return value
+
+
+def _is_name(value: str) -> bool:
+    """Tell what a file can be named: a file system counts its bytes."""
+    try:
+        return len(value.encode()) <= _LONGEST_NAME and value not in (".", "..")
+    except UnicodeEncodeError:
+        return False
 
 
 def keep(downloads: Path, fetch: Fetch) -> dict[str, Any]:

@@ -43,6 +43,8 @@ def test_a_broken_file_says_which_command_mends_it(tmp_path: Path, content: str)
         {"file": {"a": {}}, "sha256": "0" * 64},
         {"file": "../a.whl", "sha256": "0" * 64},
         {"file": "..", "sha256": "0" * 64},
+        {"file": "é" * 200, "sha256": "0" * 64},
+        {"file": "\ud800", "sha256": "0" * 64},
         {"file": "a.whl", "sha256": "../../x"},
         {"file": "a.whl", "sha256": None},
     ],
