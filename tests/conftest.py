@@ -5,6 +5,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -75,7 +76,7 @@ def _test_leaves_the_process_alone() -> Iterator[None]:
 def _same_process() -> Iterator[None]:
     # MLflow writes the address of its store into the environment, and would send the records of
     # whatever test comes next to a server that has ended.
-    environment = dict(os.environ)
+    environment, folder = dict(os.environ), Path.cwd()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -83,5 +84,6 @@ def _same_process() -> Iterator[None]:
         for name in os.environ.keys() - environment.keys():
             del os.environ[name]
         os.environ.update(environment)
+        os.chdir(folder)
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -19,6 +19,7 @@ from tasks.errors import BadInput
 from tasks.remote import members
 from tasks.remote.members import of_file
 from tests.tasks.collect.conftest import Corpus
+from tests.workspace import ROOT
 
 MEMORY_MIB = 1_024
 
@@ -127,7 +128,7 @@ def test_each_is_given_up_in_one_line_and_within_memory(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(make())
         assert (tmp_path / name).stat().st_size < 20_000_000
     command = [sys.executable, "-c", READ, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     faults, peak_mib = json.loads(done.stdout)
     assert faults.keys() == BOMBS.keys()

@@ -89,6 +89,8 @@ def log_in(page: Page, address: str, login: str) -> None:
     page.goto(address)
     page.get_by_role("textbox").first.fill(login)
     page.get_by_role("button", name="Login").click()
+    # A page that is opened before the answer has come asks again.
+    expect(page.get_by_role("button", name="Login")).to_be_hidden(timeout=60_000)
 
 
 def free_ports() -> tuple[int, int]:
