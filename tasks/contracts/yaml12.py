@@ -16,7 +16,8 @@ import yaml
 
 MOST_NESTED = 100
 MOST_VALUES = 100_000
-"""What a text may hold when its aliases are written out."""
+MOST_TIMES = 10
+"""So many values, or so many times those that are written, may aliases make of a text."""
 LARGEST_BITS = 4096
 """Of a whole number: Python writes out none that is longer than four times as much."""
 _INLINE_NESTING = re.compile(r"(?:[-?][ \t]+){20}")
@@ -158,22 +159,25 @@ def _require_shallow(text: str) -> None:
 
 
 def _require_finite(root: yaml.Node) -> None:
-    """Check how much it would be with every alias written out."""
+    """Check how much it would be with every alias written out, beside what is written."""
     sizes: dict[int, int | None] = {}  # None while a node is looked into
+    written = 0
 
     def size_of(node: yaml.Node) -> int:
+        nonlocal written
         if not isinstance(node, yaml.CollectionNode):
             return 1
         if id(node) not in sizes:
             sizes[id(node)] = None
             pairs = isinstance(node, yaml.MappingNode)
             inner = [each for pair in node.value for each in pair] if pairs else node.value
+            written += 1 + len(inner)
             sizes[id(node)] = 1 + sum(map(size_of, inner))
         size = sizes[id(node)]
         if size is None:
             raise _fault("an alias stands inside of what it is an alias of", node)
-        if size > MOST_VALUES:
-            raise _fault(f"its aliases make more than {MOST_VALUES:,} values of it", node)
         return size
 
-    size_of(root)
+    size = size_of(root)
+    if size > max(MOST_VALUES, MOST_TIMES * written):
+        raise _fault(f"its aliases make more than {MOST_VALUES:,} values of it", root)

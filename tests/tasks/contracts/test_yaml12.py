@@ -132,3 +132,10 @@ def test_any_text_is_refused_by_one_error_or_read_as_dvc_reads_it(text: str) -> 
     except Exception:  # noqa: BLE001 - any refusal is one
         return
     assert ours == theirs
+
+
+def test_aliases_of_a_large_text_that_make_little_of_it_are_read() -> None:
+    rows = [f"row-{number}: *shared" for number in range(30_000)]
+    read = parse_yaml("\n".join(["shared: &shared {a: 1, b: [2, 3], c: {d: 4}}", *rows]))
+    assert len(read) == 30_001
+    assert read["row-29999"] == {"a": 1, "b": [2, 3], "c": {"d": 4}}
