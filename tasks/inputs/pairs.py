@@ -8,6 +8,7 @@ its text if that one did, and never begins a text, since a second segment never 
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -29,20 +30,11 @@ class SegmentPairs:
 
     def __init__(self, documents: Documents) -> None:
         self.documents = documents
-        spread = np.linspace(0, len(documents) - 1, min(len(documents), MOST_STRANGERS))
-        texts = spread.astype(np.int64)
-        starts, ends = documents.text_starts[texts], documents.text_starts[texts + 1]
-        by_length = np.argsort(ends - starts, kind="stable")
-        self._texts, self._lengths = texts[by_length], (ends - starts)[by_length]
-        # The sentences of these texts, but for those that begin a text.
-        low, high = np.searchsorted(documents.sentence_starts, (starts + 1, ends))
-        counts = high - low
-        numbers = np.arange(counts.sum()) + np.repeat(low - (np.cumsum(counts) - counts), counts)
-        sentences = documents.sentence_starts[numbers]
-        rests = np.repeat(ends, counts) - sentences
-        by_rest = np.argsort(rests, kind="stable")
-        self._sentences, self._rests = sentences[by_rest], rests[by_rest]
-        self._texts_of_sentences = np.repeat(texts, counts)[by_rest]
+
+    @cached_property
+    def _strangers(self) -> _Strangers:
+        """What takes the second segments' places; not made where nobody asks for it."""
+        return _Strangers(self.documents)
 
     def pair(
         self, index: int, room: int, generator: np.random.Generator, *, strangers: bool
@@ -58,48 +50,78 @@ class SegmentPairs:
         Returns:
             Views of the documents' ``tokens``, and 1 for a stranger's, 0 for the text's own.
         """
-        tokens = self.documents.tokens
-        start, cut, end = self._window(index, room, generator)
-        first, second = tokens[start:cut], tokens[cut:end]
-        if not strangers:
-            return first, second, 0
-        # No text may be as long as this one: what no stranger could have is cut off, always.
-        second = second[: self._longest_but(index)]
-        if not len(second) or generator.random() < 0.5:
-            return first, second, 0
-        place = self._stranger(index, cut, cut + len(second), generator)
-        return first, tokens[place : place + len(second)], 1
-
-    def _window(
-        self, index: int, room: int, generator: np.random.Generator
-    ) -> tuple[int, int, int]:
-        """Choose a window of a text, and a cut: where a sentence begins, else anywhere."""
-        start, end = map(int, self.documents.text_starts[index : index + 2])
+        documents = self.documents
+        start, end = map(int, documents.text_starts[index : index + 2])
         if end - start > room:
             start += int(generator.integers(end - start - room + 1))
             end = start + room
-        low, high = np.searchsorted(self.documents.sentence_starts, (start + 1, end))
-        if high > low:
-            cut = int(self.documents.sentence_starts[int(generator.integers(low, high))])
+        low, high = np.searchsorted(documents.sentence_starts, (start + 1, end))
+        at_sentence = bool(high > low)
+        if at_sentence:
+            cut = int(documents.sentence_starts[int(generator.integers(low, high))])
         else:
             cut = int(generator.integers(start + 1, end)) if end - start > 1 else end
-        return start, cut, end
+        first, second = documents.tokens[start:cut], documents.tokens[cut:end]
+        if not strangers:
+            return first, second, 0
+        # No text may be as long as this one: what no stranger could have is cut off, always.
+        end = min(end, cut + self._strangers.longest_but(index))
+        second = documents.tokens[cut:end]
+        if not len(second) or generator.random() < 0.5:
+            return first, second, 0
+        at_end = end == documents.text_starts[index + 1]
+        place = self._strangers.place(
+            index, end - cut, generator, at_sentence=at_sentence, at_end=at_end
+        )
+        return first, documents.tokens[place : place + end - cut], 1
 
-    def _longest_but(self, index: int) -> int:
+
+class _Strangers:
+    """Texts whose segments can stand for those of others, and their sentences, by length."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._text_starts = documents.text_starts
+        spread = np.linspace(0, len(documents) - 1, min(len(documents), MOST_STRANGERS))
+        texts = spread.astype(np.int64)
+        starts, ends = documents.text_starts[texts], documents.text_starts[texts + 1]
+        by_length = np.argsort(ends - starts, kind="stable")
+        self._texts, self._lengths = texts[by_length], (ends - starts)[by_length]
+        # The sentences of these texts, but for those that begin a text.
+        low, high = np.searchsorted(documents.sentence_starts, (starts + 1, ends))
+        counts = high - low
+        numbers = np.arange(counts.sum()) + np.repeat(low - (np.cumsum(counts) - counts), counts)
+        sentences = documents.sentence_starts[numbers]
+        rests = np.repeat(ends, counts) - sentences
+        by_rest = np.argsort(rests, kind="stable")
+        self._sentences, self._rests = sentences[by_rest], rests[by_rest]
+        self._texts_of_sentences = np.repeat(texts, counts)[by_rest]
+
+    def longest_but(self, index: int) -> int:
         """Return how long a segment that does not begin its text is at most, in another text."""
         others = self._lengths[-2:][self._texts[-2:] != index]
         return max(0, int(others[-1]) - 1) if len(others) else 0
 
-    def _stranger(self, index: int, cut: int, end: int, generator: np.random.Generator) -> int:
-        """Return where a segment of another text begins that can stand for ``cut`` to ``end``."""
-        documents, length = self.documents, end - cut
-        ends_text = end == documents.text_starts[index + 1]
-        sentence = np.searchsorted(documents.sentence_starts, cut)
-        if sentence < len(documents.sentence_starts) and (
-            documents.sentence_starts[sentence] == cut
-        ):
-            low = np.searchsorted(self._rests, length if ends_text else length + 1)
-            high = np.searchsorted(self._rests, length, "right") if ends_text else len(self._rests)
+    def place(
+        self,
+        index: int,
+        length: int,
+        generator: np.random.Generator,
+        *,
+        at_sentence: bool,
+        at_end: bool,
+    ) -> int:
+        """Return where a segment of another text begins that can stand for one of a text.
+
+        Args:
+            index: the text.
+            length: of the segment that it stands for, at most ``longest_but(index)``.
+            generator: draws it.
+            at_sentence: that one begins where a sentence does.
+            at_end: that one ends its text.
+        """
+        if at_sentence:
+            low = np.searchsorted(self._rests, length if at_end else length + 1)
+            high = np.searchsorted(self._rests, length, "right") if at_end else len(self._rests)
             found = _another(index, self._texts_of_sentences, int(low), int(high), generator)
             if found is not None:
                 return int(self._sentences[found])
@@ -107,10 +129,10 @@ class SegmentPairs:
         found = _another(index, self._texts, int(low), len(self._texts), generator)
         if found is None:
             raise AssertionError("a segment is no longer than one of another text")
-        start, last = map(int, documents.text_starts[self._texts[found] : self._texts[found] + 2])
-        if ends_text or last - length == start + 1:
-            return last - length
-        return int(generator.integers(start + 1, last - length))
+        start, end = map(int, self._text_starts[self._texts[found] : self._texts[found] + 2])
+        if at_end or end - length == start + 1:
+            return end - length
+        return int(generator.integers(start + 1, end - length))
 
 
 def _another(
