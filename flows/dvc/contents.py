@@ -21,6 +21,8 @@ class Content(NamedTuple):
 
 
 NOTHING = Content(None)
+SOURCES = paths.DATA / "sources"
+_SOURCES_TEXT = SOURCES.as_posix()
 
 
 def content_on_disk(repo: "Repo", path: str) -> Content:
@@ -36,7 +38,8 @@ def content_on_disk(repo: "Repo", path: str) -> Content:
     from dvc_data.hashfile.build import build
 
     full, fs = os.path.join(repo.root_dir, path), repo.fs  # noqa: PTH118 - DVC's keys are texts
-    _require_own_files(Path(repo.root_dir), Path(path))
+    if path.startswith(_SOURCES_TEXT):  # a plan asks this of every path: no Path is made for it
+        _require_own_files(Path(repo.root_dir), Path(path))
     try:
         info = fs.info(full)
     except FileNotFoundError:
@@ -55,11 +58,10 @@ def content_on_disk(repo: "Repo", path: str) -> Content:
 
 def _require_own_files(root: Path, path: Path) -> None:
     """Refuse sources that DVC would wait for without an end (a FIFO) or read elsewhere (a link)."""
-    sources = paths.DATA / "sources"
-    corpora = (root / sources).glob("*") if path == sources else [root / path]
-    if path.is_relative_to(sources):
+    corpora = (root / SOURCES).glob("*") if path == SOURCES else [root / path]
+    if path.is_relative_to(SOURCES):
         for corpus in corpora:
-            for _ in own_files(corpus, (root / sources).resolve()):
+            for _ in own_files(corpus, (root / SOURCES).resolve()):
                 pass
 
 
