@@ -98,6 +98,11 @@ def is_full(error: BaseException) -> bool:
     return False
 
 
+def is_of_system(error: BaseException) -> bool:
+    """Tell whether the operating system has refused something, so that ``in_words`` says what."""
+    return isinstance(error, OSError) or is_full(error)
+
+
 def in_words(error: BaseException) -> str:
     """Say what the operating system has refused, and what to do where that is known."""
     if is_full(error):

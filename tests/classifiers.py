@@ -55,6 +55,39 @@ def save_text_classifier(
     model.save(folder)
 
 
+def save_tiny_bert(folder: Path, texts: list[str], labels: list[str], vocabulary_size: int) -> None:
+    """Save the smallest classifier of texts that is real: a BERT of one layer, random weights.
+
+    Args:
+        folder: what is written.
+        texts: what its tokenizer is trained on.
+        labels: its classes.
+        vocabulary_size: the most tokens of it.
+    """
+    import torch
+    from transformers import BertConfig, BertForPreTraining
+
+    from tasks.inputs.tokenizer import save_tokenizer, train_tokenizer
+    from tasks.models.model import describe
+    from tasks.models.text import TextBackbone
+
+    tokenizer = train_tokenizer(lambda: texts, vocabulary_size)
+    save_tokenizer(tokenizer, folder, 16)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=16,
+        pad_token_id=0,
+    )
+    BertForPreTraining(config).save_pretrained(folder)
+    describe(folder, architecture="bert", modality="text")
+    TextBackbone(folder).model(labels).save(folder)
+
+
 def write_finetuned_on(folder: Path, train: Path) -> None:
     """Write what finetune leaves beside a model: all of train was used, and no folds."""
     chosen = records.read_table(train).select(["id", "label"])

@@ -26,8 +26,6 @@ def plant(folder: Path) -> None:
     """Lay a workspace with a champion, and a candidate that was reviewed."""
     import pytest
 
-    from tasks.promotion.review.decisions import decide
-    from tasks.promotion.review.requests import request
     from tasks.tracking.audit.log import read_log
     from tasks.tracking.store import opened
     from tests.tasks.promotion.scene import Scene, enter, make_models
@@ -38,12 +36,7 @@ def plant(folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         enter(workspace, patch)
         patch.setenv("DOWNSTREAM_REVIEWER", "Ann")
-        scene = Scene(models)
-        scene.lay()
-        scene.register("poor")
-        decide(request(MODEL), "approve", "to begin with", "Ann")
-        scene.register("good")
-        request(MODEL)
+        Scene(models).lay_reviewed()
         with opened() as client:
             log = read_log(client, MODEL)
     shutil.rmtree(folder / "models")

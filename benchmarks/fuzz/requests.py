@@ -29,33 +29,14 @@ _APPS: dict[str, Any] = {}
 
 def plant(folder: Path) -> None:
     """Register a model of texts and one of images."""
-    import torch
-    from transformers import BertConfig, BertForPreTraining
-
-    from tasks.inputs.tokenizer import save_tokenizer, train_tokenizer
     from tasks.inputs.traits import ImageTraits
     from tasks.models.architectures import convnet
     from tasks.models.image import ImageModel
-    from tasks.models.model import describe
-    from tasks.models.text import TextBackbone
     from tasks.tracking.registry.packaging import log_model
     from tasks.tracking.store import opened
+    from tests.classifiers import save_tiny_bert
 
-    torch.manual_seed(0)
-    text = folder / "text"
-    tokenizer = train_tokenizer(lambda: [text for text, _ in sources.rows()], 200)
-    save_tokenizer(tokenizer, text, 16)
-    config = BertConfig(
-        vocab_size=tokenizer.get_vocab_size(),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=16,
-    )
-    BertForPreTraining(config).save_pretrained(text)
-    describe(text, architecture="bert", modality="text")
-    TextBackbone(text).model(LABELS).save(text)
+    save_tiny_bert(folder / "text", [text for text, _ in sources.rows()], LABELS, 200)
     sizes = convnet.Settings(channels=8, hidden_size=8)
     ImageModel(convnet.build(sizes, ImageTraits(1, 8, 8)), LABELS).save(folder / "image")
     os.chdir(folder)

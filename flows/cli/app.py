@@ -19,7 +19,7 @@ from flows.cli.lineage import lineage
 from flows.cli.prune import clean
 from flows.cli.registry import history, rollback
 from flows.cli.review import review
-from tasks.errors import DownstreamError, in_words, is_full
+from tasks.errors import DownstreamError, in_words, is_of_system
 from tasks.plain_text import plain
 from tasks.progress import say
 
@@ -354,7 +354,7 @@ def main(arguments: list[str] | None = None) -> int:
         say(f"error: {error}")
         return 1
     except Exception as error:
-        if DEBUG in os.environ or not (isinstance(error, OSError) or is_full(error)):
+        if DEBUG in os.environ or not is_of_system(error):
             raise
         say(f"error: {in_words(error)}")
         return 1

@@ -20,6 +20,7 @@ from prefect.states import Cancelled
 from tasks.progress import say
 
 FLOW = "review"
+OF_REVIEWS = FlowFilter(name=FlowFilterName(any_=[FLOW]))
 CLOSED = "Closed"
 """The state of a flow run whose form needs no answer."""
 WITHOUT_END = (
@@ -37,7 +38,7 @@ def waiting_runs(model: str) -> list[FlowRun]:
     suspended = FlowRunFilterStateType(any_=[StateType.PAUSED])
     with _client() as client:
         runs = client.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=[FLOW])),
+            flow_filter=OF_REVIEWS,
             flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=suspended)),
         )
     return [run for run in runs if run.name.startswith(f"{model} version ")]
@@ -68,7 +69,7 @@ def ask_again(deployment: str) -> None:
     with _client() as client:
         deployment_id = client.read_deployment_by_name(deployment).id
         runs = client.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=[FLOW])),
+            flow_filter=OF_REVIEWS,
             # The server's answer has a limit.
             sort=FlowRunSort.EXPECTED_START_TIME_DESC,
         )

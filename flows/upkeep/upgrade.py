@@ -48,8 +48,8 @@ def upgrade(codes: dict[str, str]) -> Upgrade:
     reason = f"upgrade from {_earlier_version()}"
     with recording(names, codes) as stages:
         for stage in stages:
-            refused[stage.name] = [what for what in not_as_recorded(stage) if what != "its command"]
-            refused[stage.name] += [] if refused[stage.name] else _misrecorded(graph, stage.name)
+            altered = [what for what in not_as_recorded(stage) if what != "its command"]
+            refused[stage.name] = altered or _misrecorded(graph, stage.name)
         good = [stage for stage in stages if not refused[stage.name]]
         accepted = record(graph, plan, good, reason)
     return Upgrade(accepted, {name: "; ".join(lines) for name, lines in refused.items() if lines})

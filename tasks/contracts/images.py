@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import io
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tasks.errors import BadInput
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from PIL.Image import Image
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
@@ -38,15 +41,14 @@ def opened(content: bytes, where: str) -> Image:
 
     if len(content) > MAXIMUM_BYTES:
         raise BadInput(f"{where} has {len(content):,} bytes, over {MAXIMUM_BYTES:,}: scale it")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
-        is_animated = image.format != _ONE_PICTURE and getattr(image, "is_animated", False)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise BadInput(f"{where} has more than {MAXIMUM_PIXELS:,} pixels: scale it") from None
-    except Exception as error:  # noqa: BLE001 - decoders meet foreign bytes with any error
-        raise _undecodable(error, where) from None
+    with _damage_told(where):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                image = Image.open(io.BytesIO(content), formats=FORMATS)
+            is_animated = image.format != _ONE_PICTURE and getattr(image, "is_animated", False)
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            raise BadInput(f"{where} has more than {MAXIMUM_PIXELS:,} pixels: scale it") from None
     if image.width * image.height > MAXIMUM_PIXELS:
         raise BadInput(f"{where} has more than {MAXIMUM_PIXELS:,} pixels: scale it")
     if is_animated:
@@ -65,10 +67,8 @@ def decoded(content: bytes, where: str) -> Image:
         BadInput: as :func:`opened`, or its pixels are damaged.
     """
     image = opened(content, where)
-    try:
+    with _damage_told(where):
         image.load()
-    except Exception as error:  # noqa: BLE001 - as above
-        raise _undecodable(error, where) from None
     return image
 
 
@@ -82,15 +82,20 @@ def check(content: bytes, where: str) -> None:
     Raises:
         BadInput: as :func:`decoded`.
     """
-    image = opened(content, where)
-    try:
-        image.verify()
-    except Exception as error:  # noqa: BLE001 - as above
-        raise _undecodable(error, where) from None
+    with _damage_told(where):
+        opened(content, where).verify()
     decoded(content, where)
 
 
-def _undecodable(error: Exception, where: str) -> BadInput:
-    said = " ".join(str(error).split()) or type(error).__name__
-    reason = f"not {', '.join(FORMATS)}" if "cannot identify" in said else f"{said:.200}"
-    return BadInput(f"{where} is not an image that can be decoded ({reason}): replace or remove it")
+@contextmanager
+def _damage_told(where: str) -> Iterator[None]:
+    try:
+        yield
+    except BadInput:
+        raise
+    except Exception as error:  # noqa: BLE001 - decoders meet foreign bytes with any error
+        said = " ".join(str(error).split()) or type(error).__name__
+        reason = f"not {', '.join(FORMATS)}" if "cannot identify" in said else f"{said:.200}"
+        raise BadInput(
+            f"{where} is not an image that can be decoded ({reason}): replace or remove it"
+        ) from None

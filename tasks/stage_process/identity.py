@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tasks.contracts import files, paths
-from tasks.contracts.lock import hashes, md5_of, md5_of_text, read_lock
+from tasks.contracts.lock import hashes, makers_of, md5_of, md5_of_text, read_lock
 from tasks.errors import BadInput
 from tasks.fingerprint.rows import ROW_LINE
 from tasks.stage_process import snapshot
@@ -169,7 +169,7 @@ def require_right_records(inputs: Inputs) -> None:
         BadInput: one was recorded with other inputs than it was made with.
     """
     lock = read_lock()
-    makers = {path: name for name, entry in lock.items() for path in hashes(entry, "outs")}
+    makers = makers_of(lock)
     waiting, checked = list(inputs.files), set()
     while waiting:
         name = makers.get(waiting.pop())

@@ -28,7 +28,7 @@ from tasks.errors import (
     DownstreamError,
     StageFailed,
     in_words,
-    is_full,
+    is_of_system,
 )
 from tasks.fingerprint.definitions import keep_definitions
 from tasks.fingerprint.libraries import keep_versions
@@ -134,7 +134,7 @@ def exit_code(name: str | None = None) -> Iterator[None]:
             raise
         sys.exit(f"error: {error}")
     except Exception as error:
-        if isinstance(error, OSError) or is_full(error):
+        if is_of_system(error):
             if name:
                 tell_failure(name, error)
             if os.environ.get("DOWNSTREAM_DEBUG"):

@@ -126,7 +126,6 @@ def compiled(loss: Callable[[Batch], Tensor]) -> Callable[[Batch], Tensor]:
     import torch
 
     torch.use_deterministic_algorithms(True)  # the compiler's own setting, too
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     fast = torch.compile(loss)
 
     def call(batch: Batch) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.flows.stage_pipeline import StagePipeline
-from tests.flows.test_kills import changed, undisturbed
+from tests.flows.test_kills import changed, lock_after, undisturbed
 
 __all__ = ["changed", "undisturbed"]
 
@@ -31,10 +31,7 @@ def large(
     tmp_path_factory: pytest.TempPathFactory, reproduced_stages: StagePipeline
 ) -> dict[str, Any]:
     """The lock of a run with large weights that nobody disturbed."""
-    pipeline = reproduced_stages.copy_to(tmp_path_factory.mktemp("large"))
-    pipeline.change(*LARGE)
-    pipeline.repro()
-    return pipeline.lock()
+    return lock_after(LARGE, reproduced_stages, tmp_path_factory.mktemp("large"))
 
 
 @pytest.mark.parametrize(

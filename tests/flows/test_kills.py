@@ -21,8 +21,13 @@ def undisturbed(
     tmp_path_factory: pytest.TempPathFactory, reproduced_stages: StagePipeline
 ) -> dict[str, Any]:
     """The lock of a run that nobody disturbed."""
-    pipeline = reproduced_stages.copy_to(tmp_path_factory.mktemp("undisturbed"))
-    pipeline.change(*CHANGED)
+    return lock_after(CHANGED, reproduced_stages, tmp_path_factory.mktemp("undisturbed"))
+
+
+def lock_after(change: tuple[str, Any], reproduced: StagePipeline, folder: Path) -> dict[str, Any]:
+    """Return the lock that ``dvc repro`` writes after a change of a parameter."""
+    pipeline = reproduced.copy_to(folder)
+    pipeline.change(*change)
     pipeline.repro()
     return pipeline.lock()
 

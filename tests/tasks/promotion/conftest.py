@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.tasks.promotion.chain import MODEL, lay_chain
-from tests.tasks.promotion.scene import MODEL as REVIEWED
 from tests.tasks.promotion.scene import Scene, enter, make_models
 
 
@@ -37,20 +36,12 @@ def reviewed_workspace(
     made_models: dict[str, Path], new_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A workspace with a champion, and a candidate that waits for a decision; to be copied."""
-    from tasks.promotion.review.decisions import decide
-    from tasks.promotion.review.requests import request
-
     folder = tmp_path_factory.mktemp("reviewed") / "workspace"
     folder.mkdir()
     shutil.copy(new_store, folder / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
         enter(folder, patch)
-        laid = Scene(made_models)
-        laid.lay()
-        laid.register("poor")
-        decide(request(REVIEWED), "approve", "to begin with", "Ann")
-        laid.register("good")
-        request(REVIEWED)
+        Scene(made_models).lay_reviewed()
     return folder
 
 

@@ -70,6 +70,17 @@ class Scene:
         self.write_test_split()
         files.write_json(paths.gate(CORPUS), {"passed": True})
 
+    def lay_reviewed(self) -> None:
+        """Lay it with a champion, and a candidate that was compared with it and not decided on."""
+        from tasks.promotion.review.decisions import decide
+        from tasks.promotion.review.requests import request
+
+        self.lay()
+        self.register("poor")
+        decide(request(MODEL), "approve", "to begin with", "Ann")
+        self.register("good")
+        request(MODEL)
+
     def configure(self, register: dict[str, Any]) -> None:
         """Write ``params.yaml`` with other settings of register."""
         params = {**PARAMS, "models": {MODEL: {**PARAMS["models"][MODEL]}}}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.contracts import files, paths
+from tests.classifiers import save_tiny_bert
 
 LABELS = ["earn", "grain"]
 TEXTS = ["wheat and corn shipments rose", "the company posted a net profit"]
@@ -32,29 +33,8 @@ def workspace(empty_workspace: Path, new_store: Path) -> Path:
 @pytest.fixture(scope="session")
 def text_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of one layer with random weights."""
-    import torch
-    from transformers import BertConfig, BertForPreTraining
-
-    from tasks.inputs.tokenizer import save_tokenizer, train_tokenizer
-    from tasks.models.model import describe
-    from tasks.models.text import TextBackbone
-
     folder = tmp_path_factory.mktemp("text") / "model"
-    tokenizer = train_tokenizer(lambda: TEXTS * 2, 100)
-    save_tokenizer(tokenizer, folder, 16)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=tokenizer.get_vocab_size(),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=16,
-        pad_token_id=0,
-    )
-    BertForPreTraining(config).save_pretrained(folder)
-    describe(folder, architecture="bert", modality="text")
-    TextBackbone(folder).model(LABELS).save(folder)
+    save_tiny_bert(folder, TEXTS * 2, LABELS, 100)
     return folder
 
 
