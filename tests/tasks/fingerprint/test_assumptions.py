@@ -109,6 +109,7 @@ TEXT_OF_AN_ERROR = {
     ("tasks.remote.web", "error"): "what a thread has failed with, raised where it is waited for",
     ("tasks.models.published", "error"): "its text on one line, which another error has",
     ("tasks.collect.sources.hub", "error"): "its cause, whose text another error has",
+    ("tasks.contracts.images", "error"): "its text on one line, which another error has",
     ("tasks.collect.sources._parquet", "error"): "its text on one line, which another error has",
 }
 """Where a caught error is used for more than another error's text, a line, its kind or number."""
