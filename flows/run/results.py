@@ -57,7 +57,7 @@ def model_row(model: str, version: int | None) -> dict[str, Any]:
         f"{_percent(low)} - {_percent(high)}",
         _baseline(metrics, "linear"),
         _baseline(metrics, "twin"),
-        "-" if gain is None else f"{100 * gain:+.2f}",
+        "-" if gain is None else _gain(gain, metrics.get("repeats")),
         "-" if version is None else str(version),
     )
     return dict(zip(COLUMNS, cells, strict=True))
@@ -68,6 +68,12 @@ def _baseline(metrics: dict[str, Any], name: str) -> str:
     accuracy = (metrics["baselines"].get(name) or {}).get("accuracy")
     verdict = metrics.get("against", {}).get(name, {}).get("verdict")
     return f"{_percent(accuracy)} ({verdict})" if verdict else _percent(accuracy)
+
+
+def _gain(gain: float, repeats: dict[str, Any] | None) -> str:
+    """Return what pretraining gains, in points; over several pairs with their deviation."""
+    spread = f" ± {100 * repeats['gain']['deviation']:.2f}" if repeats else ""
+    return f"{100 * gain:+.2f}{spread}"
 
 
 def _percent(share: float | None) -> str:

@@ -8,6 +8,7 @@ Writes ``data/evaluate/<model>/``: ``metrics.json``, ``predictions.parquet``, ``
 model card, ``README.md`` and ``README.html``.
 
 ``stage`` is the order of it all; ``evaluation`` measures, ``baselines`` are what the model must
-beat, ``attributions`` are the records that the card explains, ``plots`` its plots, ``card`` the
-card itself (``card.md.j2``, ``card.html.j2``), ``settings`` the knobs.
+beat, ``repeats`` are further pairs of model and twin, ``attributions`` are the records that the
+card explains, ``plots`` its plots, ``card`` the card itself (``card.md.j2``, ``card.html.j2``),
+``settings`` the knobs.
 """

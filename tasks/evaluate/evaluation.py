@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from tasks.contracts import records
 from tasks.contracts.records import Modality
+from tasks.evaluate.repeats import gain_over_repeats
 from tasks.evaluate.settings import Settings
 from tasks.metrics import scores
 from tasks.metrics.intervals import Interval, bootstrap, wilson
@@ -61,6 +62,19 @@ class Evaluation:
     """Test records that the backbone was pretrained on, where that is known."""
     learnt_labels: bool = False
     """The backbone was pretrained with the labels of this corpus."""
+    repeats: dict[str, Any] | None = None
+    """What several pairs of model and twin say together, where more than one was trained."""
+
+    @property
+    def gain(self) -> tuple[float | None, Interval]:
+        """What pretraining gains in accuracy, and its interval; over all pairs if there are more.
+
+        Of one pair the interval covers the test records alone; without a twin both are None.
+        """
+        if self.repeats is not None:
+            return gain_over_repeats(self.repeats)
+        model = self.metrics["model"]
+        return model.values.get("gain"), model.intervals.get("gain")
 
     @property
     def num_test(self) -> int:
@@ -213,8 +227,11 @@ def metrics_json(evaluation: Evaluation) -> dict[str, Any]:
     """Return the content of ``metrics.json``."""
     metrics = evaluation.metrics
     model = dict(metrics["model"].values)
+    intervals = dict(metrics["model"].intervals)
+    model.pop("gain", None)
+    gain, intervals["gain"] = evaluation.gain
     details: dict[str, Any] = {
-        "gain": model.pop("gain", None),
+        "gain": gain,
         "baselines": {
             name: {
                 metric: metrics[name].values[metric] if name in metrics else None
@@ -223,7 +240,7 @@ def metrics_json(evaluation: Evaluation) -> dict[str, Any]:
             for name in ("linear", "twin")
         },
         "against": against_baselines(evaluation),
-        "intervals": metrics["model"].intervals,
+        "intervals": intervals,
         "slices": slice_results(evaluation),
     }
     if evaluation.seen is not None:
@@ -232,6 +249,8 @@ def metrics_json(evaluation: Evaluation) -> dict[str, Any]:
             "compared_test_records": evaluation.seen.compared,
             "labels_of_this_corpus": evaluation.learnt_labels,
         }
+    if evaluation.repeats is not None:
+        details["repeats"] = evaluation.repeats
     if evaluation.folds is not None:
         details["folds"] = evaluation.folds
     if model["roc_auc"] is None:

@@ -16,6 +16,7 @@ from tasks.evaluate.baselines import linear_baseline, with_same_labels
 from tasks.evaluate.card import card_page, model_card
 from tasks.evaluate.evaluation import Evaluation, fold_metrics, measure, metrics_json
 from tasks.evaluate.plots import write_plots
+from tasks.evaluate.repeats import further_pairs, repeat_metrics
 from tasks.evaluate.settings import Settings
 from tasks.metrics.predictions import (
     Labelled,
@@ -65,7 +66,8 @@ def run(
 
     make_deterministic(seed)
     test = read_labelled(splits["test"])
-    train = with_same_labels(read_labelled(splits["train"]), model.with_name("labels.parquet"))
+    all_train = read_labelled(splits["train"])
+    train = with_same_labels(all_train, model.with_name("labels.parquet"))
     classifier = load_classifier(model)
     labels = classifier.labels
     true = label_indices(test.labels, labels, splits["test"], model)
@@ -77,6 +79,9 @@ def run(
         baselines["twin"] = classify("twin", score_twin, test, true)
     linear = linear_baseline(test.modality, train.contents, train.labels, test.contents)
     baselines["linear"] = Answers(true, label_indices(linear, labels, splits["train"], model))
+    further = further_pairs(
+        twin, all_train, test, true, lambda other: _score(other, splits["test"], test)
+    )
     evaluation = Evaluation(
         name=model_name,
         corpus=splits["test"].parent.name,
@@ -88,6 +93,7 @@ def run(
         seen=overlap(model, test.ids),
         learnt_labels=labels_of(model) == splits["test"].parent.name,
         folds=fold_metrics(model.with_name("folds.parquet")),
+        repeats=repeat_metrics([{"model": scored, **baselines}, *further]),
         model=scored,
         baselines=baselines,
         slices=slices_of(true, labels, test.modality, test.contents),

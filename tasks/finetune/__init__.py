@@ -5,7 +5,8 @@ validation gate. It never opens the test split. Writes:
 
 - ``model/``: the classifier;
 - ``twin/``: the same model from random weights, trained on the same records in the same order with
-  the same budget, all of its weights at the full rate in every mode;
+  the same budget, all of its weights at the full rate in every mode; with ``repeats``, the further
+  pairs of ``model/`` and ``twin/`` as ``repeats/<n>/`` in it;
 - ``labels.parquet``: the ``id`` and ``label`` of each record that both were trained on;
 - ``folds.parquet``: with ``folds``, what each fold's model says about the records it was not
   shown; without, no rows;

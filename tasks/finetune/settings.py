@@ -55,6 +55,13 @@ class Settings(TrainingSettings):
     labels: int | float = Field(
         0, description="train on so many records of each class, or such a share; 0: all"
     )
+    repeats: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="train so many pairs of model and twin, each from another seed and, with "
+        "labels, on other few records: what pretraining gains is then told with its variance",
+    )
     folds: int = Field(
         0, ge=0, description="cross-validate over so many parts of train and validation; 0: do not"
     )
@@ -86,6 +93,8 @@ class Settings(TrainingSettings):
 
     @model_validator(mode="after")
     def _options_fit_together(self) -> Self:
+        if self.repeats > 1 and not self.twin:
+            raise ValueError("repeats are of model and twin: leave twin: true, or drop repeats")
         if self.mode == "frozen" and self.layer_decay < 1:
             raise ValueError("layer_decay changes nothing in mode: frozen: drop one of the two")
         if self.mode != "lora" and self.lora != LoraSettings():

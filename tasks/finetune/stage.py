@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from tasks.contracts.paths import Part
     from tasks.finetune.corpus import Corpus
     from tasks.finetune.settings import Settings
+
+LABELS, REPEATS = "labels.parquet", "repeats"
 
 
 def run(
@@ -82,12 +85,16 @@ def _finetune(
 
         fold_of = assign_folds(corpus.ids, corpus.labels, settings.folds, seed)
     labels = corpus.labels[: corpus.num_train]
-    chosen = choose_few(corpus.ids[: corpus.num_train], labels, settings.labels, seed)
     if rank() == 0:
         say_what_lacks(labels, settings.labels)
+    chosen = _choose_records(recipe, corpus)
     history = {"model": _train_and_save(recipe, corpus, chosen, output / "model")}
     if settings.twin:
         history["twin"] = _train_and_save(recipe.for_twin(), corpus, chosen, output / "twin")
+    for number in range(2, settings.repeats + 1):
+        # Beside the twin: what a model is compared with, and not a part of what is registered.
+        folder = output / "twin" / REPEATS / str(number)
+        history |= _train_repeat(replace(recipe, repeat=number), corpus, folder)
     held_out: list[pa.Table] = []
     if fold_of is not None:
         held_out = cross_validate(recipe, corpus, fold_of, history["model"]["best_epoch"])
@@ -95,20 +102,46 @@ def _finetune(
         carry_origin(backbone, output / "model")
         if not settings.twin:
             files.write_json(output / "twin" / DESCRIPTION, {"trained": False})
-        _write_table(output / "labels.parquet", corpus.named(chosen))
+        _write_table(output / LABELS, corpus.named(chosen))
         _write_table(output / "folds.parquet", _joined(held_out, corpus.classes))
         files.write_json(output / "history.json", files.rounded(history))
     return history
 
 
+def _choose_records(recipe: Recipe, corpus: Corpus) -> np.ndarray:
+    """Return the indices of the records to train on: all of the train split, or few."""
+    ids, labels = corpus.ids[: corpus.num_train], corpus.labels[: corpus.num_train]
+    return choose_few(ids, labels, recipe.settings.labels, recipe.labels_seed)
+
+
+def _train_repeat(recipe: Recipe, corpus: Corpus, folder: Path) -> dict[str, Any]:
+    """Train another pair of model and twin, write both, and return how that went."""
+    chosen, history = _choose_records(recipe, corpus), {}
+    for part, one in {"model": recipe, "twin": recipe.for_twin()}.items():
+        name = f"{part}-{recipe.repeat}"
+        history[name] = _train_and_save(one, corpus, chosen, folder / part, name)
+    if rank() == 0:
+        _write_table(folder / LABELS, corpus.named(chosen))
+    return history
+
+
 def _train_and_save(
-    recipe: Recipe, corpus: Corpus, chosen: np.ndarray, output: Path
+    recipe: Recipe, corpus: Corpus, chosen: np.ndarray, output: Path, part: str = ""
 ) -> dict[str, Any]:
-    """Train the model or its twin, write it, and return how that went."""
+    """Train a model or its twin, write it, and return how that went.
+
+    Args:
+        recipe: the classifier, and how it learns.
+        corpus: the records.
+        chosen: the indices of those to train on.
+        output: the folder that is written.
+        part: what its checkpoints and metrics are called; if not given, as the folder.
+    """
+    part = part or output.name
     train, validation = (corpus.examples.take(part) for part in (chosen, corpus.validation))
     task = new_task(recipe, train, validation, recipe.row_seed)
     stopping = EarlyStopping(task, recipe.settings.patience)
-    losses = train_task(recipe, task, output.name, stopping, recipe.row_seed)
+    losses = train_task(recipe, task, part, stopping, recipe.row_seed)
     best_epoch = stopping.agreed_best_epoch()
     if rank() == 0:
         stopping.restore_best()

@@ -35,6 +35,7 @@ class Recipe:
         seed: the ``seed`` of ``params.yaml``.
         checkpoints: the folder of the trainings' checkpoints.
         pretrained: begin with the backbone's weights, not with random ones.
+        repeat: which of ``settings.repeats`` it is, counted from 1.
         journal: where the metrics of the trainings go, step by step.
     """
 
@@ -45,12 +46,19 @@ class Recipe:
     seed: int
     checkpoints: Path
     pretrained: bool = True
+    repeat: int = 1
     journal: Path | None = None
 
     @property
     def row_seed(self) -> int:
         """What the order of the batches and all random numbers of the row follow from."""
-        return derive_seed(self.seed, "finetune", self.name)
+        repeat = () if self.repeat == 1 else (f"repeat-{self.repeat}",)
+        return derive_seed(self.seed, "finetune", self.name, *repeat)
+
+    @property
+    def labels_seed(self) -> int:
+        """What the choice of few labels follows from; it is the same in every row."""
+        return self.seed if self.repeat == 1 else derive_seed(self.seed, f"repeat-{self.repeat}")
 
     def for_twin(self) -> Recipe:
         """Return how the twin learns: from random weights, all of them, each at the full rate.

@@ -1,6 +1,8 @@
-"""95 % intervals: Wilson's for a share of records, the percentile bootstrap for the rest.
+"""95 % intervals: Wilson's for a share of records, the percentile bootstrap for other metrics.
 
-Dimensions: S resamples of the test records, N test records.
+The interval over repeated trainings covers their variance beside that of the records.
+
+Dimensions: S resamples of the test records, N test records, R repeats of a training.
 """
 
 from collections.abc import Callable, Iterator
@@ -65,6 +67,32 @@ def resamples(num_records: int, num_samples: int, seed: list[int]) -> Iterator[F
         drawn += np.arange(size)[:, None] * num_records
         counts = np.bincount(drawn.ravel(), minlength=size * num_records)
         yield counts.reshape(size, num_records).astype(float)
+
+
+def over_repeats(values: Floats) -> Interval:
+    """Return the 95 % interval of a mean over repeats of a training and over test records.
+
+    Both are samples: other seeds and other records would give another mean. Each side of the table
+    has an interval of its own (Student's, since there are few repeats); squared, their reaches add
+    up (Graybill and Wang 1980, "Confidence intervals on nonnegative linear combinations of
+    variances", Journal of the American Statistical Association 75, pages 869 to 873). What both
+    sides count, a repeat's own luck with a record, makes it a little too wide.
+
+    Args:
+        values: of each repeat on each record, R N.
+
+    Returns:
+        None where there is one repeat or one record alone.
+    """
+    from scipy.stats import t
+
+    if min(values.shape) < 2:
+        return None
+    sides, sizes = (values.mean(axis=1), values.mean(axis=0)), np.array(values.shape)
+    errors = np.array([side.std(ddof=1) for side in sides]) / np.sqrt(sizes)
+    reach = float(np.linalg.norm(t.ppf((1 + LEVEL) / 2, sizes - 1) * errors))
+    mean = float(values.mean())
+    return mean - reach, mean + reach
 
 
 def _percentiles(values: Floats) -> Interval:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PROBED = ("pretrain", "finetune", "evaluate")
 """The stages that can be probed: those that cost GPU hours."""
-FOLDS, BOOTSTRAP_SAMPLES = 2, 100
+FOLDS, REPEATS, BOOTSTRAP_SAMPLES = 2, 2, 100
 NUM_SCANNED = 20_000
 NUM_LONGEST, NUM_SHORTEST, NUM_RARE, NUM_CLASSES = 4, 2, 16, 12
 
@@ -109,9 +109,11 @@ def shrunk(stage: str, section: dict[str, Any], size: Size) -> dict[str, Any]:
     if stage == "evaluate":
         return {**small, "bootstrap_samples": BOOTSTRAP_SAMPLES}
     if stage == "finetune":
-        folds = {"folds": FOLDS} if small.get("folds") else {}
+        trainings = {"folds": FOLDS} if small.get("folds") else {}
+        if small.get("repeats", 1) > 1:
+            trainings["repeats"] = REPEATS
         patience = min(small.get("patience", size.patience), size.patience)
-        return {**small, **_short_training(small, size), **folds, "patience": patience}
+        return {**small, **_short_training(small, size), **trainings, "patience": patience}
     objective = small.get("objective")
     own = small.get(str(objective))
     if isinstance(own, dict):
@@ -152,8 +154,10 @@ def lay_workspace(subject: Subject, code: Path, work: Path) -> dict[str, Any]:
     only = None
     if subject.stage == "evaluate":
         _link(subject.root, work, paths.finetuned(subject.row).parent)
-        labels = paths.finetuned(subject.row).with_name("labels.parquet")
-        only = set(records.read_table(subject.root / labels, ["id"])["id"].to_pylist())
+        only = set()
+        # Further pairs were trained on other records.
+        for labels in (subject.root / paths.finetuned(subject.row).parent).rglob("labels.parquet"):
+            only |= set(records.read_table(labels, ["id"])["id"].to_pylist())
     elif subject.stage == "finetune":
         _link(subject.root, work, paths.pretrained(subject.values["backbone"]).parent)
     classes = None

@@ -133,6 +133,7 @@ def test_examples_stand_between_the_slices_and_the_calibration() -> None:
         "Calibration",
         "ROC curves",
         "Cross-validation",
+        "Repeats",
         "Data",
         "Limits",
     ]

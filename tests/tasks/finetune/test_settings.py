@@ -31,6 +31,8 @@ def test_labels_are_a_number_of_records_or_a_share(labels: float) -> None:
         ({"labels": True}, r"finetune\.labels: expected a whole number .*, found True"),
         ({"folds": 1}, r"finetune\.folds: one fold leaves nothing to train on: .*, found 1"),
         ({"folds": -1}, r"finetune\.folds: input should be greater than or equal to 0, found -1"),
+        ({"repeats": 2, "twin": False}, "repeats are of model and twin: leave twin: true, or drop"),
+        ({"repeats": 0}, r"finetune\.repeats: input should be greater than or equal to 1"),
         ({"layer_decay": 0}, r"finetune\.layer_decay: input should be greater than 0, found 0"),
         ({"layer_decay": 1.1}, r"layer_decay: input should be less than or equal to 1, found 1\.1"),
         ({"mode": "frozen", "layer_decay": 0.9}, "layer_decay changes nothing in mode: frozen"),

@@ -1,6 +1,7 @@
 """Finetuning: a classifier on a backbone, and its twin."""
 
 from collections import Counter
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,28 @@ def test_model_and_twin_are_trained_on_the_same_few_labels(
     assert chosen[3] < chosen[5]
     known = pq.read_table(images[0]).select(["id", "label"]).to_pydict()
     assert chosen[5] < set(zip(*known.values(), strict=True))
+
+
+def test_repeats_are_pairs_of_other_seeds_and_other_few_labels(
+    convnet: Path, images: tuple[Path, Path], tmp_path: Path
+) -> None:
+    once = Settings(epochs=2, batch_size=10, labels=3)
+    finetuned(convnet, images, tmp_path / "once", once)
+    settings = once.model_copy(update={"repeats": 3})
+    history = finetuned(convnet, images, tmp_path / "thrice", settings)
+    pairs = [f"{part}{number}" for number in ("", "-2", "-3") for part in ("model", "twin")]
+    assert list(history) == pairs
+    # The pair that is registered is that of a training without repeats.
+    for part in ("model/model.safetensors", "twin/model.safetensors", "labels.parquet"):
+        assert len({files.sha256(tmp_path / name / part) for name in ("once", "thrice")}) == 1
+    repeats = [tmp_path / "thrice" / "twin" / "repeats" / number for number in ("2", "3")]
+    folders = [tmp_path / "thrice", *repeats]
+    for part in ("model", "twin"):
+        weights = {files.sha256(folder / part / "model.safetensors") for folder in folders}
+        assert len(weights) == 3
+    chosen = [set(pq.read_table(folder / "labels.parquet")["id"].to_pylist()) for folder in folders]
+    assert [len(ids) for ids in chosen] == [30, 30, 30]
+    assert max(len(one & other) for one, other in combinations(chosen, 2)) < 15
 
 
 def test_a_class_with_fewer_records_than_asked_for_is_told(

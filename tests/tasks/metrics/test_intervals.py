@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.metrics.intervals import bootstrap, resamples, wilson
+from tasks.metrics.intervals import bootstrap, over_repeats, resamples, wilson
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,31 @@ def test_the_seed_fixes_the_interval() -> None:
 
     assert bootstrap(mean, 30, 100, [1, 2]) == bootstrap(mean, 30, 100, [1, 2])
     assert bootstrap(mean, 30, 100, [1, 2]) != bootstrap(mean, 30, 100, [1, 3])
+
+
+@pytest.mark.parametrize("num_repeats", [2, 3, 5])
+@pytest.mark.parametrize("of_seeds", [0.0, 0.01, 0.05])
+def test_the_interval_over_repeats_holds_the_truth_as_often_as_it_says(
+    num_repeats: int, of_seeds: float
+) -> None:
+    """With other seeds and other records each time, whichever of the two varies more."""
+    generator, trials, num_records = np.random.default_rng(0), 400, 300
+    held, held_by_records = 0, 0
+    for _ in range(trials):
+        seeds = generator.normal(0.03, of_seeds, (num_repeats, 1))
+        records = generator.normal(0, 0.3, num_records)
+        values = seeds + records + generator.normal(0, 0.2, (num_repeats, num_records))
+        low, high = over_repeats(values) or (1, 0)
+        held += low <= 0.03 <= high
+        error = 1.96 * values[0].std() / num_records**0.5
+        held_by_records += abs(values[0].mean() - 0.03) <= error
+    assert held / trials >= 0.94
+    if of_seeds == 0.05:
+        # What one pair of model and twin used to be told with.
+        assert held_by_records / trials < 0.7
+
+
+def test_the_interval_over_repeats_needs_two_of_each() -> None:
+    assert over_repeats(np.ones((1, 9))) is None
+    assert over_repeats(np.ones((9, 1))) is None
+    assert over_repeats(np.ones((2, 2))) == (1, 1)
