@@ -42,12 +42,17 @@ class Documents:
 
     def unigram_log_probabilities(self, vocabulary_size: int) -> Float[np.ndarray, " V"]:
         """Return the log of each token's share of these texts, add-one smoothed; float64."""
-        counts = np.ones(vocabulary_size)
+        counts = 1 + self.token_counts(vocabulary_size)
+        logs: np.ndarray = np.log(counts / counts.sum())
+        return logs
+
+    def token_counts(self, vocabulary_size: int) -> Float[np.ndarray, " V"]:
+        """Return how often each token stands in these texts; float64."""
+        counts = np.zeros(vocabulary_size)
         for start in range(0, len(self.tokens), TOKENS_PER_COUNT):
             some = self.tokens[start : start + TOKENS_PER_COUNT]
             counts += np.bincount(some, minlength=vocabulary_size)
-        logs: np.ndarray = np.log(counts / counts.sum())
-        return logs
+        return counts
 
 
 class Stream:

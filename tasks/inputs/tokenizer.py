@@ -108,6 +108,15 @@ def _untrained(vocabulary: dict[str, int]) -> Tokenizer:
     return tokenizer
 
 
+def add_no_special_tokens(tokenizer: Tokenizer) -> None:
+    """Let a text be its own tokens alone, as a model reads it that no special token is for."""
+    from tokenizers import processors
+
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A", pair="$A $B", special_tokens=[]
+    )
+
+
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, longest: int) -> None:
     """Write ``tokenizer.json`` and what ``AutoTokenizer`` needs beside it.
 

@@ -49,7 +49,8 @@ def start(
         context: what the architecture's states have to know, as ``tasks.models.text`` names it.
         architecture: the architecture's module.
         sizes: its settings.
-        settings: the objective's, with ``tokens`` and ``vocabulary_size``.
+        settings: the objective's, with ``vocabulary_size``, and ``tokens`` if the model has
+            positions.
         train: the training split.
         initial: the checkpoint to start from.
 
@@ -64,7 +65,7 @@ def start(
             f"{train} holds images; the objective {objective!r} needs text: choose another"
         )
     positions = initial.positions if initial else getattr(sizes, "positions", UNLIMITED)
-    if settings.tokens > positions:
+    if positions < UNLIMITED and settings.tokens > positions:
         raise BadInput(
             f"{objective}.tokens is {settings.tokens}, but the model has {positions} positions: "
             f"lower {objective}.tokens or raise positions"

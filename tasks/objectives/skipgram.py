@@ -20,8 +20,9 @@ from tasks.contracts import settings as contract
 from tasks.errors import BadInput
 from tasks.inputs.documents import Documents
 from tasks.inputs.tokenising import read_documents
-from tasks.inputs.tokenizer import save_tokenizer
+from tasks.inputs.tokenizer import add_no_special_tokens, save_tokenizer
 from tasks.models import text
+from tasks.models.frequencies import save_frequencies
 from tasks.objectives._texts import UNLIMITED, start
 from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom, Task
@@ -133,13 +134,10 @@ class SkipGramTask(Task):
         }
 
     def save(self, folder: Path) -> None:
-        """Write the vectors and the tokenizer, which adds no special tokens."""
-        from tokenizers import processors
-
-        self._tokenizer.post_processor = processors.TemplateProcessing(
-            single="$A", pair="$A $B", special_tokens=[]
-        )
+        """Write the vectors, how frequent each token is, and the tokenizer."""
+        add_no_special_tokens(self._tokenizer)
         text.save(self.model, folder)
+        save_frequencies(self._train[0].token_counts(self._tokenizer.get_vocab_size()), folder)
         save_tokenizer(self._tokenizer, folder, UNLIMITED)
 
     def _pairs(

@@ -135,7 +135,13 @@ class Settings(contract.Settings):
                 entry = registry.load(package, raw[key], f"params.yaml: {where}.{key}")
                 schemas[raw[key]] = (entry.Settings, Field(default_factory=entry.Settings))
         if isinstance(raw.get("objective"), str):
-            _check_init(raw, registry.load(OBJECTIVES, raw["objective"], where), where)
+            objective = registry.load(OBJECTIVES, raw["objective"], where)
+            _check_init(raw, objective, where)
+            if not getattr(objective, "TAKES_STEPS", True) and "training" in raw:
+                raise BadSettings(
+                    f"params.yaml: {where}.training: the objective {raw['objective']!r} takes no "
+                    "steps: remove it"
+                )
         if raw.get("init") is not None:
             schemas.pop(str(raw.get("architecture")), None)
             raw = {**raw, "init": _parse_init(raw["init"], f"{where}.init")}

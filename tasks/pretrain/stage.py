@@ -6,7 +6,7 @@ from typing import Any
 from tasks.contracts import files, registry
 from tasks.models.model import describe
 from tasks.models.origin import write_origin
-from tasks.pretrain.settings import ARCHITECTURES, MODEL_TYPES, OBJECTIVES, Settings
+from tasks.pretrain.settings import ARCHITECTURES, MODEL_TYPES, NO_OBJECTIVE, OBJECTIVES, Settings
 from tasks.tracking.runs.metric_log import MetricLog
 from tasks.training.checkpoints import Checkpoints
 from tasks.training.determinism import derive_seed, make_deterministic
@@ -96,7 +96,7 @@ def _pretrain(
         return {}
     metrics = {"validation": task.validate(), "training_loss": losses}
     task.save(output / "model")
-    if task.trains:
+    if settings.objective != NO_OBJECTIVE:
         write_origin(output / "model", splits[0])
     describe(
         output / "model",

@@ -45,7 +45,7 @@ class Task:
     Attributes:
         model: a torch module with everything that is trained and kept in a checkpoint.
         lengths: the cost of each training example, in tokens (1 for images).
-        trains: False for one that keeps its model as it is.
+        trains: False for one whose model is ready as it is: no step is taken.
         about: what ``downstream.json`` says of the backbone beside architecture and objective.
     """
 
