@@ -1,7 +1,8 @@
 """The work: one folder a stage, and the rooms that several stages share.
 
-``collect``, ``clean``, ``split``, ``validate``, ``pretrain``, ``finetune``, ``evaluate`` and
-``register`` are the stages, ``code`` is the one that writes fingerprints. The rooms beside them:
+``collect``, ``clean``, ``split``, ``validate``, ``pretrain``, ``adapt``, ``finetune``, ``evaluate``
+and ``register`` are the stages, ``code`` is the one that writes fingerprints. The rooms beside
+them:
 
 - ``stage_process``: how does one stage start, hold and end?
 - ``fingerprint``: which code does a row run?

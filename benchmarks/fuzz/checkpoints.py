@@ -89,7 +89,7 @@ def prepare(_planted: Path) -> None:
     for architecture, objective in OBJECTIVES.items():
         importlib.import_module(f"tasks.objectives.{objective}")
         importlib.import_module(f"tasks.models.architectures.{architecture}")
-    import tasks.models.published
+    import tasks.models.initial.published
     import tasks.pretrain.stage  # noqa: F401
 
     torch.set_num_threads(1)
@@ -149,7 +149,7 @@ def _weights(random: Random, content: bytes) -> bytes:
 
 def attempt() -> None:
     """Prepare a training from the checkpoint, as far as its first step."""
-    from tasks.models.published import Checkpoint
+    from tasks.models.initial.published import Checkpoint
 
     architecture = Path("architecture").read_text()
     objective: Any = importlib.import_module(f"tasks.objectives.{OBJECTIVES[architecture]}")

@@ -10,10 +10,13 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from flows.dvc.internals import dvc_errors, open_repo, resolved_entries
 from tasks.contracts import paths
 from tasks.contracts.lock import hashes, read_lock
 from tasks.contracts.parse_cache import parsed_once
+from tasks.contracts.yaml12 import parse_yaml
 from tasks.errors import BadSettings, DownstreamError, one_of
 
 if TYPE_CHECKING:
@@ -213,10 +216,21 @@ def _entries(repo: "Repo") -> dict[str, dict[str, Any]]:
         texts = [path.read_text(encoding="utf-8") for path in (PIPELINE, paths.PARAMS)]
     except (OSError, UnicodeDecodeError):
         return resolve()  # DVC says what is wrong
-    if VARS in texts[0]:
-        return resolve()  # it depends on further files
+    if _names_files(texts[0]):
+        return resolve()
     entries: dict[str, dict[str, Any]] = parsed_once("pipeline", [__version__, *texts], resolve)
     return entries
+
+
+def _names_files(pipeline: str) -> bool:
+    """Tell whether the variables of a ``dvc.yaml`` may come from further files."""
+    if pipeline.count(VARS) != 1:
+        return VARS in pipeline  # a stage may have some of its own
+    try:
+        given = parse_yaml(pipeline).get("vars")
+    except (AttributeError, yaml.YAMLError):
+        return True
+    return not isinstance(given, list) or not all(isinstance(part, dict) for part in given)
 
 
 def _stage(name: str, entry: dict[str, Any], recorded: dict[str, Any] | None) -> Stage:

@@ -217,15 +217,12 @@ def _last_seconds(name: str) -> float | None:
 
 def leftovers(graph: Graph) -> Leftovers:
     """Return what belongs to rows that are gone."""
-    folders = [
-        folder
-        for stage in STAGES
-        for folder in sorted((paths.DATA / stage).glob("*"))
-        if folder.is_dir() and f"{stage}@{folder.name}" not in graph.stages
-    ]
+    made = {paths.stage_output(*name.split("@", 1)) for name in graph.stages if "@" in name}
+    rooms = dict.fromkeys(paths.stage_output(stage, "") for stage in STAGES)  # two share one
+    folders = [path for room in rooms for path in sorted(room.glob("*")) if path.is_dir()]
     return Leftovers(
         lock=[name for name in graph.lock if name not in graph.stages],
-        data=[folder.as_posix() for folder in folders],
+        data=[folder.as_posix() for folder in folders if folder not in made],
     )
 
 

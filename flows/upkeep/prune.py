@@ -19,6 +19,7 @@ from flows.dvc.internals import dvc_errors, run_cache_folder
 from flows.dvc.lockfile import TORN, drop_entries
 from flows.plan.plan import leftovers
 from tasks.contracts import paths
+from tasks.contracts.params import STAGES
 from tasks.fingerprint import definitions, libraries
 from tasks.machine.locks import file_lock
 from tasks.progress import say
@@ -96,7 +97,10 @@ Candidate = tuple[Path, str, str | None]
 def _of_gone_rows(graph: Graph) -> Iterator[Candidate]:
     gone = "its row is gone from params.yaml"
     for output in map(Path, leftovers(graph).data):
-        yield output, gone, f"{output.parent.name}@{output.name}"
+        row = output.name
+        makers = [f"{s}@{row}" for s in STAGES if paths.stage_output(s, row) == output]
+        at_work = (name for name in makers if kept_results.work_lock(name).exists())
+        yield output, gone, next(at_work, makers[0])
     for name, path in _kept_by_stage():
         if name not in graph.stages and name != CODE:
             yield path, gone, name

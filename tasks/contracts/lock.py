@@ -89,6 +89,15 @@ def hashes(entry: Mapping[str, Any], kind: str) -> dict[str, str]:
 def upstream_of(lock: Mapping[str, Any], stage: str) -> list[str]:
     """Return a stage of ``dvc.lock`` and all that it was made from, the stage itself first."""
     makers = makers_of(lock)
+
+    def order(name: str) -> tuple[int, int, str]:
+        # Of the stages of one kind, adapted backbones alone are made from one another.
+        return -STAGES.index(name.partition("@")[0]), -len(_made_from(lock, makers, name)), name
+
+    return sorted(_made_from(lock, makers, stage), key=order)
+
+
+def _made_from(lock: Mapping[str, Any], makers: Mapping[str, str], stage: str) -> set[str]:
     upstream, waiting = set(), [stage]
     while waiting:
         name = waiting.pop()
@@ -96,7 +105,7 @@ def upstream_of(lock: Mapping[str, Any], stage: str) -> list[str]:
             upstream.add(name)
             deps = hashes(lock.get(name, {}), "deps")
             waiting += [makers[path] for path in deps if path in makers]
-    return sorted(upstream, key=lambda name: (-STAGES.index(name.partition("@")[0]), name))
+    return upstream
 
 
 def makers_of(lock: Mapping[str, Any]) -> dict[str, str]:

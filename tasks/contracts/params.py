@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from tasks.contracts.paths import PARAMS
+from tasks.contracts.paths import PARAMS, stage_output
 from tasks.contracts.settings import Settings
 from tasks.contracts.yaml12 import parse_yaml
 from tasks.errors import BadSettings, one_of
@@ -27,6 +27,7 @@ TABLES = {
     "split": "corpora",
     "validate": "corpora",
     "pretrain": "backbones",
+    "adapt": "adapted",
     "finetune": "models",
     "evaluate": "models",
     "register": "models",
@@ -36,12 +37,15 @@ LONGEST_ROW_NAME = 100
 """Of it names of files are made, with a stage, a hash and a suffix; a file system takes 255."""
 ROW_NAME = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{LONGEST_ROW_NAME - 1}}}")
 
-# The keys of a row that name a row of another table.
-REFERENCES: dict[str, dict[str, str]] = {
+# The keys of a row that name a row, and the tables that it may stand in.
+REFERENCES: dict[str, dict[str, tuple[str, ...]]] = {
     "corpora": {},
-    "backbones": {"corpus": "corpora"},
-    "models": {"backbone": "backbones", "corpus": "corpora"},
+    "backbones": {"corpus": ("corpora",)},
+    "adapted": {"backbone": ("backbones", "adapted"), "corpus": ("corpora",)},
+    "models": {"backbone": ("backbones", "adapted"), "corpus": ("corpora",)},
 }
+ADAPTED = "adapted"
+"""The table that a ``params.yaml`` may lack: then no backbone goes on from another's."""
 
 LIBRARIES = "libraries"
 """The optional key, of the whole file or of a row, with packages whose version is a reason."""
@@ -49,12 +53,13 @@ THREADS = "threads"
 """The optional key with the number of threads that torch computes with; it changes the weights."""
 THREADS_VARIABLE = "DOWNSTREAM_THREADS"
 """Tells a process that computes for a stage, and those that it starts, what ``threads`` is."""
-THREADED = ("pretrain", "finetune", "evaluate")
+THREADED = ("pretrain", "adapt", "finetune", "evaluate")
 """The stages whose results it may change."""
 # What dvc.yaml tracks of a row beside the stage's own section.
 TRACKED: dict[str, tuple[str, ...]] = {
     "split": ("seed",),
     "pretrain": ("seed", "corpus"),
+    "adapt": ("seed", "backbone", "corpus"),
     "finetune": ("seed", "backbone", "corpus"),
     "evaluate": ("seed", "corpus"),
     "register": ("corpus",),
@@ -63,7 +68,7 @@ ON_CODE_CHANGE = "on_code_change"
 """The key of a row that says what a changed code makes of its results; no stage depends on it."""
 CODE_CHANGES = ("rerun", "probe")
 """Its values, the default first."""
-PROBED_TABLES = ("backbones", "models")
+PROBED_TABLES = ("backbones", "adapted", "models")
 ON_CHANGED_PINS = "on_changed_pins"
 """The key of a model that says what its policy makes of pins that changed since the champion."""
 CHANGED_PINS = ("ask", "promote")
@@ -116,7 +121,7 @@ def row_of(params: dict[str, Any], table: str, row: str) -> dict[str, Any]:
 
     Args:
         params: the content of ``params.yaml``.
-        table: ``corpora``, ``backbones`` or ``models``.
+        table: ``corpora``, ``backbones``, ``adapted`` or ``models``.
         row: its name.
 
     Raises:
@@ -132,12 +137,39 @@ def row_of(params: dict[str, Any], table: str, row: str) -> dict[str, Any]:
     return rows[row]
 
 
+def chain_of(params: dict[str, Any], backbone: str) -> list[tuple[str, str]]:
+    """Return the stages that a backbone is made by: its own, then those that it goes on from.
+
+    Args:
+        params: the content of ``params.yaml``.
+        backbone: a row of ``backbones`` or ``adapted``.
+
+    Returns:
+        Each as stage and row, a ``pretrain`` last.
+
+    Raises:
+        BadSettings: rows of ``adapted`` go on from each other in a circle.
+    """
+    chain: list[tuple[str, str]] = []
+    row, adapted = backbone, rows_of(params, ADAPTED)
+    while row in adapted:
+        if ("adapt", row) in chain:
+            circle = " -> ".join([*(name for _, name in chain), row])
+            raise BadSettings(
+                f"{PARAMS}: {ADAPTED}: rows go on from each other in a circle, {circle}: let one "
+                "of them name a row of backbones"
+            )
+        chain.append(("adapt", row))
+        row = row_of(params, ADAPTED, row)["backbone"]
+    return [*chain, ("pretrain", row)]
+
+
 def named_libraries(params: dict[str, Any], table: str, row: str) -> list[str]:
     """Return the packages whose version counts for a row: the whole file's, then its own.
 
     Args:
         params: the content of ``params.yaml``.
-        table: ``corpora``, ``backbones`` or ``models``.
+        table: ``corpora``, ``backbones``, ``adapted`` or ``models``.
         row: its name.
     """
     own = row_of(params, table, row).get(LIBRARIES, ())
@@ -237,7 +269,8 @@ def check_params(params: dict[str, Any]) -> None:
     """
     if ROWS in os.environ:
         return
-    _check_keys(params, ["seed", *REFERENCES], "", optional=[LIBRARIES, THREADS])
+    required = [table for table in REFERENCES if table != ADAPTED]
+    _check_keys(params, ["seed", *required], "", optional=[ADAPTED, LIBRARIES, THREADS])
     _check_no_credentials(params, [])
     _check_libraries(params, LIBRARIES)
     seed = params["seed"]
@@ -248,11 +281,20 @@ def check_params(params: dict[str, Any]) -> None:
         raise BadSettings(
             f"params.yaml: threads: expected a whole number from 1, found {threads!r}"
         )
-    for table in REFERENCES:
+    tables = [table for table in REFERENCES if table in params]
+    for table in tables:
         _check_table(params, table)
-    for table in REFERENCES:
-        for row in params[table]:
-            _check_row(params, table, row)
+    for row in rows_of(params, ADAPTED):
+        if row in params["backbones"]:
+            raise BadSettings(
+                f"params.yaml: {ADAPTED}.{row}: a row of backbones has the same name, and both "
+                f"would write {stage_output('adapt', row)}: rename one"
+            )
+    rows = [(table, row) for table in tables for row in params[table]]
+    for table, row in rows:
+        _check_row(params, table, row)
+    for table, row in rows:
+        _check_sections(params, table, row)
 
 
 def _check_no_credentials(value: Any, keys: list[str]) -> None:
@@ -316,16 +358,26 @@ def _check_row(params: dict[str, Any], table: str, row: str) -> None:
     _check_libraries(values, f"{table}.{row}.{LIBRARIES}")
     _check_choice(values, ON_CODE_CHANGE, CODE_CHANGES, f"{table}.{row}.")
     _check_choice(values, ON_CHANGED_PINS, CHANGED_PINS, f"{table}.{row}.")
-    for key, other in REFERENCES[table].items():
-        if not isinstance(values[key], str) or values[key] not in params[other]:
+    for key, others in REFERENCES[table].items():
+        known = [name for other in others for name in rows_of(params, other)]
+        if not isinstance(values[key], str) or values[key] not in known:
+            where = " or ".join(other for other in others if other in params)
             raise BadSettings(
-                f"params.yaml: {table}.{row}.{key}: no row {values[key]!r} in {other}; "
-                f"{one_of(str(values[key]), params[other])}"
+                f"params.yaml: {table}.{row}.{key}: no row {values[key]!r} in {where}; "
+                f"{one_of(str(values[key]), known)}"
             )
+
+
+def _check_sections(params: dict[str, Any], table: str, row: str) -> None:
+    """Check a row's sections, by themselves and against the rows that it names."""
     if table == "models":
         _check_labels_are_spared(params, row)
-    for stage in stages:
+    for stage in (stage for stage in STAGES if TABLES[stage] == table):
         settings = stage_settings(params, stage, row)
+        if stage == "adapt":
+            first = chain_of(params, row)[-1]
+            architecture = stage_settings(params, *first).architecture
+            settings.require_fit(architecture, f"params.yaml: {table}.{row}.{stage}")
         if stage == "pretrain" and settings.init is not None and row in params["corpora"]:
             raise BadSettings(
                 f"params.yaml: {table}.{row}: a corpus has the same name, and the pins of both "
@@ -336,12 +388,12 @@ def _check_row(params: dict[str, Any], table: str, row: str) -> None:
 def _check_labels_are_spared(params: dict[str, Any], row: str) -> None:
     """Refuse to count few labels, or to hold out folds, of what the backbone has learnt all of."""
     values, finetune = params["models"][row], stage_settings(params, "finetune", row)
-    backbone = params["backbones"][values["backbone"]]
-    if isinstance(backbone, dict) and backbone.get("corpus") == values["corpus"]:
-        key = next((key for key in ("labels", "folds") if getattr(finetune, key)), None)
-        if key and stage_settings(params, "pretrain", values["backbone"]).reads_labels:
+    key = next((key for key in ("labels", "folds") if getattr(finetune, key)), None)
+    for stage, backbone in chain_of(params, values["backbone"]) if key else ():
+        has_same_corpus = row_of(params, TABLES[stage], backbone)["corpus"] == values["corpus"]
+        if has_same_corpus and stage_settings(params, stage, backbone).reads_labels:
             raise BadSettings(
-                f"params.yaml: models.{row}.finetune.{key}: the backbone {values['backbone']} was "
+                f"params.yaml: models.{row}.finetune.{key}: the backbone {backbone} was "
                 f"pretrained with all labels of {values['corpus']}, so that they would count "
                 "nothing: take a backbone that reads none, or drop it"
             )

@@ -1,7 +1,8 @@
 """Where every artefact lies, relative to the repository's root.
 
 One word a stage: ``data/<stage>/<row>/`` is what ``<stage>@<row>`` writes. Stages hand over
-through these files alone.
+through these files alone. ``adapt`` writes to ``data/pretrain/``: whoever takes a backbone does not
+ask which of the two has made it, and no two rows of theirs have one name.
 """
 
 from pathlib import Path
@@ -14,11 +15,13 @@ TRAINED_ON: tuple[Part, ...] = ("train", "validation")
 PARAMS = Path("params.yaml")
 DATA = Path("data")
 STATE = Path(".downstream")
+FOLDERS = {"adapt": "pretrain"}
+"""The folder in ``data/`` of a stage that has none of its own name."""
 
 
 def stage_output(stage: str, row: str) -> Path:
     """Return the folder that ``<stage>@<row>`` writes."""
-    return DATA / stage / row
+    return DATA / FOLDERS.get(stage, stage) / row
 
 
 def sources(corpus: str) -> Path:
@@ -57,7 +60,7 @@ def gate(corpus: str) -> Path:
 
 
 def pretrained(backbone: str) -> Path:
-    """Return the pretrained backbone's model folder."""
+    """Return the model folder of a pretrained backbone, or of one that has gone on from another."""
     return stage_output("pretrain", backbone) / "model"
 
 

@@ -20,8 +20,11 @@ from tasks.contracts.params import (
     ROWS,
     STAGES,
     TABLES,
+    chain_of,
     named_libraries,
     other_rows,
+    row_of,
+    rows_of,
     stage_settings,
     tracked_values,
 )
@@ -56,7 +59,7 @@ def fingerprints(params: dict[str, Any], root: Path) -> dict[str, str]:
     by_row = {
         f"{stage}@{row}": _fingerprint(code, lines, params, stage, row)
         for stage in STAGES
-        for row in params[TABLES[stage]]
+        for row in rows_of(params, TABLES[stage])
     }
     code.remember()
     return by_row
@@ -93,9 +96,9 @@ def _fingerprint(
     """
     settings = stage_settings(params, stage, row)
     roots = [f"tasks.{stage}.__main__", *ALWAYS, *settings.modules()]
-    if TABLES[stage] == "models":
-        backbone = params["models"][row]["backbone"]
-        pretrain = stage_settings(params, "pretrain", backbone)
+    backbone = row_of(params, TABLES[stage], row).get("backbone")
+    if backbone is not None:
+        pretrain = stage_settings(params, *chain_of(params, backbone)[-1])
         roots += [name for name in pretrain.modules() if name.startswith(MODELS)]
     builds_from_values = stage == "pretrain" and settings.init is None
     key = (builds_from_values, *roots)

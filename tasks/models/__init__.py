@@ -5,7 +5,7 @@
 - ``classifier``: a finished model on a device, which evaluation, review and serving ask for scores;
 - ``frequencies``: how often each token stands in what a backbone was trained on;
 - ``attribution``: which words or pixels spoke for a class;
-- ``published``: published weights to start from;
+- ``initial/``: what a training starts from, if not from random weights;
 - ``origin``: what a model's weights have seen before it was finetuned;
 - ``transformer``: how transformers' architectures load, attend, and are saved with a head;
 - ``text_layers``, ``image_layers``: the torch modules of our own architectures;

@@ -119,7 +119,7 @@ class ImageBackbone:
         weights = load_file(self.folder / WEIGHTS)
         for part in names:
             module = parts[part]
-            in_file = {n: _name_in_file(f"{part}.{n}", parts.config) for n in module.state_dict()}
+            in_file = {n: name_in_file(f"{part}.{n}", parts.config) for n in module.state_dict()}
             module.load_state_dict({name: weights[key] for name, key in in_file.items()})
 
 
@@ -194,13 +194,19 @@ def save(parts: ImageParts, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     files.write_json(folder / CONFIG, parts.config)
     weights = {
-        _name_in_file(name, parts.config): value.detach().cpu().contiguous()
+        name_in_file(name, parts.config): value.detach().cpu().contiguous()
         for name, value in parts.state_dict().items()
     }
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
 
 
-def _name_in_file(name: str, config: dict[str, Any]) -> str:
+def name_in_file(name: str, config: dict[str, Any]) -> str:
+    """Return what a weight is called in the file.
+
+    Args:
+        name: what we call it.
+        config: of the model.
+    """
     if "model_type" in config:
         for ours, theirs in PUBLISHED.items():
             if name.startswith(ours):

@@ -2,8 +2,9 @@
 
 ``pretrained_on.npy`` holds the records that a backbone was trained on, 64 bits of the id of each
 (an id is a hash of the content), of many those with the smallest: a sample that does not depend on
-the corpus. ``downstream.json`` says in ``labels_of`` whose labels a supervised backbone has learnt.
-A backbone that was published, or made by an earlier version, says nothing of either.
+the corpus. ``downstream.json`` says in ``labels_of`` whose labels a supervised backbone has learnt:
+a corpus, or a list of several. A backbone that goes on from another has seen what that has seen,
+too. A backbone that was published, or made by an earlier version, says nothing of either.
 """
 
 from __future__ import annotations
@@ -41,14 +42,17 @@ class Overlap:
         return self.found / self.compared if self.compared else 0.0
 
 
-def write_origin(folder: Path, train: Path) -> None:
+def write_origin(folder: Path, train: Path, before: Path | None = None) -> None:
     """Keep what a backbone was trained on.
 
     Args:
         folder: of the backbone.
         train: its training split.
+        before: the folder of the backbone that it goes on from.
     """
     smallest = np.zeros(0, dtype=np.uint64)
+    if before is not None and (before / SEEN).exists():
+        smallest = np.load(before / SEEN, allow_pickle=False)
     with pq.ParquetFile(train) as file:
         for batch in file.iter_batches(columns=["id"]):
             keys = _keys(batch["id"].to_pylist())
@@ -65,9 +69,9 @@ def carry_origin(backbone: Path, model: Path) -> None:
     """
     if (backbone / SEEN).exists():
         (model / SEEN).write_bytes((backbone / SEEN).read_bytes())
-    learnt = description(backbone).get(LABELS_OF)
-    if learnt is not None:
-        describe(model, **{**description(model), LABELS_OF: learnt})
+    learnt = labels_of(backbone)
+    if learnt:
+        describe(model, **{**description(model), **said_of(learnt)})
 
 
 def overlap(model: Path, ids: Iterable[str]) -> Overlap | None:
@@ -89,10 +93,18 @@ def overlap(model: Path, ids: Iterable[str]) -> Overlap | None:
     return Overlap(int(np.isin(keys, seen).sum()), len(keys))
 
 
-def labels_of(model: Path) -> str | None:
-    """Return the corpus whose labels a model's backbone has learnt, if that is known."""
-    learnt: str | None = description(model).get(LABELS_OF)
-    return learnt
+def labels_of(model: Path) -> list[str]:
+    """Return the corpora whose labels a model or backbone has learnt, as far as that is known."""
+    learnt: str | list[str] = description(model).get(LABELS_OF, [])
+    return [learnt] if isinstance(learnt, str) else learnt
+
+
+def said_of(corpora: Iterable[str]) -> dict[str, str | list[str]]:
+    """Return what ``downstream.json`` says of one that has learnt the labels of some corpora."""
+    learnt = sorted(set(corpora))
+    if not learnt:
+        return {}
+    return {LABELS_OF: learnt[0] if len(learnt) == 1 else learnt}
 
 
 def _keys(ids: Iterable[str]) -> UInt64[np.ndarray, " N"]:

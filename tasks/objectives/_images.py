@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+    from tasks.models.image_layers import ImageParts
+    from tasks.models.initial.kinds import InitialImages
+
 ARCHITECTURES = "tasks.models.architectures"
 
 
@@ -71,6 +74,26 @@ def start(
             f"set architecture to one of: {', '.join(fitting)}"
         )
     return read_images(train, objective), read_images(validation, objective)
+
+
+def build(
+    architecture: ModuleType, sizes: Any, traits: ImageTraits, initial: InitialImages | None
+) -> ImageParts:
+    """Return a model with random weights, or take that of ``initial``.
+
+    Args:
+        architecture: the architecture's module.
+        sizes: its settings; not used with ``initial``.
+        traits: of the images.
+        initial: the model to start from.
+
+    Raises:
+        BadInput: ``initial`` is made for other images.
+    """
+    if initial is not None:
+        return initial.image_model(architecture, traits)
+    parts: ImageParts = architecture.build(sizes, traits)
+    return parts
 
 
 class ImageTask(Task):

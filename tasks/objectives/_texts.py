@@ -10,6 +10,7 @@ from tasks.inputs.tokenising import corpus_tokenizer
 from tasks.inputs.tokenizer import PADDING, id_in
 from tasks.inputs.traits import TextTraits
 from tasks.models import text
+from tasks.models.initial.kinds import UNLIMITED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,10 +18,7 @@ if TYPE_CHECKING:
 
     from tokenizers import Tokenizer
 
-    from tasks.models.published import Checkpoint
-
-UNLIMITED = 1_000_000
-"""Positions of a model that has no limit."""
+    from tasks.models.initial.kinds import InitialText
 
 
 class StartingPoint(NamedTuple):
@@ -30,7 +28,7 @@ class StartingPoint(NamedTuple):
     model: Any
     longest: int
     """The longest sequence, in tokens, that it will know: the position embeddings behind keep their
-    initial values. A model without positions knows any; a published one was trained on all."""
+    initial values. A model without positions knows any."""
 
 
 def start(
@@ -40,7 +38,7 @@ def start(
     sizes: Any,
     settings: Any,
     train: Path,
-    initial: Checkpoint | None = None,
+    initial: InitialText | None = None,
 ) -> StartingPoint:
     """Train the tokenizer and build the model, or take those of ``initial``.
 
@@ -52,7 +50,7 @@ def start(
         settings: the objective's, with ``vocabulary_size``, and ``tokens`` if the model has
             positions.
         train: the training split.
-        initial: the checkpoint to start from.
+        initial: the model to start from.
 
     Raises:
         BadSettings: the architecture's states know more or less than the objective needs.
@@ -71,7 +69,8 @@ def start(
             f"lower {objective}.tokens or raise positions"
         )
     if initial:
-        return StartingPoint(initial.tokenizer(), initial.pretraining_model(), positions)
+        longest = max(initial.longest, settings.tokens)
+        return StartingPoint(initial.tokenizer(), initial.pretraining_model(), longest)
     longest = UNLIMITED if positions == UNLIMITED else settings.tokens
     tokenizer = corpus_tokenizer(train, settings, objective)
     traits = TextTraits(tokenizer.get_vocab_size(), id_in(tokenizer, PADDING))

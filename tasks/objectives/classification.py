@@ -17,7 +17,7 @@ from tasks.contracts import settings as contract
 from tasks.errors import BadInput
 from tasks.models.image import ImageModel
 from tasks.models.origin import LABELS_OF
-from tasks.objectives._images import start
+from tasks.objectives._images import build, start
 from tasks.training.evaluation import evaluate, slices
 from tasks.training.task import Batch, ExampleRandom, Task
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from torch import Tensor, nn
 
+    from tasks.models.initial.kinds import InitialImages
+
+PART = "encoder"
 READS_LABELS = True
 """A backbone trained so has learnt all labels of its corpus."""
 VALIDATION_BATCH_SIZE = 64
@@ -231,24 +234,28 @@ def prepare(
     settings: Settings,  # noqa: ARG001
     train: Path,
     validation: Path,
+    initial: InitialImages | None = None,
 ) -> Classification:
-    """Read both splits of an image corpus and build a classifier from random weights.
+    """Read both splits of an image corpus, and put a new head on an encoder.
 
     Args:
         architecture: the architecture's module.
-        architecture_settings: its sizes.
+        architecture_settings: its sizes; not used with ``initial``.
         settings: the row's.
         train: the training split.
         validation: the validation split.
+        initial: the model whose encoder to start from; without it, random weights.
 
     Raises:
         BadSettings: the architecture reads texts.
-        BadInput: the corpus holds text, or has fewer than two classes.
+        BadInput: the corpus holds text, has fewer than two classes, or images that ``initial`` is
+            not made for.
     """
-    images, held_out = start("classification", "encoder", architecture, train, validation)
+    images, held_out = start("classification", PART, architecture, train, validation)
+    parts = build(architecture, architecture_settings, images.traits, initial)
     known = known_labels(images.labels, train)
     task = Classification(
-        ImageModel(architecture.build(architecture_settings, images.traits), known),
+        ImageModel(parts, known),
         Examples.of(images.inputs, label_indices(images.labels, known, train)),
         Examples.of(held_out.inputs, label_indices(held_out.labels, known, validation)),
     )

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from torch import Tensor
 
-    from tasks.models.published import Checkpoint
+    from tasks.models.initial.kinds import InitialText
 
 CONTEXT = text.BIDIRECTIONAL
 VALIDATION_BATCH_SIZE = 64
@@ -234,7 +234,7 @@ def prepare(
     settings: Settings,
     train: Path,
     validation: Path,
-    initial: Checkpoint | None = None,
+    initial: InitialText | None = None,
 ) -> Masked:
     """Train the tokenizer, tokenise both splits and build the model; or take those of ``initial``.
 
@@ -244,7 +244,7 @@ def prepare(
         settings: the row's.
         train: the training split.
         validation: the validation split.
-        initial: the checkpoint to start from.
+        initial: the model to start from.
 
     Raises:
         BadSettings: the architecture is not bidirectional.

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from tasks.contracts import settings as contract
 from tasks.errors import BadSettings
-from tasks.objectives._images import ImageTask, start
+from tasks.objectives._images import ImageTask, build, start
 from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom
 
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tasks.inputs.pixels import PixelInputs
-    from tasks.models.published import Checkpoint
+    from tasks.models.initial.kinds import InitialImages
 
+PART = "patch_decoder"
 VALIDATION_BATCH_SIZE = 256
 # As transformers has it, and the authors: a patch of one colour is not divided by zero.
 SMALLEST_VARIANCE = 1e-6
@@ -151,7 +152,7 @@ def prepare(
     settings: Settings,
     train: Path,
     validation: Path,
-    initial: Checkpoint | None = None,
+    initial: InitialImages | None = None,
 ) -> MaskedImage:
     """Read both splits and build the model, or take that of ``initial``.
 
@@ -161,16 +162,13 @@ def prepare(
         settings: the row's.
         train: the training split.
         validation: the validation split.
-        initial: the checkpoint to start from.
+        initial: the model to start from.
 
     Raises:
         BadInput: the corpus holds text, or images that ``initial`` is not made for.
         BadSettings: the architecture draws no patches, its patches do not fit the images, or all
             or none of them would be hidden.
     """
-    images, held_out = start("masked_image", "patch_decoder", architecture, train, validation)
-    if initial:
-        model = initial.image_model(architecture, images.traits)
-    else:
-        model = architecture.build(architecture_settings, images.traits)
+    images, held_out = start("masked_image", PART, architecture, train, validation)
+    model = build(architecture, architecture_settings, images.traits, initial)
     return MaskedImage(model, images.inputs, held_out.inputs, settings)

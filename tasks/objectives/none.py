@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from tasks.models.published import Checkpoint
+    from tasks.models.initial.published import Checkpoint
 
 
 class Settings(contract.Settings):

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from tasks.contracts import settings as contract
-from tasks.objectives._images import ImageTask, start
+from tasks.objectives._images import ImageTask, build, start
 from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom
 
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tasks.inputs.pixels import PixelInputs
+    from tasks.models.initial.kinds import InitialImages
 
+PART = "decoder"
 VALIDATION_BATCH_SIZE = 256
 
 
@@ -103,20 +105,22 @@ def prepare(
     settings: Settings,
     train: Path,
     validation: Path,
+    initial: InitialImages | None = None,
 ) -> Reconstruction:
-    """Read both splits and build the model.
+    """Read both splits and build the model, or take that of ``initial``.
 
     Args:
         architecture: the architecture's module.
-        architecture_settings: its sizes.
+        architecture_settings: its sizes; not used with ``initial``.
         settings: the row's.
         train: the training split.
         validation: the validation split.
+        initial: the model to start from.
 
     Raises:
-        BadInput: the corpus holds text.
+        BadInput: the corpus holds text, or images that ``initial`` is not made for.
         BadSettings: the architecture has no decoder.
     """
-    images, held_out = start("reconstruction", "decoder", architecture, train, validation)
-    model = architecture.build(architecture_settings, images.traits)
+    images, held_out = start("reconstruction", PART, architecture, train, validation)
+    model = build(architecture, architecture_settings, images.traits, initial)
     return Reconstruction(model, images.inputs, held_out.inputs, settings)

@@ -23,7 +23,8 @@ from tasks.inputs.tokenising import read_documents
 from tasks.inputs.tokenizer import add_no_special_tokens, save_tokenizer
 from tasks.models import text
 from tasks.models.frequencies import save_frequencies
-from tasks.objectives._texts import UNLIMITED, start
+from tasks.models.initial.kinds import UNLIMITED
+from tasks.objectives._texts import start
 from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom, Task
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from tokenizers import Tokenizer
     from torch import Tensor
+
+    from tasks.models.initial.kinds import InitialText
 
 CONTEXT = text.SINGLE_TOKENS
 VALIDATION_BATCH_SIZE = 64
@@ -205,22 +208,26 @@ def prepare(
     settings: Settings,
     train: Path,
     validation: Path,
+    initial: InitialText | None = None,
 ) -> SkipGramTask:
-    """Train the tokenizer, tokenise both splits and build the vectors.
+    """Train the tokenizer, tokenise both splits and build the vectors; or take ``initial``'s.
 
     Args:
         architecture: the architecture's module.
-        architecture_settings: its sizes.
+        architecture_settings: its sizes; not used with ``initial``.
         settings: the row's.
         train: the training split.
         validation: the validation split.
+        initial: the model to start from.
 
     Raises:
         BadSettings: the architecture reads more than single tokens.
         BadInput: the corpus holds images, does not support the vocabulary that is asked for, or
             has no text of two tokens.
     """
-    started = start("skipgram", CONTEXT, architecture, architecture_settings, settings, train)
+    started = start(
+        "skipgram", CONTEXT, architecture, architecture_settings, settings, train, initial
+    )
     tokenizer = started.tokenizer
     splits = [read_documents(path, tokenizer) for path in (train, validation)]
     for path, documents in zip((train, validation), splits, strict=True):

@@ -13,7 +13,7 @@ from typing import Any
 
 from tasks.contracts import files, paths
 from tasks.errors import BadInput, MissingPin
-from tasks.models.published import CONFIG, PATTERNS
+from tasks.models.initial.published import CONFIG, PATTERNS
 from tasks.pretrain.settings import AnyInit, InitSettings, PackageInit, PathInit
 from tasks.remote.downloads import (
     DOWNLOADS,

@@ -27,14 +27,11 @@ from pydantic import Field, create_model, field_validator
 from tasks.contracts import paths, registry
 from tasks.contracts import settings as contract
 from tasks.errors import BadSettings
+from tasks.models.initial.published import MODEL_TYPES
+from tasks.objectives._settings import NO_OBJECTIVE, OBJECTIVES, ObjectiveSettings, fits, sections
 from tasks.remote import PACKAGE, VERSION
-from tasks.training.settings import TrainingSettings
 
-OBJECTIVES = "tasks.objectives"
 ARCHITECTURES = "tasks.models.architectures"
-NO_OBJECTIVE = "none"
-# What transformers calls the architectures that a checkpoint can be of.
-MODEL_TYPES = {"bert": "bert", "gpt2": "gpt2", "vit": "vit_mae"}
 SOURCES = paths.DATA / "sources"
 
 
@@ -101,24 +98,13 @@ INITS: dict[str, type[PathInit] | type[HubInit] | type[PackageInit]] = {
 }
 
 
-class Settings(contract.Settings):
+class Settings(ObjectiveSettings):
     """What is learnt, by which model, for how long."""
 
-    objective: str = Field(description="an entry of tasks/objectives")
     architecture: str = Field(description="an entry of tasks/models/architectures")
     init: AnyInit | None = Field(
         None, description="the checkpoint to start from; without it, random weights"
     )
-    training: TrainingSettings = TrainingSettings()
-
-    def num_devices(self) -> int:
-        """Return on how many devices is trained."""
-        return self.training.num_devices()
-
-    @property
-    def reads_labels(self) -> bool:
-        """Tell whether the objective learns the labels of its corpus."""
-        return getattr(registry.load(OBJECTIVES, self.objective, ""), "READS_LABELS", False)
 
     @classmethod
     def parse(cls, raw: Any, where: str) -> Self:
@@ -129,11 +115,8 @@ class Settings(contract.Settings):
         """
         if not isinstance(raw, dict):
             return super().parse(raw, where)
-        schemas: dict[str, Any] = {}
-        for key, package in (("objective", OBJECTIVES), ("architecture", ARCHITECTURES)):
-            if isinstance(raw.get(key), str):
-                entry = registry.load(package, raw[key], f"params.yaml: {where}.{key}")
-                schemas[raw[key]] = (entry.Settings, Field(default_factory=entry.Settings))
+        named = {"objective": OBJECTIVES, "architecture": ARCHITECTURES}
+        schemas = sections(raw, named, where)
         if isinstance(raw.get("objective"), str):
             objective = registry.load(OBJECTIVES, raw["objective"], where)
             _check_init(raw, objective, where)
@@ -190,6 +173,13 @@ def _check_init(raw: dict[str, Any], objective: ModuleType, where: str) -> None:
             f"params.yaml: {where}.init: there are no checkpoints of {architecture!r} to start "
             f"from: remove init, or set architecture to one of: {', '.join(MODEL_TYPES)}"
         )
+    if name != NO_OBJECTIVE and isinstance(architecture, str):
+        module = registry.load(ARCHITECTURES, architecture, where)
+        if not fits(objective, module):
+            raise BadSettings(
+                f"params.yaml: {where}: the objective {name!r} cannot train the architecture "
+                f"{architecture!r}: choose another of the two"
+            )
     section = raw.get(name)
     decided = {
         f"{architecture}": architecture in raw,

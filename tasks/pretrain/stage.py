@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts import files, registry
-from tasks.models.model import describe
-from tasks.models.origin import write_origin
-from tasks.pretrain.settings import ARCHITECTURES, MODEL_TYPES, NO_OBJECTIVE, OBJECTIVES, Settings
+from tasks.contracts import registry
+from tasks.models.initial.published import MODEL_TYPES
+from tasks.objectives._backbone import write_backbone
+from tasks.objectives._settings import OBJECTIVES
+from tasks.pretrain.settings import ARCHITECTURES, Settings
 from tasks.tracking.runs.metric_log import MetricLog
 from tasks.training.checkpoints import Checkpoints
 from tasks.training.determinism import derive_seed, make_deterministic
@@ -72,12 +73,12 @@ def _pretrain(
     make_deterministic(row_seed, settings.training.devices)
     architecture = registry.load(ARCHITECTURES, settings.architecture, "architecture")
     objective = registry.load(OBJECTIVES, settings.objective, "objective")
-    chosen = getattr(settings, settings.objective)
+    chosen = settings.chosen
     if settings.init is None or initial is None:
         sizes = getattr(settings, settings.architecture)
         task: Task = objective.prepare(architecture, sizes, chosen, *splits)
     else:
-        from tasks.models.published import Checkpoint
+        from tasks.models.initial.published import Checkpoint
 
         model_type = MODEL_TYPES[settings.architecture]
         checkpoint = Checkpoint(initial, model_type, settings.init.identity)
@@ -94,16 +95,9 @@ def _pretrain(
         )
     if rank() > 0:
         return {}
-    metrics = {"validation": task.validate(), "training_loss": losses}
-    task.save(output / "model")
-    if settings.objective != NO_OBJECTIVE:
-        write_origin(output / "model", splits[0])
-    describe(
-        output / "model",
-        architecture=settings.architecture,
-        modality=architecture.BACKBONE.modality,
-        objective=settings.objective,
-        **task.about,
-    )
-    files.write_json(output / "metrics.json", files.rounded(metrics))
-    return metrics
+    about = {
+        "architecture": settings.architecture,
+        "modality": architecture.BACKBONE.modality,
+        "objective": settings.objective,
+    }
+    return write_backbone(task, output, losses, splits[0], about)

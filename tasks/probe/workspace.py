@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tasks.contracts.paths import Part
 
-PROBED = ("pretrain", "finetune", "evaluate")
+PROBED = ("pretrain", "adapt", "finetune", "evaluate")
 """The stages that can be probed: those that cost GPU hours."""
 FOLDS, REPEATS, BOOTSTRAP_SAMPLES = 2, 2, 100
 NUM_SCANNED = 20_000
@@ -158,7 +158,7 @@ def lay_workspace(subject: Subject, code: Path, work: Path) -> dict[str, Any]:
         # Further pairs were trained on other records.
         for labels in (subject.root / paths.finetuned(subject.row).parent).rglob("labels.parquet"):
             only |= set(records.read_table(labels, ["id"])["id"].to_pylist())
-    elif subject.stage == "finetune":
+    elif subject.stage in ("adapt", "finetune"):
         _link(subject.root, work, paths.pretrained(subject.values["backbone"]).parent)
     classes = None
     for part in paths.PARTS if subject.stage == "evaluate" else paths.TRAINED_ON:
@@ -212,6 +212,13 @@ def _arguments(subject: Subject, corpus: str) -> dict[str, Any]:
         backbone = paths.pretrained(subject.values["backbone"]).as_posix()
         return {
             "model": subject.row,
+            "backbone": {"path": backbone},
+            "splits": {"paths": trained_on},
+        }
+    if subject.stage == "adapt":
+        backbone = paths.pretrained(subject.values["backbone"]).as_posix()
+        return {
+            "row": subject.row,
             "backbone": {"path": backbone},
             "splits": {"paths": trained_on},
         }

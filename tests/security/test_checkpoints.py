@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tasks.errors import BadInput
-from tasks.models.published import Checkpoint
+from tasks.models.initial.published import Checkpoint
 from tests.tasks.conftest import texts
 from tests.tasks.pretrain.conftest import published, published_gpt2, published_vit
 
@@ -24,7 +24,7 @@ OPEN = """
 import json, resource, sys, traceback
 from pathlib import Path
 from tasks.errors import BadInput
-from tasks.models.published import Checkpoint
+from tasks.models.initial.published import Checkpoint
 resource.setrlimit(resource.RLIMIT_DATA, (3 << 30, 3 << 30))
 said = {}
 for folder in map(Path, sys.argv[1:]):

@@ -22,7 +22,7 @@ def mlflow_page(name: str, stage_hash: str | None) -> str | None:
     """
     server = os.environ.get(CHOICE, "").rstrip("/")
     stage, _, row = name.partition("@")
-    is_tracked = TABLES.get(stage) in ("backbones", "models")
+    is_tracked = TABLES.get(stage) in ("backbones", "adapted", "models")
     if not stage_hash or not is_tracked or not server.startswith(("http://", "https://")):
         return None
     try:

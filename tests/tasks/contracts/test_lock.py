@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.contracts import files
-from tasks.contracts.lock import LOCK, hashes, md5_of, read_lock
+from tasks.contracts.lock import LOCK, hashes, md5_of, read_lock, upstream_of
 from tasks.errors import BadSettings
 
 
@@ -67,3 +67,23 @@ def test_hashes_are_those_of_dvc(tmp_path: Path) -> None:
         _, _, built = build(database, str(path), system, "md5", dry_run=True)
         assert md5_of(path) == built.hash_info.value
     assert md5_of(tmp_path / "nothing") is None
+
+
+def test_what_a_stage_was_made_from_stands_after_all_that_was_made_from_it() -> None:
+    def entry(made: str, *read: str) -> dict[str, list[dict[str, str]]]:
+        return {
+            "deps": [{"path": path, "md5": "1"} for path in read],
+            "outs": [{"path": made, "md5": "1"}],
+        }
+
+    lock = {
+        "collect@c": entry("c"),
+        "pretrain@m": entry("m", "c"),
+        # Each goes on from the one before, in an order that is not the names'.
+        "adapt@b": entry("b", "m", "c"),
+        "adapt@z": entry("z", "b", "c"),
+        "adapt@a": entry("a", "z", "c"),
+        "finetune@f": entry("f", "a", "c"),
+    }
+    chain = ["finetune@f", "adapt@a", "adapt@z", "adapt@b", "pretrain@m", "collect@c"]
+    assert upstream_of(lock, "finetune@f") == chain

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.contracts.params import (
     asks_for_probes,
+    chain_of,
     check_params,
     on_code_change,
     read_params,
@@ -102,9 +103,8 @@ def put(params: dict[str, Any], path: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("sed", 1, "sed: unknown key; allowed: backbones, corpora, libraries, models, seed, "
-         "threads; "
-         "did you mean"),
+        ("sed", 1, "sed: unknown key; allowed: adapted, backbones, corpora, libraries, models, "
+         "seed, threads; did you mean"),
         ("libraries", "torch", "libraries: expected a list of packages, found 'torch'"),
         ("libraries", ["torhc"], "libraries: 'torhc' is not installed here; allowed: "),
         ("models/reuters-topics/libraries", ["no-such-package"],
@@ -187,6 +187,98 @@ def test_a_backbone_with_a_checkpoint_cannot_share_its_pins_with_a_corpus(
         "params.yaml: backbones.reuters: a corpus has the same name, and the pins of both would "
         "be data/sources/reuters/pin.json: rename one"
     )
+
+
+def adapted(backbone: str, corpus: str, objective: str, **more: Any) -> dict[str, Any]:
+    return {"backbone": backbone, "corpus": corpus, "adapt": {"objective": objective, **more}}
+
+
+def test_a_model_may_name_a_backbone_that_goes_on_from_others(params: dict[str, Any]) -> None:
+    params["adapted"] = {
+        "further": adapted("reuters-bert", "reuters", "masked"),
+        "twice": adapted("further", "reuters", "masked", masked={"tokens": 64}),
+    }
+    params["models"]["reuters-topics"]["backbone"] = "twice"
+    check_params(params)
+    assert chain_of(params, "twice") == [
+        ("adapt", "twice"),
+        ("adapt", "further"),
+        ("pretrain", "reuters-bert"),
+    ]
+    assert chain_of(params, "reuters-bert") == [("pretrain", "reuters-bert")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (None, "adapted: expected rows ({} for none), found None"),
+        ({"a.b": {}}, "adapted: the row name 'a.b' is not of"),
+        (
+            {"reuters-bert": adapted("reuters-bert", "reuters", "masked")},
+            "adapted.reuters-bert: a row of backbones has the same name, and both would write "
+            "data/pretrain/reuters-bert: rename one",
+        ),
+        (
+            {"a": adapted("reuters-bart", "reuters", "masked")},
+            "adapted.a.backbone: no row 'reuters-bart' in backbones or adapted; allowed: ",
+        ),
+        (
+            {"a": adapted("b", "reuters", "masked"), "b": adapted("a", "reuters", "masked")},
+            "adapted: rows go on from each other in a circle, a -> b -> a: let one of them name a "
+            "row of backbones",
+        ),
+        (
+            {"a": adapted("a", "reuters", "masked")},
+            "adapted: rows go on from each other in a circle, a -> a: let",
+        ),
+        (
+            {"a": adapted("digits-convnet", "digits", "masked")},
+            "adapted.a.adapt.objective: 'masked' cannot train the backbone, which is a 'convnet'; "
+            "set objective to one of: classification",
+        ),
+        (
+            {"a": adapted("reuters-bert", "reuters", "none")},
+            "adapted.a.adapt.objective: 'none' goes on from no other backbone; set it to one of: ",
+        ),
+        (
+            {"a": adapted("reuters-bert", "reuters", "masked", masked={"vocabulary_size": 90})},
+            "adapted.a.adapt.masked.vocabulary_size: the backbone decides it: remove it",
+        ),
+        (
+            {"a": {**adapted("reuters-bert", "reuters", "masked"), "pretrain": {}}},
+            "adapted.a.pretrain: unknown key",
+        ),
+    ],
+)
+def test_a_fault_in_an_adapted_row_is_one_line(
+    params: dict[str, Any], rows: Any, message: str
+) -> None:
+    params["adapted"] = rows
+    with pytest.raises(BadSettings) as error:
+        check_params(params)
+    assert str(error.value).startswith(f"params.yaml: {message}")
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("supervised", [0, 1, 2])
+def test_labels_that_any_backbone_of_a_chain_has_learnt_are_not_counted(
+    params: dict[str, Any], supervised: int
+) -> None:
+    objectives = ["reconstruction"] * 3
+    objectives[supervised] = "classification"
+    pretrain = {"objective": objectives[0], "architecture": "autoencoder"}
+    params["backbones"]["digits-autoencoder"]["pretrain"] = pretrain
+    params["adapted"] = {
+        "further": adapted("digits-autoencoder", "digits", objectives[1]),
+        "twice": adapted("further", "digits", objectives[2]),
+    }
+    model = params["models"]["digits-from-autoencoder"]
+    model["backbone"] = "twice"
+    check_params(params)
+    model["finetune"]["labels"] = 5
+    learnt = ("digits-autoencoder", "further", "twice")[supervised]
+    with pytest.raises(BadSettings, match=f"the backbone {learnt} was pretrained with all labels"):
+        check_params(params)
 
 
 @pytest.mark.parametrize("table", ["backbones", "models"])

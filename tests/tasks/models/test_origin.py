@@ -9,7 +9,7 @@ import pytest
 
 from tasks.models import origin
 from tasks.models.model import describe, description
-from tasks.models.origin import Overlap, carry_origin, labels_of, overlap, write_origin
+from tasks.models.origin import Overlap, carry_origin, labels_of, overlap, said_of, write_origin
 
 
 def corpus(path: Path, numbers: range) -> Path:
@@ -36,7 +36,7 @@ def test_records_that_were_trained_on_are_found_again(
     assert overlap(model, map(str, range(990, 1090))) == Overlap(10, 100)
     assert overlap(model, []) == Overlap(0, 0)
     assert overlap(model, []).share == 0  # type: ignore[union-attr]
-    assert labels_of(model) is None
+    assert labels_of(model) == []
 
 
 def test_of_a_large_corpus_a_sample_tells_the_share(
@@ -67,5 +67,29 @@ def test_learnt_labels_are_carried_with_the_rest_of_what_a_model_says(
     backbone, model = folders
     describe(backbone, architecture="convnet", labels_of="digits")
     carry_origin(backbone, model)
-    assert labels_of(model) == "digits"
+    assert labels_of(model) == ["digits"]
     assert description(model)["architecture"] == "bert"
+
+
+def test_a_backbone_that_goes_on_from_another_has_seen_what_both_were_trained_on(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = folders
+    write_origin(first, corpus(tmp_path / "first.parquet", range(100)))
+    write_origin(second, corpus(tmp_path / "second.parquet", range(90, 200)), first)
+    assert overlap(second, map(str, range(300))) == Overlap(200, 300)
+    monkeypatch.setattr(origin, "MOST_KEPT", 50)
+    write_origin(first, corpus(tmp_path / "first.parquet", range(100)))
+    write_origin(second, corpus(tmp_path / "second.parquet", range(90, 200)), first)
+    sample = np.load(second / origin.SEEN)
+    write_origin(second, corpus(tmp_path / "both.parquet", range(200)))
+    assert np.array_equal(sample, np.load(second / origin.SEEN))
+
+
+def test_learnt_labels_are_those_of_one_corpus_or_of_several(folders: tuple[Path, Path]) -> None:
+    backbone, model = folders
+    assert said_of([]) == {}
+    assert said_of(["digits", "digits"]) == {"labels_of": "digits"}
+    describe(backbone, architecture="convnet", **said_of(["letters", "digits"]))
+    carry_origin(backbone, model)
+    assert labels_of(model) == ["digits", "letters"]

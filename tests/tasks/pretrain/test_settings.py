@@ -64,8 +64,12 @@ def test_the_modules_of_a_row_are_those_it_names() -> None:
             r"pretrain\.training: the objective 'none' trains nothing: remove it",
         ),
         (
+            {"objective": "adversarial", "init": {"hub": "a/b"}},
+            r"pretrain\.init: the objective 'adversarial' starts from random weights alone",
+        ),
+        (
             {"objective": "classification", "init": {"hub": "a/b"}},
-            r"pretrain\.init: the objective 'classification' starts from random weights alone",
+            r"pretrain: the objective 'classification' cannot train the architecture 'bert'",
         ),
         (
             {"objective": "causal", "architecture": "lstm", "init": {"hub": "a/b"}},

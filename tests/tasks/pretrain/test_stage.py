@@ -163,7 +163,7 @@ def test_a_published_gpt2_is_trained_without_a_cache(
     published_gpt2: Path, texts: tuple[Path, Path]
 ) -> None:
     from tasks.models.architectures import gpt2
-    from tasks.models.published import Checkpoint
+    from tasks.models.initial.published import Checkpoint
     from tasks.objectives import causal
     from tasks.training.task import ExampleRandom
 
@@ -206,6 +206,20 @@ def test_a_masked_image_pretraining_goes_on_from_a_published_vit_and_is_finetune
         Path("checkpoints"),
     )["model"]["epochs"][-1]
     assert finetuned["accuracy"] > finetuned["majority_accuracy"]
+
+
+def test_a_supervised_pretraining_takes_a_published_vits_encoder_which_sees_images_whole(
+    published_vit: Path, images: tuple[Path, Path], link: Link
+) -> None:
+    raw = {"objective": "classification", "architecture": "vit", "init": link(published_vit)}
+    unchanged = {"epochs": 1, "learning_rate": 1e-9, "batch_size": 64}
+    pretrained(images, "kept", training=unchanged, **raw)
+    kept, started = (vit_weights(folder) for folder in (Path("kept/model"), published_vit))
+    encoder = [name for name in started if name.startswith("vit.")]
+    assert all(kept[name].allclose(started[name].float(), atol=1e-5) for name in encoder)
+    trained = {"epochs": 6, "learning_rate": 4e-3, "batch_size": 64}
+    figures = pretrained(images, "trained", training=trained, **raw)["validation"]
+    assert figures["accuracy"] > figures["majority_accuracy"] + 0.2
 
 
 def test_no_objective_keeps_a_published_vits_weights(

@@ -33,6 +33,13 @@ PARAMS: dict[str, Any] = {
             },
         },
     },
+    "adapted": {
+        "digits-further": {
+            "backbone": "digits-small",
+            "corpus": "digits",
+            "adapt": {"objective": "reconstruction", "training": {"epochs": 20}},
+        },
+    },
     "models": {
         "digits-label": {
             "backbone": "digits-small",

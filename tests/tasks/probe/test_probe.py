@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.contracts import paths
 from tasks.errors import StageFailed
 from tasks.probe.probe import PROBES, Probe, probe, short_run, tree_of
 from tests.tasks.probe.conftest import ROOT, subject
@@ -115,3 +116,18 @@ def test_finetune_and_evaluate_are_probed_with_what_was_made_before_them(
     evaluated = probe(subject("evaluate", "digits-label", workspace), ROOT / "tasks", {})
     assert {"metrics.json", "predictions.parquet", "README.md"} <= set(evaluated.files)
     assert "tasks/evaluate/card.py" in evaluated.executed
+
+
+def test_a_backbone_that_goes_on_from_another_is_probed_like_one_that_starts(
+    workspace: Path, of_digits: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace)
+    kept = workspace / paths.stage_output("pretrain", "digits-small")
+    short_run(subject("pretrain", "digits-small", workspace), ROOT / "tasks", kept)
+    runs = [
+        short_run(subject("adapt", "digits-further", workspace), ROOT / "tasks") for _ in range(2)
+    ]
+    assert runs[0]["files"] == runs[1]["files"]
+    assert runs[0]["files"].keys() == of_digits.files.keys()
+    assert runs[0]["files"]["metrics.json"] != of_digits.files["metrics.json"]
+    assert "tasks/models/initial/own.py" in runs[0]["executed"]

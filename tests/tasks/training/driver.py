@@ -1,10 +1,10 @@
-"""Pretrain or finetune in a process of its own, so that a test can kill it.
+"""Pretrain, adapt or finetune in a process of its own, so that a test can kill it.
 
     python driver.py JOB.json [--rarely]
 
 The job has ``stage``, ``settings``, ``train``, ``validation``, ``output``, ``checkpoints`` and, to
-finetune, ``backbone``. A checkpoint is written after every step, and noted with the time in
-``saved.txt``, or as rarely as by default. The current folder gets the journal of the training,
+adapt or finetune, ``backbone``. A checkpoint is written after every step, and noted with the time
+in ``saved.txt``, or as rarely as by default. The current folder gets the journal of the training,
 which no MLflow server is there to read.
 """
 
@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tasks.adapt import stage as adapt
+from tasks.adapt.settings import Settings as AdaptSettings
 from tasks.finetune import stage as finetune
 from tasks.finetune import task as finetune_task
 from tasks.finetune.settings import Settings as FinetuneSettings
@@ -59,12 +61,16 @@ def run(job: dict[str, Any], journal: Path) -> None:
         settings = PretrainSettings.parse(job["settings"], "pretrain")
         pretrain.run("small", train, validation, output, settings, 0, kept, journal)
     else:
-        finetune.run(
+        of_stage, schema = {
+            "adapt": (adapt, AdaptSettings),
+            "finetune": (finetune, FinetuneSettings),
+        }[job["stage"]]
+        of_stage.run(
             "small",
             Path(job["backbone"]),
             {"train": train, "validation": validation},
             output,
-            FinetuneSettings.parse(job["settings"], "finetune"),
+            schema.parse(job["settings"], job["stage"]),
             0,
             kept,
             journal,
@@ -75,7 +81,7 @@ determinism.NUM_THREADS = 1  # beside other workers, two wait for each other for
 # Ranks import this file too, and have the same command line.
 if RARELY not in sys.argv:
     checkpoints.SECONDS_BETWEEN = checkpoints.TIMES_AS_LONG = 0.0
-    for trains in (pretrain, finetune_task):
+    for trains in (pretrain, adapt, finetune_task):
         trains.Checkpoints = NotedCheckpoints  # type: ignore[misc]
 if __name__ == "__main__":
     main(json.loads(Path(sys.argv[1]).read_text()))

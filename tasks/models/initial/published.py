@@ -35,6 +35,8 @@ ADAPTERS = "adapter_config.json"
 NEXT_SENTENCE = "seq_relationship.weight"
 """How the weight ends that BERT predicts next sentences with, from what its pooler gives."""
 GPT2, VIT = "gpt2", "vit_mae"
+MODEL_TYPES = {"bert": "bert", "gpt2": GPT2, "vit": VIT}
+"""What transformers calls the architectures that a checkpoint can be of."""
 # All that is ever read of a checkpoint.
 PATTERNS = (CONFIG, "model*.safetensors", SHARDS, TOKENIZER)
 # Parts of an encoder that many published ones lack: they start fresh, as heads do.
@@ -179,6 +181,11 @@ class Checkpoint:
         return positions
 
     @property
+    def longest(self) -> int:
+        """The longest sequence that it was trained on, which nothing tells: all that it takes."""
+        return self.positions
+
+    @property
     def predicts_next_sentences(self) -> bool:
         """Tell whether it has BERT's head for that, so that its pooler has been trained."""
         return any(name.endswith(NEXT_SENTENCE) for name in self._shapes)
@@ -253,6 +260,7 @@ class Checkpoint:
                     f"{self._name}: {key} is {getattr(config, key)}, but our encoder of these "
                     f"sizes has {getattr(ours, key)}: choose another checkpoint"
                 )
+        loaded.vit.config.mask_ratio = ours.mask_ratio  # an objective that hides patches says so
         model["encoder"].vit, model["patch_decoder"] = loaded.vit, loaded.decoder
         # A finetuned model is built again from our settings: its encoder, and no decoder of note.
         decoder = {k: v for k, v in config.to_dict().items() if k.startswith("decoder_")}

@@ -11,7 +11,7 @@ from tasks.inputs.tokenizer import id_in, ordinary_ids
 from tasks.inputs.traits import ImageTraits
 from tasks.models import image
 from tasks.models.architectures import vit
-from tasks.models.published import Checkpoint
+from tasks.models.initial.published import Checkpoint
 from tests.tasks.pretrain.conftest import published, published_vit
 
 __all__ = ["published", "published_vit"]

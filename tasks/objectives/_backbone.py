@@ -1,0 +1,48 @@
+"""What is written of a backbone that has been trained, and the metrics of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tasks.contracts import files
+from tasks.models.model import describe
+from tasks.models.origin import LABELS_OF, labels_of, said_of, write_origin
+from tasks.objectives._settings import NO_OBJECTIVE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tasks.training.task import Task
+
+
+def write_backbone(
+    task: Task,
+    output: Path,
+    losses: list[float],
+    train: Path,
+    about: dict[str, str],
+    before: Path | None = None,
+) -> dict[str, Any]:
+    """Write ``model/`` and ``metrics.json``.
+
+    Args:
+        task: holds the trained model.
+        output: the folder to write into.
+        losses: the mean training loss of each epoch.
+        train: the training split.
+        about: architecture, modality and objective, for ``downstream.json``.
+        before: the folder of the backbone that it goes on from, whose origin is also its own.
+
+    Returns:
+        The metrics.
+    """
+    model = output / "model"
+    metrics = {"validation": task.validate(), "training_loss": losses}
+    task.save(model)
+    if about["objective"] != NO_OBJECTIVE:
+        write_origin(model, train, before)
+    own = [task.about[LABELS_OF]] if LABELS_OF in task.about else []
+    learnt = said_of([*own, *(labels_of(before) if before else [])])
+    describe(model, **about, **{**task.about, **learnt})
+    files.write_json(output / "metrics.json", files.rounded(metrics))
+    return metrics

@@ -1,0 +1,71 @@
+"""What a stage that trains a backbone is told: an objective, its settings, and for how long."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from tasks.contracts import registry
+from tasks.contracts import settings as contract
+from tasks.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+OBJECTIVES = "tasks.objectives"
+NO_OBJECTIVE = "none"
+
+
+class ObjectiveSettings(contract.Settings):
+    """The objective, with a section of its name, and the training."""
+
+    objective: str = Field(description="an entry of tasks/objectives")
+    training: TrainingSettings = TrainingSettings()
+
+    @property
+    def chosen(self) -> Any:
+        """The objective's own settings."""
+        return getattr(self, self.objective)
+
+    @property
+    def reads_labels(self) -> bool:
+        """Tell whether the objective learns the labels of its corpus."""
+        return getattr(registry.load(OBJECTIVES, self.objective, ""), "READS_LABELS", False)
+
+    def num_devices(self) -> int:
+        """Return on how many devices is trained."""
+        return self.training.num_devices()
+
+    def modules(self) -> list[str]:
+        """Return the module of the objective, and what is only used on several devices."""
+        return [f"{OBJECTIVES}.{self.objective}", *self.training.modules()]
+
+
+def sections(raw: dict[str, Any], packages: dict[str, str], where: str) -> dict[str, Any]:
+    """Return a section for each registry entry that is named, as ``create_model`` takes fields.
+
+    Args:
+        raw: what ``params.yaml`` holds.
+        packages: by key, the registry that it names an entry of.
+        where: the key path, for errors.
+
+    Raises:
+        BadSettings: there is no such entry.
+    """
+    fields: dict[str, Any] = {}
+    for key, package in packages.items():
+        if isinstance(raw.get(key), str):
+            entry = registry.load(package, raw[key], f"params.yaml: {where}.{key}")
+            fields[raw[key]] = (entry.Settings, Field(default_factory=entry.Settings))
+    return fields
+
+
+def fits(objective: ModuleType, architecture: ModuleType) -> bool:
+    """Tell whether an architecture has what an objective needs.
+
+    That is what its states know of the others, for texts, or a part, for images.
+    """
+    if hasattr(objective, "CONTEXT"):
+        return bool(getattr(architecture, "CONTEXT", None) == objective.CONTEXT)
+    return objective.PART in getattr(architecture, "PARTS", ())
