@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from tasks.contracts import records
@@ -19,7 +20,11 @@ def sample_texts() -> tuple[list[str], list[str]]:
 
 
 def save_text_classifier(
-    folder: Path, architecture: str, sizes: dict[str, Any], num_steps: int = 0
+    folder: Path,
+    architecture: str,
+    sizes: dict[str, Any],
+    num_steps: int = 0,
+    pooling: str = "auto",
 ) -> None:
     """Save a classifier of the sample's texts, trained for a few steps or not at all."""
     import torch
@@ -27,6 +32,7 @@ def save_text_classifier(
     from tasks.contracts import registry
     from tasks.inputs.tokenizer import PADDING, save_tokenizer, token_id, train_tokenizer
     from tasks.inputs.traits import TextTraits
+    from tasks.models.frequencies import save_frequencies
     from tasks.models.model import describe
     from tasks.models.text import TextBackbone, save
 
@@ -40,8 +46,9 @@ def save_text_classifier(
     save(module.build(module.Settings(**sizes), traits), backbone)
     save_tokenizer(tokenizer, backbone, 64)
     describe(backbone, architecture=architecture, modality="text")
-    model = TextBackbone(backbone).model(classes)
-    inputs = model.inputs(texts)
+    inputs = TextBackbone(backbone).inputs(texts)
+    save_frequencies(np.bincount(inputs.tokens, minlength=traits.vocabulary_size), backbone)
+    model = TextBackbone(backbone).model(classes, pooling=pooling)
     targets = torch.tensor([classes.index(label) for label in labels])
     optimizer = torch.optim.Adam(model.module.parameters(), lr=3e-3)
     for step in range(num_steps):

@@ -19,5 +19,7 @@ Its files:
 - ``task``: one training: a classifier, and how the settings have it learn;
 - ``callbacks``: when a training ends (early stopping);
 - only where the settings ask for it: ``lora`` (adapters), ``layer_decay`` (rates by depth),
-  ``folds`` (cross-validation), ``frozen`` (a backbone that does not learn, computed once).
+  ``folds`` (cross-validation), ``frozen`` (a backbone that does not learn, computed once),
+  ``logistic`` (its head at the minimum of the loss), ``weighted`` (what the weighted mean of word
+  vectors leaves out).
 """

@@ -36,13 +36,18 @@ class Settings(TrainingSettings):
         description="texts are cut to so many tokens; if not given, to no more than the backbone "
         "was trained on",
     )
-    pooling: Literal["auto", "cls", "mean", "max", "last"] = Field(
+    pooling: Literal["auto", "cls", "mean", "max", "last", "weighted"] = Field(
         "auto", description="what the head sees of a text's tokens; auto: the architecture's own"
     )
     dropout: float = Field(0.1, ge=0, lt=1, description="share of activations dropped")
     twin: bool = Field(True, description="also train the same model from random weights")
     patience: int = Field(3, ge=1, description="epochs without a better validation accuracy")
     learning_rate: float = Field(3e-4, gt=0, description="AdamW's, at its highest")
+    solver: Literal["adamw", "lbfgs"] = Field(
+        "adamw",
+        description="how mode: frozen fits the head; lbfgs: to the minimum, with the L2 penalty "
+        "that is best on the validation split",
+    )
     layer_decay: float = Field(
         1.0, gt=0, le=1, description="each layer's rate is so much of that of the layer above it"
     )
@@ -71,6 +76,8 @@ class Settings(TrainingSettings):
         used = {
             "tasks.finetune.lora": self.mode == "lora",
             "tasks.finetune.frozen": self.mode == "frozen",
+            "tasks.finetune.logistic": self.solver == "lbfgs",
+            "tasks.finetune.weighted": self.pooling == "weighted",
             "tasks.finetune.layer_decay": self.layer_decay < 1,
             "tasks.finetune.folds": self.folds > 0,
         }
@@ -95,6 +102,8 @@ class Settings(TrainingSettings):
     def _options_fit_together(self) -> Self:
         if self.repeats > 1 and not self.twin:
             raise ValueError("repeats are of model and twin: leave twin: true, or drop repeats")
+        if self.solver == "lbfgs" and (self.mode != "frozen" or self.devices > 1):
+            raise ValueError("solver: lbfgs needs mode: frozen, on one device")
         if self.mode == "frozen" and self.layer_decay < 1:
             raise ValueError("layer_decay changes nothing in mode: frozen: drop one of the two")
         if self.mode != "lora" and self.lora != LoraSettings():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasks.errors import BadSettings
 from tasks.objectives.classification import Classification
 from tasks.tracking.runs.metric_log import MetricLog
 from tasks.training.checkpoints import Checkpoints
@@ -65,7 +66,9 @@ class Recipe:
 
         A random backbone that is frozen, or nearly, would be a straw man.
         """
-        settings = self.settings.model_copy(update={"mode": "full", "layer_decay": 1.0})
+        settings = self.settings.model_copy(
+            update={"mode": "full", "layer_decay": 1.0, "solver": "adamw"}
+        )
         return replace(self, settings=settings, pretrained=False)
 
 
@@ -107,8 +110,9 @@ def new_task(recipe: Recipe, train: Examples, validation: Examples, seed: int) -
         seed: of the random weights.
 
     Raises:
-        BadInput: ``mode: lora`` finds nothing to adapt.
-        BadSettings: the backbone has no such ``pooling``.
+        BadInput: ``mode: lora`` finds nothing to adapt, or the backbone does not tell how frequent
+            its tokens are.
+        BadSettings: the backbone has no such ``pooling``, or ``solver: lbfgs`` finds a reader.
     """
     settings = recipe.settings
     make_deterministic(seed, settings.devices)
@@ -118,8 +122,18 @@ def new_task(recipe: Recipe, train: Examples, validation: Examples, seed: int) -
         dropout=settings.dropout,
         pooling=settings.pooling,
     )
+    if settings.pooling == "weighted":
+        from tasks.finetune.weighted import fit_pooling
+
+        fit_pooling(classifier, train)
     learner: Learner = classifier
     if settings.mode == "frozen" and "reader" in classifier.module:
+        if settings.solver == "lbfgs":
+            raise BadSettings(
+                "finetune.solver: lbfgs fits a head alone, but the backbone "
+                f"{recipe.backbone.folder} is read by an LSTM: drop it, or pretrain with reader: "
+                "mean"
+            )
         # The reader learns with the head, and reads vectors: a table has nothing to compute.
         classifier.encoder.requires_grad_(False)
     elif settings.mode == "frozen":
@@ -161,6 +175,10 @@ def train_task(
         settings = settings.model_copy(update={"batch_size": batch_size})
     checkpoints = Checkpoints(recipe.checkpoints / part)
     metric_log = MetricLog(recipe.journal, f"{part}.")
+    if settings.solver == "lbfgs":
+        from tasks.finetune.logistic import fit
+
+        return fit(task, settings.label_smoothing, what, callback, metric_log)
     return train(task, settings, seed, what, callback, checkpoints, metric_log)
 
 

@@ -38,6 +38,8 @@ DYNAMIC_IMPORTS = {
 OPTIONAL = {
     "tasks.pretrain.init": "init is set",
     "tasks.finetune.lora": "mode: lora",
+    "tasks.finetune.logistic": "solver: lbfgs",
+    "tasks.finetune.weighted": "pooling: weighted",
     "tasks.finetune.layer_decay": "layer_decay is below 1",
     "tasks.finetune.folds": "folds is above 0",
     "tasks.training.launcher": "devices is above 1",

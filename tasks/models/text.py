@@ -22,6 +22,7 @@ from tasks.errors import BadInput, BadSettings, one_of
 from tasks.inputs.documents import TokenInputs
 from tasks.inputs.tokenising import read_token_inputs, tokenise
 from tasks.inputs.tokenizer import TOKENIZER, TOKENIZER_CONFIG, load_tokenizer
+from tasks.models.frequencies import load_shares
 from tasks.models.model import ARCHITECTURES, AUTO, architecture_of, describe, description
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ INPUT_NAMES = ("input_ids", "attention_mask")
 WEIGHTS, HEAD, HEAD_CONFIG = "model.safetensors", "head.safetensors", "head.json"
 TRANSFORMERS_HEAD = "classifier"
 """What transformers calls a head that is one linear layer over what its encoder has pooled."""
+WEIGHTED = "weighted"
+"""The pooling that counts rare tokens more, and the module that does it."""
 POOLER = "cls"
 """The pooling by BERT's pooler."""
 UNTRAINED_POOLER = {"pooler": "untrained"}
@@ -174,8 +177,24 @@ class TextBackbone:
                 one where that takes a pooler which nothing has trained.
 
         Raises:
+            BadInput: it takes the tokens' frequencies, and the backbone has none.
             BadSettings: the architecture has no such pooling.
         """
+        model = self._model(labels, pretrained=pretrained, dropout=dropout, pooling=pooling)
+        if WEIGHTED in model.module:
+            shares = load_shares(self.folder)
+            if shares is None:
+                raise BadInput(
+                    f"finetune.pooling is {pooling!r}, but {self.folder} does not tell how "
+                    "frequent its tokens are: pretrain it again, or choose another pooling"
+                )
+            weighted: Any = model.module[WEIGHTED]
+            weighted.weigh(shares)
+        return model
+
+    def _model(
+        self, labels: list[str], *, pretrained: bool, dropout: float, pooling: str
+    ) -> TextModel:
         architecture: Architecture = architecture_of(self.folder)
         parts = architecture.load_parts(self.folder, pretrained=pretrained, dropout=dropout)
         own = parts.poolings[0]
@@ -194,7 +213,7 @@ class TextBackbone:
         from safetensors.torch import load_file
 
         about = files.read_json(self.folder / HEAD_CONFIG)
-        model = self.model(labels, pooling=about["pooling"])
+        model = self._model(labels, pretrained=True, dropout=0, pooling=about["pooling"])
         if (self.folder / HEAD).exists():
             model.above_encoder.load_state_dict(load_file(self.folder / HEAD))
         else:
@@ -218,7 +237,7 @@ class TextModel:
     Attributes:
         modality: ``text``.
         labels: the class names, in the order of the logits.
-        module: ``encoder``, ``head`` and perhaps ``reader``.
+        module: ``encoder``, ``head``, and perhaps ``reader`` and ``weighted``.
         pooling: what the head sees of a text.
     """
 
@@ -244,6 +263,11 @@ class TextModel:
         modules = {"encoder": parts.encoder, "head": head}
         if parts.reader is not None:
             modules["reader"] = parts.reader
+        if pooling == WEIGHTED:
+            from tasks.models.text_layers import WeightedMean
+
+            vocabulary_size = backbone.tokenizer.get_vocab_size()
+            modules[WEIGHTED] = WeightedMean(vocabulary_size, parts.num_features)
         self.module = nn.ModuleDict(modules)
         self._backbone = backbone
         self._as_transformers = pooling == parts.transformers_pooling
@@ -255,7 +279,7 @@ class TextModel:
 
     @property
     def above_encoder(self) -> nn.ModuleDict:
-        """Head and reader, as parts of the classifier itself."""
+        """Head, reader and what pools, as parts of the classifier itself."""
         from torch import nn
 
         return nn.ModuleDict({name: self.module[name] for name in self.module if name != "encoder"})
@@ -279,7 +303,13 @@ class TextModel:
         output = self.encoder(**inputs)
         if "reader" in self.module:
             output = self.module["reader"](output.last_hidden_state)
-        return pool(self.pooling, output, batch.get("attention_mask"))
+        mask = batch.get("attention_mask")
+        if WEIGHTED in self.module:
+            features: Tensor = self.module[WEIGHTED](
+                batch["input_ids"], output.last_hidden_state, mask
+            )
+            return features
+        return pool(self.pooling, output, mask)
 
     def logits(self, batch: dict[str, Tensor]) -> Float[Tensor, "N K"]:
         """Return the logits of a batch made by ``TokenInputs``, which may hold more than that."""

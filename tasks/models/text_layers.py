@@ -10,7 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from torch import einsum, nn, zeros
+from torch import einsum, from_numpy, nn, ones, zeros
+from torch.linalg import eigh
 from torch.nn.functional import dropout as drop
 from torch.nn.functional import linear
 from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput
@@ -19,12 +20,14 @@ from tasks.contracts import files
 from tasks.inputs.traits import TextTraits
 
 if TYPE_CHECKING:
+    import numpy as np
     from jaxtyping import Float, Int
     from torch import Tensor
 
     from tasks.contracts.settings import Settings
 
 CONFIG, WEIGHTS, ENCODER = "config.json", "model.safetensors", "encoder."
+INVERSE_FREQUENCY = 1e-3  # a, of tokens' weights (Arora et al., 2017)
 INITIAL_RANGE = 0.1  # of the embeddings (Zaremba et al., 2014)
 SomeSettings = TypeVar("SomeSettings", bound="Settings")
 
@@ -135,6 +138,62 @@ class LstmReader(nn.Module):
     def forward(self, states: Float[Tensor, "N T _"]) -> BaseModelOutput:
         """Return ``last_hidden_state``, N T H."""
         return BaseModelOutput(last_hidden_state=self.lstm(states)[0])
+
+
+class WeightedMean(nn.Module):
+    """The mean of a text's states, in which rare tokens count more.
+
+    As in "A simple but tough-to-beat baseline for sentence embeddings" (Arora et al., 2017): a
+    token that is the share p of all counts a / (a + p). Of the means, their first principal
+    component, which all texts have in common, is taken away. What is left is scaled, so that how a
+    head learns does not depend on the size of the states.
+
+    Attributes:
+        weights: of the tokens; V.
+        component: of length 1, or 0 before ``fit``; H.
+        scale: a number.
+    """
+
+    weights: Tensor
+    component: Tensor
+    scale: Tensor
+
+    def __init__(self, vocabulary_size: int, num_features: int) -> None:
+        super().__init__()
+        self.register_buffer("weights", ones(vocabulary_size))
+        self.register_buffer("component", zeros(num_features))
+        self.register_buffer("scale", ones(()))
+
+    def weigh(self, shares: Float[np.ndarray, " V"]) -> None:
+        """Weigh tokens by how rare they are."""
+        weights = INVERSE_FREQUENCY / (INVERSE_FREQUENCY + shares)
+        self.weights.copy_(from_numpy(weights))
+
+    def fit(self, moments: Float[Tensor, "H H"]) -> None:
+        """Learn component and scale.
+
+        Args:
+            moments: the mean over texts of their means' products with themselves; float64.
+        """
+        values, vectors = eigh(moments)
+        self.component.copy_(vectors[:, -1])
+        rest = (values[:-1].sum() / len(values)).clamp(min=1e-12)
+        self.scale.copy_(rest.rsqrt())
+
+    def forward(
+        self,
+        input_ids: Int[Tensor, "N T"],
+        states: Float[Tensor, "N T H"],
+        mask: Int[Tensor, "N T"] | None,
+    ) -> Float[Tensor, "N H"]:
+        """Return one vector of each sequence."""
+        weights = self.weights[input_ids]
+        lengths = weights.new_full((len(weights), 1), weights.shape[1])
+        if mask is not None:
+            weights, lengths = weights * mask, mask.sum(1, keepdim=True)
+        means = (states * weights[..., None]).sum(1) / lengths
+        common = (means * self.component).sum(1, keepdim=True) * self.component
+        return (means - common) * self.scale
 
 
 class VectorTable(PlainTextModel):

@@ -1,4 +1,4 @@
-"""Word vectors (Mikolov et al., 2013), and how a classifier reads them: their mean, or an LSTM.
+"""Word vectors (Mikolov et al., 2013), and how a classifier reads them: by a mean, or an LSTM.
 
 The vectors are the backbone. An LSTM over them is learnt with the labels, like the head.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from tasks.contracts import settings as contract
-from tasks.models.text import SINGLE_TOKENS, Parts, TextBackbone
+from tasks.models.text import SINGLE_TOKENS, WEIGHTED, Parts, TextBackbone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +57,6 @@ def load_parts(folder: Path, *, pretrained: bool, dropout: float) -> Parts:  # n
     if pretrained:
         load_encoder_weights(encoder, folder)
     if settings.reader == "mean":
-        return Parts(encoder, settings.hidden_size, ("mean", "max"))
+        return Parts(encoder, settings.hidden_size, ("mean", "max", WEIGHTED))
     reader = LstmReader(settings.hidden_size, settings.reader_size)
     return Parts(encoder, settings.reader_size, ("last", "mean", "max"), reader)

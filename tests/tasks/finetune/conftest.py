@@ -16,6 +16,12 @@ BERT = {
     "masked": {"tokens": 48, "vocabulary_size": 600},
     "training": {"epochs": 1},
 }
+VECTORS = {
+    "objective": "cooccurrence",
+    "architecture": "wordvectors",
+    "cooccurrence": {"vocabulary_size": 600},
+    "wordvectors": {"hidden_size": 32},
+}
 CONVNET = {
     "objective": "classification",
     "architecture": "convnet",
@@ -30,6 +36,25 @@ def bert(texts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("bert")
     settings = PretrainSettings.parse(BERT, "pretrain")
     pretrain.run("small-bert", *texts, folder / "out", settings, 0, folder / "checkpoints")
+    return folder / "out" / "model"
+
+
+@pytest.fixture(scope="session")
+def vectors(texts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Word vectors of co-occurrence."""
+    folder = tmp_path_factory.mktemp("vectors")
+    settings = PretrainSettings.parse(VECTORS, "pretrain")
+    pretrain.run("small-vectors", *texts, folder / "out", settings, 0, folder / "checkpoints")
+    return folder / "out" / "model"
+
+
+@pytest.fixture(scope="session")
+def reader(texts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, read by an LSTM."""
+    folder = tmp_path_factory.mktemp("reader")
+    row = {**VECTORS, "wordvectors": {"hidden_size": 32, "reader": "lstm"}}
+    settings = PretrainSettings.parse(row, "pretrain")
+    pretrain.run("small-reader", *texts, folder / "out", settings, 0, folder / "checkpoints")
     return folder / "out" / "model"
 
 

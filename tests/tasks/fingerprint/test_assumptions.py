@@ -200,6 +200,8 @@ def test_an_optional_module_is_only_imported_where_it_is_used() -> None:
     ("settings", "raw", "module"),
     [
         (FinetuneSettings, {"mode": "lora"}, "tasks.finetune.lora"),
+        (FinetuneSettings, {"pooling": "weighted"}, "tasks.finetune.weighted"),
+        (FinetuneSettings, {"mode": "frozen", "solver": "lbfgs"}, "tasks.finetune.logistic"),
         (FinetuneSettings, {"layer_decay": 0.9}, "tasks.finetune.layer_decay"),
         (FinetuneSettings, {"folds": 2}, "tasks.finetune.folds"),
         (FinetuneSettings, {"devices": 2}, "tasks.training.launcher"),

@@ -18,14 +18,19 @@ KINDS: dict[str, dict[str, Any]] = {
     "gpt2": {"layers": 1, "hidden_size": 16, "heads": 2, "positions": 64},
     "lstm": {"hidden_size": 16},
     "wordvectors": {"hidden_size": 16, "reader": "lstm", "reader_size": 8},
+    "wordvectors, weighted": {"hidden_size": 16},
 }
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def classifier(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp(request.param)
-    save_text_classifier(folder, request.param, KINDS[request.param], num_steps=4)
-    return load_classifier(folder)
+    architecture, _, pooling = request.param.partition(", ")
+    save_text_classifier(folder, architecture, KINDS[request.param], 4, pooling or "auto")
+    loaded: Any = load_classifier(folder)
+    if pooling:  # vectors of co-occurrence are 0 where no text has a token
+        torch.nn.init.zeros_(loaded.model.encoder.embedding.weight[0])
+    return loaded
 
 
 def test_the_weights_of_the_tokens_add_up_to_the_change_of_the_logit(

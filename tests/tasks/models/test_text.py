@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from tasks.contracts import files, records
 from tasks.contracts.paths import Part
-from tasks.errors import BadSettings
+from tasks.errors import BadInput, BadSettings
 from tasks.finetune import stage as finetune
 from tasks.finetune.settings import Settings
 from tasks.models import text
@@ -249,6 +249,33 @@ def test_a_pooling_that_does_not_exist_is_refused(backbone: tuple[str, Path]) ->
     message = rf"finetune\.pooling: '{pooling}' does not exist for .*; allowed: auto, .*mean"
     with pytest.raises(BadSettings, match=message):
         TextBackbone(folder).model(LABELS, pooling=pooling)
+
+
+def test_a_weighted_mean_comes_back_as_saved(
+    pretrained: Pretrained, texts: tuple[Path, Path], tmp_path: Path
+) -> None:
+    classifier = TextBackbone(pretrained("wordvectors")).model(LABELS, pooling="weighted")
+    weights = classifier.module["weighted"].weights
+    assert weights.min() < 0.1
+    assert weights.max() > 0.9
+    classifier.module["weighted"].fit(torch.diag(torch.arange(1.0, 33.0)).double())
+    classifier.save(tmp_path)
+    loaded: Any = load_model(tmp_path)
+    batch = loaded.inputs(contents(texts)).batch(np.arange(12))
+    with torch.inference_mode():
+        logits = [one.logits(batch) for one in (classifier, loaded) if one.module.eval()]
+    assert logits[0].equal(logits[1])
+
+
+def test_a_weighted_mean_needs_to_know_how_frequent_tokens_are(
+    pretrained: Pretrained, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(pretrained("wordvectors"), folder)
+    (folder / "frequencies.safetensors").unlink()
+    message = r"pooling is 'weighted', but .*model does not tell how frequent its tokens are: "
+    with pytest.raises(BadInput, match=message):
+        TextBackbone(folder).model(LABELS, pooling="weighted")
 
 
 @pytest.mark.parametrize("architecture", [gpt2, lstm, convnet])

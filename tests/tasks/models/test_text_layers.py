@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,6 +11,7 @@ from tasks.models.architectures import lstm, wordvectors
 from tasks.models.text_layers import (
     LstmEncoder,
     LstmReader,
+    WeightedMean,
     load_encoder_weights,
     new_lstm,
     read_config,
@@ -55,3 +57,25 @@ def test_a_score_is_the_product_of_a_centres_and_a_contexts_vector() -> None:
     expected = model.encoder.embedding.weight[4] @ model.contexts.weight[9]
     assert torch.allclose(scores[1, 1], expected)
     assert scores.shape == (2, 3)
+
+
+def test_the_weighted_mean_is_that_of_the_paper_and_leaves_padding_out() -> None:
+    generator = np.random.default_rng(0)
+    vectors, shares = generator.normal(size=(5, 3)), np.array([0.5, 0.3, 0.15, 0.04, 0.01])
+    texts = [[0, 1, 2], [3, 4], [0, 0, 4], [1]]
+    means = np.array(
+        [np.mean([1e-3 / (1e-3 + shares[t]) * vectors[t] for t in text], axis=0) for text in texts]
+    )
+    component = np.linalg.svd(means)[2][0]
+    expected = means - np.outer(means @ component, component)
+    expected /= np.sqrt((expected**2).mean())
+    pooling = WeightedMean(5, 3)
+    pooling.weigh(shares)
+    ids = torch.tensor([text + [2] * (3 - len(text)) for text in texts])
+    mask = torch.tensor([[1] * len(text) + [0] * (3 - len(text)) for text in texts])
+    states = torch.from_numpy(vectors).float()[ids]
+    assert torch.allclose(pooling(ids, states, mask), torch.from_numpy(means).float(), atol=1e-6)
+    pooling.fit(torch.from_numpy(means.T @ means / len(means)))
+    found = pooling(ids, states, mask)
+    assert found.numpy() == pytest.approx(expected, abs=1e-4)
+    assert torch.allclose(pooling(ids[:1], states[:1], None), found[:1], atol=1e-6)

@@ -13,6 +13,7 @@ import pytest
 from tasks.contracts import registry
 from tasks.models.classifier import load_classifier
 from tasks.tracking.registry.packaging import package_code, reached_modules, requirements
+from tests.classifiers import save_text_classifier
 
 
 def test_the_package_is_named_by_its_content(tmp_path: Path) -> None:
@@ -34,10 +35,14 @@ def test_no_import_of_the_package_leads_back_to_tasks(tmp_path: Path, architectu
                 assert not node.value.startswith("tasks."), path
 
 
+@pytest.mark.parametrize("architecture", ["bert", "wordvectors"])
 def test_the_packaged_code_gives_the_scores_of_our_own(
-    tmp_path: Path, text_model: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, text_model: Path, monkeypatch: pytest.MonkeyPatch, architecture: str
 ) -> None:
-    package = package_code(tmp_path, reached_modules("bert"))
+    if architecture == "wordvectors":
+        text_model = tmp_path / "vectors"
+        save_text_classifier(text_model, architecture, {"hidden_size": 8}, pooling="weighted")
+    package = package_code(tmp_path, reached_modules(architecture))
     monkeypatch.syspath_prepend(str(tmp_path))
     module = importlib.import_module(f"{package.name}.models.classifier")
     texts = ["corn", "net profit of the company"]
