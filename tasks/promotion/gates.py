@@ -5,7 +5,7 @@ not a number passes no gate.
 """
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from tasks.errors import one_of
@@ -31,7 +31,7 @@ def missed_gates(
         *([] if validation.get("passed") is True else [NOT_VALIDATED]),
         *_limits(metrics, settings.floors, settings.ceilings),
         *_leads(metrics, settings.lead),
-        *_behind(metrics, settings.not_behind),
+        *_behind(metrics, settings),
         *_slices(metrics, settings),
         *_seen(metrics, settings.maximum_seen),
     ]
@@ -87,12 +87,15 @@ def _leads(metrics: Mapping[str, Any], leads: Mapping[Any, float]) -> list[str]:
     return missed
 
 
-def _behind(metrics: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+def _behind(metrics: Mapping[str, Any], settings: PromotionSettings) -> list[str]:
     missed = []
-    for name in sorted(names):
+    for name in sorted(settings.not_behind):
         against = metrics.get("against")
         found = against.get(name) if isinstance(against, Mapping) else None
         if found is None:
+            # An earlier version's metrics do not tell; that is no fault unless somebody has asked.
+            if "not_behind" not in settings.model_fields_set:
+                continue
             missed.append(
                 f"metrics.json does not tell it from {BASELINES[name]}: run evaluate again"
             )

@@ -83,7 +83,7 @@ class PromotionSettings(Base):
         description="least lead in accuracy over a baseline, for example {linear: 0.0, twin: 0.01}",
     )
     not_behind: list[Literal["linear", "twin"]] = Field(
-        default=[],
+        default=["linear"],
         description="baselines that it must not be significantly behind (McNemar's exact test on "
         "the test records, p < 0.05)",
     )

@@ -138,9 +138,18 @@ def test_a_model_that_a_baseline_is_significantly_ahead_of_is_told() -> None:
     def against(verdict: str) -> dict[str, Any]:
         return {"against": {"linear": {"verdict": verdict, "won": 3, "lost": 20, "p_value": 5e-4}}}
 
-    assert _missed(against("level"), not_behind=["linear"]) == []
-    assert _missed(against("behind")) == []
+    behind = "it is behind the linear baseline: 3 test records alone right against 20 (p = 0.0005)"
+    assert _missed(against("level")) == _missed(against("level"), not_behind=["linear"]) == []
+    assert _missed(against("behind")) == [behind]
+    assert _missed(against("behind"), not_behind=[]) == []
     assert _missed(against("behind"), not_behind=["linear", "twin"]) == [
-        "it is behind the linear baseline: 3 test records alone right against 20 (p = 0.0005)",
+        behind,
         "metrics.json does not tell it from its twin from random weights: run evaluate again",
+    ]
+
+
+def test_metrics_of_an_earlier_version_miss_no_gate_that_nobody_asked_for() -> None:
+    assert _missed({}) == []
+    assert _missed({}, not_behind=["linear"]) == [
+        "metrics.json does not tell it from the linear baseline: run evaluate again"
     ]
