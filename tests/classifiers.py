@@ -95,6 +95,26 @@ def save_tiny_bert(folder: Path, texts: list[str], labels: list[str], vocabulary
     TextBackbone(folder).model(labels).save(folder)
 
 
+def add_wide_part(folder: Path, texts: list[str]) -> None:
+    """Give a classifier of texts a wide part: all words and pairs of some texts, random weights."""
+    import numpy as np
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    from tasks.contracts import files
+    from tasks.models.wide import Ngrams, WidePart
+
+    ngrams = Ngrams("word", 1, 2)
+    fitted = TfidfVectorizer(sublinear_tf=True, **ngrams.options()).fit(texts)
+    names = [str(name) for name in fitted.get_feature_names_out()]
+    num_labels = len(files.read_json(folder / "downstream.json")["labels"])
+    random = np.random.default_rng(0)
+    weights, biases = (
+        random.normal(size=shape).astype(np.float32)
+        for shape in ((len(names), num_labels), num_labels)
+    )
+    WidePart(ngrams, names, fitted.idf_, weights, biases).save(folder)
+
+
 def write_finetuned_on(folder: Path, train: Path) -> None:
     """Write what finetune leaves beside a model: all of train was used, and no folds."""
     chosen = records.read_table(train).select(["id", "label"])

@@ -95,7 +95,8 @@ def _mean_loss(
         for batch in batches:
             class_weights = batch.get("class_weights")
             loss = cross_entropy(
-                linear(batch["features"].double(), *weights),
+                # Beside the scores of a wide part, where there is one.
+                linear(batch["features"].double(), *weights) + batch.get("wide_scores", 0.0),
                 batch["labels"],
                 weight=None if class_weights is None else class_weights.double(),
                 label_smoothing=label_smoothing,

@@ -21,6 +21,38 @@ class LoraSettings(contract.Settings):
     )
 
 
+class WideSettings(contract.Settings):
+    """A linear part on n-grams beside the backbone (wide and deep, Cheng et al., 2016)."""
+
+    words: list[int] | None = Field(None, description="words of its shortest and longest n-gram")
+    characters: list[int] | None = Field(
+        None, description="the same in characters, for scripts without spaces between words"
+    )
+    minimum_records: int = Field(
+        2, ge=1, description="n-grams count that stand in so many of the records trained on"
+    )
+
+    def analyzer_and_sizes(self) -> tuple[str, int, int]:
+        """Return scikit-learn's word for what an n-gram is of, and the smallest and largest."""
+        if self.words is not None:
+            return "word", self.words[0], self.words[1]
+        assert self.characters is not None  # noqa: S101 - checked below
+        return "char", self.characters[0], self.characters[1]
+
+    @field_validator("words", "characters")
+    @classmethod
+    def _smallest_and_largest(cls, value: list[int] | None) -> list[int] | None:
+        if value is not None and not (len(value) == 2 and 1 <= value[0] <= value[1]):
+            raise ValueError("expected the smallest and the largest size, for example [1, 2]")
+        return value
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.words is None) == (self.characters is None):
+            raise ValueError("expected either words or characters, for example {words: [1, 2]}")
+        return self
+
+
 class Settings(TrainingSettings):
     """How a head, and perhaps the backbone below it, learn the labels."""
 
@@ -42,6 +74,11 @@ class Settings(TrainingSettings):
     dropout: float = Field(0.1, ge=0, lt=1, description="share of activations dropped")
     twin: bool = Field(True, description="also train the same model from random weights")
     patience: int = Field(3, ge=1, description="epochs without a better validation accuracy")
+    wide: WideSettings | None = Field(
+        None,
+        json_schema_extra=contract.NEUTRAL,
+        description="of texts: a linear part on n-grams, trained beside the backbone; null: none",
+    )
     learning_rate: float = Field(3e-4, gt=0, description="AdamW's, at its highest")
     solver: Literal["adamw", "lbfgs"] = Field(
         "adamw",
@@ -80,6 +117,8 @@ class Settings(TrainingSettings):
             "tasks.finetune.weighted": self.pooling == "weighted",
             "tasks.finetune.layer_decay": self.layer_decay < 1,
             "tasks.finetune.folds": self.folds > 0,
+            "tasks.finetune.wide": self.wide is not None,
+            "tasks.models.wide": self.wide is not None,
         }
         return [*super().modules(), *(module for module, is_used in used.items() if is_used)]
 

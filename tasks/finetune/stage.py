@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.contracts import files, records
+from tasks.errors import BadInput
 from tasks.finetune.callbacks import EarlyStopping
 from tasks.finetune.corpus import choose_few, read_corpus, say_what_lacks
 from tasks.finetune.task import Recipe, new_task, train_task
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from tasks.contracts.paths import Part
     from tasks.finetune.corpus import Corpus
     from tasks.finetune.settings import Settings
+    from tasks.finetune.wide import WideCorpus
+    from tasks.models.model import Backbone
 
 LABELS, REPEATS = "labels.parquet", "repeats"
 
@@ -54,8 +57,8 @@ def run(
 
     Raises:
         BadInput: backbone and corpus do not fit, the settings ask for more tokens than the backbone
-            was trained on, a label is missing, a class has fewer records than there are folds, or
-            LoRA finds nothing to adapt.
+            was trained on, a label is missing, a class has fewer records than there are folds,
+            LoRA finds nothing to adapt, or ``wide`` no n-grams.
         Diverged: a loss was NaN or infinite.
         Preempted: SIGTERM came; running again goes on from the checkpoint.
     """
@@ -79,6 +82,8 @@ def _finetune(
     loaded.cut_to(settings.tokens, all_must_fit="tokens" in settings.model_fields_set)
     corpus = read_corpus(loaded, splits)
     recipe = Recipe(model, loaded, corpus.classes, settings, seed, checkpoints, journal=journal)
+    if settings.wide is not None:
+        recipe = replace(recipe, ngrams=_count_ngrams(loaded, splits, corpus, settings))
     fold_of = None
     if settings.folds:
         from tasks.finetune.folds import assign_folds, cross_validate
@@ -106,6 +111,20 @@ def _finetune(
         _write_table(output / "folds.parquet", _joined(held_out, corpus.classes))
         files.write_json(output / "history.json", files.rounded(history))
     return history
+
+
+def _count_ngrams(
+    backbone: Backbone, splits: dict[Part, Path], corpus: Corpus, settings: Settings
+) -> WideCorpus:
+    """Count the n-grams of all records, for the wide parts that are fitted on some of them."""
+    if backbone.modality != "text":
+        raise BadInput(
+            f"finetune.wide reads the n-grams of texts, but the backbone {backbone.folder} takes "
+            f"{backbone.modality}s: drop it"
+        )
+    from tasks.finetune.wide import WideCorpus
+
+    return WideCorpus([splits["train"], splits["validation"]], corpus.ids, settings)
 
 
 def _choose_records(recipe: Recipe, corpus: Corpus) -> np.ndarray:

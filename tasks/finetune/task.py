@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
     from tasks.finetune.settings import Settings
+    from tasks.finetune.wide import WideCorpus
     from tasks.models.model import Backbone
     from tasks.objectives.classification import Examples, Learner
 
@@ -38,6 +39,7 @@ class Recipe:
         pretrained: begin with the backbone's weights, not with random ones.
         repeat: which of ``settings.repeats`` it is, counted from 1.
         journal: where the metrics of the trainings go, step by step.
+        ngrams: of all records, where ``settings.wide`` asks for a wide part.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Recipe:
     pretrained: bool = True
     repeat: int = 1
     journal: Path | None = None
+    ngrams: WideCorpus | None = None
 
     @property
     def row_seed(self) -> int:
@@ -110,8 +113,8 @@ def new_task(recipe: Recipe, train: Examples, validation: Examples, seed: int) -
         seed: of the random weights.
 
     Raises:
-        BadInput: ``mode: lora`` finds nothing to adapt, or the backbone does not tell how frequent
-            its tokens are.
+        BadInput: ``mode: lora`` finds nothing to adapt, ``wide`` no n-gram, or the backbone does
+            not tell how frequent its tokens are.
         BadSettings: the backbone has no such ``pooling``, or ``solver: lbfgs`` finds a reader.
     """
     settings = recipe.settings
@@ -127,6 +130,8 @@ def new_task(recipe: Recipe, train: Examples, validation: Examples, seed: int) -
 
         fit_pooling(classifier, train)
     learner: Learner = classifier
+    wide = None if recipe.ngrams is None else recipe.ngrams.fit(train, len(recipe.labels))
+    indices = train.indices, validation.indices
     if settings.mode == "frozen" and "reader" in classifier.module:
         if settings.solver == "lbfgs":
             raise BadSettings(
@@ -145,6 +150,11 @@ def new_task(recipe: Recipe, train: Examples, validation: Examples, seed: int) -
         from tasks.finetune.lora import add_adapters
 
         add_adapters(classifier.encoder, settings.lora)
+    if wide is not None:
+        from tasks.finetune.wide import WideLearner
+
+        train, validation = wide.beside(train, indices[0]), wide.beside(validation, indices[1])
+        learner = WideLearner(learner, wide.part)
     weights = None
     if settings.class_weights == "balanced":
         weights = balanced_weights(train.labels, len(recipe.labels))

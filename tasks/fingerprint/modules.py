@@ -42,6 +42,9 @@ OPTIONAL = {
     "tasks.finetune.weighted": "pooling: weighted",
     "tasks.finetune.layer_decay": "layer_decay is below 1",
     "tasks.finetune.folds": "folds is above 0",
+    "tasks.finetune.frozen": "mode: frozen",
+    "tasks.finetune.wide": "wide is set",
+    "tasks.models.wide": "finetune.wide is set",
     "tasks.training.launcher": "devices is above 1",
 }
 PACKAGE = "tasks"

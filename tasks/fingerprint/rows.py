@@ -100,6 +100,9 @@ def _fingerprint(
     if backbone is not None:
         pretrain = stage_settings(params, *chain_of(params, backbone)[-1])
         roots += [name for name in pretrain.modules() if name.startswith(MODELS)]
+    if TABLES[stage] == "models":
+        finetune = stage_settings(params, "finetune", row)
+        roots += [name for name in finetune.modules() if name.startswith(MODELS)]
     builds_from_values = stage == "pretrain" and settings.init is None
     key = (builds_from_values, *roots)
     if key not in known:

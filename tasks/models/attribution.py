@@ -1,7 +1,8 @@
 """Which words or pixels of a record speak for the class that a classifier gives it.
 
 Words: integrated gradients over the token embeddings (Sundararajan et al., 2017), from the same
-text with every token replaced by padding. Pixels: saliency, the size of the gradient (Simonyan et
+text with every token replaced by padding; where there is a wide part, with what its n-grams add to
+the same logit. Pixels: saliency, the size of the gradient (Simonyan et
 al., 2014). Both by captum, in fp32, without anything random.
 
 Dimensions: T tokens, E features of an embedding, C channels, H rows, W columns.
@@ -9,6 +10,7 @@ Dimensions: T tokens, E features of an embedding, C channels, H rows, W columns.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 INTEGRATION_STEPS = 16
 DIGITS = 2
+WORD = re.compile(r"\S+\s*|\s+")
+Word = tuple[int, int, float]
+"""Where a word begins, where the next one does, and its weight."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,11 @@ def word_weights(classifier: Classifier, text: str, target: int) -> list[Piece]:
     is_special = torch.tensor(encoding.special_tokens_mask, device=classifier.device) > 0
     baseline = torch.where(is_special, batch["input_ids"], inputs.padding_token)
     weights = _integrated_gradients(model, embedding, batch, baseline, target)
-    return _pieces(text, encoding, weights)
+    words = _words(encoding, weights)
+    wide = getattr(classifier.model, "wide", None)
+    if wide is not None:
+        words = _with_wide_part(words, text, wide.word_scores(text, target))
+    return _pieces(text, words)
 
 
 def _embedding(encoder: nn.Module) -> nn.Module | None:
@@ -101,8 +110,8 @@ def _integrated_gradients(
     return weights
 
 
-def _pieces(text: str, encoding: Any, weights: np.ndarray) -> list[Piece]:
-    """Add up the tokens of each word, and give each word the text up to the next one."""
+def _words(encoding: Any, weights: np.ndarray) -> list[Word]:
+    """Add up the tokens of each word; each has the text up to the next one."""
     starts: list[int] = []
     sums: list[float] = []
     previous, end = None, 0
@@ -116,13 +125,28 @@ def _pieces(text: str, encoding: Any, weights: np.ndarray) -> list[Piece]:
             sums.append(0.0)
         sums[-1] += weight
         previous, end = word, stop
-    if not starts:
-        return []
-    largest = max(map(abs, sums)) or 1.0
-    ends = [*starts[1:], end]
+    return list(zip(starts, [*starts[1:], end], sums, strict=True)) if starts else []
+
+
+def _with_wide_part(words: list[Word], text: str, scores: np.ndarray) -> list[Word]:
+    """Add what the wide part says of each character: both are shares of the same logit.
+
+    It sees the whole text: the words behind the last token that the deep part sees are added.
+    """
+    end = words[-1][1] if words else 0
+    behind = ((found.start(), found.end(), 0.0) for found in WORD.finditer(text, end))
     return [
-        Piece(text[start:stop], round(total / largest, DIGITS) + 0.0)
-        for start, stop, total in zip(starts, ends, sums, strict=True)
+        (start, stop, weight + scores[start:stop].sum())
+        for start, stop, weight in (*words, *behind)
+    ]
+
+
+def _pieces(text: str, words: list[Word]) -> list[Piece]:
+    """Return the words with their weights as shares of the strongest one's."""
+    largest = max((abs(float(weight)) for _, _, weight in words), default=0.0) or 1.0
+    return [
+        Piece(text[start:stop], round(float(weight) / largest, DIGITS) + 0.0)
+        for start, stop, weight in words
     ]
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
     from tasks.contracts.records import Modality
-    from tasks.models.model import Inputs, Model
+    from tasks.models.model import FinishedModel, Inputs
 
 BATCH_SIZE = 64
 # A batch ends before a record this many times as long as its first, unless it would be tiny.
@@ -36,7 +36,7 @@ class Classifier:
         device: torch's name of it.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: FinishedModel) -> None:
         import torch
 
         self.model = model

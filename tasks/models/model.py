@@ -7,7 +7,7 @@ have a class of each, with the same methods; an architecture's module names its 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from tasks.contracts import files, registry
 from tasks.errors import BadInput
@@ -20,13 +20,17 @@ if TYPE_CHECKING:
     from tasks.inputs.pixels import PixelInputs
     from tasks.models.image import ImageBackbone, ImageModel
     from tasks.models.text import TextBackbone, TextModel
+    from tasks.models.wide import WideInputs, WideTextModel
 
     # For type checkers alone, so that a model of images does not reach the code of texts.
-    Inputs: TypeAlias = TokenInputs | PixelInputs
+    Inputs: TypeAlias = TokenInputs | PixelInputs | WideInputs
     Backbone: TypeAlias = TextBackbone | ImageBackbone
     Model: TypeAlias = TextModel | ImageModel
+    FinishedModel: TypeAlias = Model | WideTextModel
 
 DESCRIPTION = "downstream.json"
+WIDE = "wide.safetensors"
+"""The weights of a classifier's wide part, where it has one."""
 ARCHITECTURES = "tasks.models.architectures"
 AUTO = "auto"
 """The pooling that an architecture itself prefers."""
@@ -66,10 +70,15 @@ def load_backbone(folder: Path) -> Backbone:
     return backbone
 
 
-def load_model(folder: Path) -> Model:
+def load_model(folder: Path) -> FinishedModel:
     """Return the classifier in a folder: ``data/finetune/<model>/model`` or ``…/twin``.
 
     Raises:
         BadInput: the folder holds no model of this project.
     """
-    return load_backbone(folder).finished_model(description(folder)["labels"])
+    model = load_backbone(folder).finished_model(description(folder)["labels"])
+    if (folder / WIDE).exists():
+        from tasks.models.wide import with_wide_part
+
+        return with_wide_part(cast("TextModel", model), folder)
+    return model

@@ -23,6 +23,8 @@ from typing import Any
 from tasks.contracts import files
 
 TASKS = Path(__file__).parents[2]
+WIDE_PART = "wide.safetensors"
+"""What lies in the folder of a model that has a linear part on n-grams."""
 OWN_NAME = re.compile(r"\btasks(?=\.[a-z])|(?<=\bfrom )tasks(?= import\b)")
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
 REQUIRED_BY_SERVED_MODEL = ("mlflow", "numpy", "pandas")
@@ -39,7 +41,7 @@ def log_model(folder: Path, run_id: str) -> str:
 
     about = files.read_json(folder / "downstream.json")
     modality = about["modality"]
-    modules = reached_modules(about["architecture"])
+    modules = reached_modules(about["architecture"], has_wide_part=(folder / WIDE_PART).exists())
     with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings():
         # MLflow warns of its own type hints.
         warnings.simplefilter("ignore", UserWarning)
@@ -58,11 +60,12 @@ def log_model(folder: Path, run_id: str) -> str:
     return str(logged.model_id)
 
 
-def reached_modules(architecture: str) -> set[str]:
+def reached_modules(architecture: str, *, has_wide_part: bool = False) -> set[str]:
     """Return the modules that a classifier imports, directly or not: ours, and others' packages.
 
     Args:
         architecture: the key of its architecture.
+        has_wide_part: whether it has a linear part on n-grams, too.
     """
     import grimp
 
@@ -72,6 +75,8 @@ def reached_modules(architecture: str) -> set[str]:
         exclude_type_checking_imports=True,
         cache_dir=None,
     )
+    if not has_wide_part:
+        graph.remove_module("tasks.models.wide")  # and with it scikit-learn
     roots = ("tasks.models.classifier", f"tasks.models.architectures.{architecture}")
     return set(roots).union(*map(graph.find_upstream_modules, roots))
 

@@ -204,6 +204,9 @@ def test_an_optional_module_is_only_imported_where_it_is_used() -> None:
         (FinetuneSettings, {"mode": "frozen", "solver": "lbfgs"}, "tasks.finetune.logistic"),
         (FinetuneSettings, {"layer_decay": 0.9}, "tasks.finetune.layer_decay"),
         (FinetuneSettings, {"folds": 2}, "tasks.finetune.folds"),
+        (FinetuneSettings, {"mode": "frozen"}, "tasks.finetune.frozen"),
+        (FinetuneSettings, {"wide": {"words": [1, 2]}}, "tasks.finetune.wide"),
+        (FinetuneSettings, {"wide": {"words": [1, 2]}}, "tasks.models.wide"),
         (FinetuneSettings, {"devices": 2}, "tasks.training.launcher"),
         (
             PretrainSettings,

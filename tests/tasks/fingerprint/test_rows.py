@@ -71,6 +71,19 @@ def test_a_row_reaches_its_own_objective_and_architecture_alone(
     )
 
 
+def test_a_wide_part_is_reached_by_the_rows_that_have_one(default_rows: dict[str, str]) -> None:
+    params = read_params(ROOT / "params.yaml")
+    finetune = params["models"]["reuters-topics"]["finetune"]
+    for wide in (None, {"words": [1, 2]}):
+        params["models"]["reuters-topics"]["finetune"] = {**finetune, "wide": wide}
+        found = fingerprints(params, ROOT)
+        for stage in ("finetune", "evaluate"):
+            names = modules(found[f"{stage}@reuters-topics"])
+            assert ("tasks.models.wide" in names) == (wide is not None)
+            others = f"{stage}@digits-from-convnet"
+            assert found[others] == default_rows[others]
+
+
 def test_a_row_of_collect_reaches_its_own_sources_alone(default_rows: dict[str, str]) -> None:
     assert "tasks.collect.sources.wheel" in modules(default_rows["collect@reuters"])
     assert "tasks.collect.sources.wheel" not in modules(default_rows["collect@digits"])

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tasks.models.attribution import _embedding, _integrated_gradients, pixel_weights, word_weights
 from tasks.models.classifier import Classifier, load_classifier
-from tests.classifiers import sample_texts, save_text_classifier
+from tests.classifiers import add_wide_part, sample_texts, save_text_classifier
 
 KINDS: dict[str, dict[str, Any]] = {
     "bert": {"layers": 1, "hidden_size": 16, "heads": 2, "positions": 64},
@@ -58,6 +58,19 @@ def test_the_words_together_are_the_beginning_of_the_text(classifier: Classifier
     assert len(pieces) > 10
     assert max(abs(piece.weight) for piece in pieces) == 1.0
     assert word_weights(classifier, text, 0) == pieces
+
+
+def test_the_words_of_a_wide_part_speak_too_also_behind_the_last_token(tmp_path: Path) -> None:
+    save_text_classifier(tmp_path / "model", "bert", KINDS["bert"], num_steps=4)
+    text = f"{'corn ' * 80}and then\nthe profit"
+    deep = word_weights(load_classifier(tmp_path / "model"), text, 0)
+    add_wide_part(tmp_path / "model", ["profit of the company"])
+    pieces = word_weights(load_classifier(tmp_path / "model"), text, 0)
+    assert len(deep) < len(pieces)
+    assert "".join(piece.text for piece in pieces) == text
+    # The word counts, though the deep part has not seen it.
+    assert pieces[-1].text == "profit"
+    assert abs(pieces[-1].weight) == 1.0
 
 
 def test_a_text_without_a_word_is_not_explained(classifier: Classifier) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.contracts import files, paths
-from tests.classifiers import save_tiny_bert
+from tests.classifiers import add_wide_part, save_tiny_bert
 
 LABELS = ["earn", "grain"]
 TEXTS = ["wheat and corn shipments rose", "the company posted a net profit"]
@@ -35,6 +35,15 @@ def text_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of one layer with random weights."""
     folder = tmp_path_factory.mktemp("text") / "model"
     save_tiny_bert(folder, TEXTS * 2, LABELS, 100)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wide_model(text_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a wide part."""
+    folder = tmp_path_factory.mktemp("wide") / "model"
+    shutil.copytree(text_model, folder)
+    add_wide_part(folder, TEXTS)
     return folder
 
 

@@ -51,8 +51,9 @@ def test_a_finetuning_killed_twice_ends_in_the_same_bytes(
     texts: tuple[Path, Path], pretraining: Job, tmp_path: Path
 ) -> None:
     backbone = pretraining.output / "model"
+    settings = {**FINETUNE, "wide": {"words": [1, 2]}}
     undisturbed = Job(
-        tmp_path / "undisturbed", texts, "finetune", settings=FINETUNE, backbone=backbone
+        tmp_path / "undisturbed", texts, "finetune", settings=settings, backbone=backbone
     )
     undisturbed.run()
     assert {"model.validation.accuracy", "twin.loss"} <= {

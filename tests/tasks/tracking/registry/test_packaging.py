@@ -87,6 +87,15 @@ def imported_names(node: ast.AST) -> list[str]:
     return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
 
 
+def test_scikit_learn_is_required_by_models_with_a_wide_part_alone(tmp_path: Path) -> None:
+    for has_wide_part in (False, True):
+        modules = reached_modules("bert", has_wide_part=has_wide_part)
+        required = {line.partition("==")[0] for line in requirements(modules)}
+        package = package_code(tmp_path / str(has_wide_part), modules)
+        assert ("scikit-learn" in required) == has_wide_part
+        assert (package / "models" / "wide.py").exists() == has_wide_part
+
+
 def test_a_model_brings_its_own_architecture_and_no_other(tmp_path: Path) -> None:
     package = package_code(tmp_path, reached_modules("convnet"))
     names = {path.stem for path in (package / "models" / "architectures").iterdir()}

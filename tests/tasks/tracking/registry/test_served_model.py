@@ -28,9 +28,13 @@ GREY = (np.arange(64).reshape(8, 8) * 4).astype(np.uint8)
 
 @pytest.fixture(scope="module")
 def registered(
-    text_model: Path, image_model: Path, new_store: Path, tmp_path_factory: pytest.TempPathFactory
+    text_model: Path,
+    wide_model: Path,
+    image_model: Path,
+    new_store: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Path]:
-    """A workspace with both models registered."""
+    """A workspace with the models registered."""
     from tasks.contracts import files, paths
 
     folder = tmp_path_factory.mktemp("registered")
@@ -38,13 +42,14 @@ def registered(
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        for name, model in (("topics", text_model), ("digits", image_model)):
+        models = {"topics": text_model, "digits": image_model, "wide": wide_model}
+        for name, model in models.items():
             shutil.copytree(model, paths.finetuned(name))
             files.write_json(paths.metrics(name), {"accuracy": 0.9})
             content_hash = files.sha256_of_folder(model)
             gates = {"passed": True, "missed": []}
             files.write_json(paths.version(name), {"content_hash": content_hash, "gates": gates})
-        assert reconcile(["topics", "digits"]) == {"topics": 1, "digits": 1}
+        assert reconcile(list(models)) == {"topics": 1, "digits": 1, "wide": 1}
         yield folder
 
 
@@ -86,6 +91,15 @@ def test_texts_are_taken_in_any_form(load: Callable[[str], Any], text_model: Pat
         labels = ["earn" if row[0] >= row[1] else "grain" for row in expected]
         assert list(found["label"]) == labels
     assert len(model.predict(TEXTS[0])) == 1
+
+
+def test_a_wide_part_is_served_with_the_model(
+    load: Callable[[str], Any], wide_model: Path, text_model: Path
+) -> None:
+    expected = load_classifier(wide_model).scores(TEXTS)
+    found = load("wide").predict(TEXTS)[COLUMNS[2:]].to_numpy()
+    assert found == pytest.approx(expected, abs=1e-6)
+    assert abs(expected - load_classifier(text_model).scores(TEXTS)).max() > 0.05
 
 
 def test_a_loaded_model_reads_no_file_any_more(
