@@ -87,4 +87,5 @@ def _adapt(
         return {}
     about = {key: about[key] for key in ("architecture", "modality")}
     about["objective"] = settings.objective
-    return write_backbone(task, output, losses, splits["train"], about, backbone)
+    read = splits["train"], splits["validation"]
+    return write_backbone(task, output, losses, read, settings.linear_probe, about, backbone)

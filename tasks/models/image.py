@@ -171,6 +171,10 @@ class ImageModel:
         features: Tensor = self.encoder(batch["images"])
         return features
 
+    def encoder_features(self, batch: dict[str, Tensor]) -> Float[Tensor, "N F"]:
+        """Return what the encoder makes of a batch, whatever else a head is given."""
+        return self.features(batch)
+
     def logits(self, batch: dict[str, Tensor]) -> Float[Tensor, "N K"]:
         """Return the logits of a batch made by ``PixelInputs``."""
         logits: Tensor = self.module["head"](self.features(batch))

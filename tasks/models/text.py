@@ -311,6 +311,11 @@ class TextModel:
             return features
         return pool(self.pooling, output, mask)
 
+    def encoder_features(self, batch: dict[str, Tensor]) -> Float[Tensor, "N _"]:
+        """Return the mean of the encoder's states, whatever else a head is given."""
+        output = self.encoder(**{name: batch[name] for name in INPUT_NAMES if name in batch})
+        return pool("mean", output, batch.get("attention_mask"))
+
     def logits(self, batch: dict[str, Tensor]) -> Float[Tensor, "N K"]:
         """Return the logits of a batch made by ``TokenInputs``, which may hold more than that."""
         logits: Tensor = self.module["head"](self.features(batch))

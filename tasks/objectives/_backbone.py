@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.contracts import files
 from tasks.models.model import describe
 from tasks.models.origin import LABELS_OF, labels_of, said_of, write_origin
+from tasks.objectives._linear_probe import linear_probe
 from tasks.objectives._settings import NO_OBJECTIVE
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ def write_backbone(
     task: Task,
     output: Path,
     losses: list[float],
-    train: Path,
+    splits: tuple[Path, Path],
+    probed: int,
     about: dict[str, str],
     before: Path | None = None,
 ) -> dict[str, Any]:
@@ -29,7 +31,8 @@ def write_backbone(
         task: holds the trained model.
         output: the folder to write into.
         losses: the mean training loss of each epoch.
-        train: the training split.
+        splits: the training and the validation split.
+        probed: how many labelled records the linear probe takes; 0: there is none.
         about: architecture, modality and objective, for ``downstream.json``.
         before: the folder of the backbone that it goes on from, whose origin is also its own.
 
@@ -37,12 +40,15 @@ def write_backbone(
         The metrics.
     """
     model = output / "model"
-    metrics = {"validation": task.validate(), "training_loss": losses}
+    validation = task.validate()
     task.save(model)
     if about["objective"] != NO_OBJECTIVE:
-        write_origin(model, train, before)
+        write_origin(model, splits[0], before)
     own = [task.about[LABELS_OF]] if LABELS_OF in task.about else []
     learnt = said_of([*own, *(labels_of(before) if before else [])])
     describe(model, **about, **{**task.about, **learnt})
+    supervised = splits[0].parent.name in labels_of(model)
+    probe = linear_probe(model, splits, probed, supervised=supervised)
+    metrics = {"validation": {**validation, **probe}, "training_loss": losses}
     files.write_json(output / "metrics.json", files.rounded(metrics))
     return metrics

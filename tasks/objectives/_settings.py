@@ -22,6 +22,11 @@ class ObjectiveSettings(contract.Settings):
 
     objective: str = Field(description="an entry of tasks/objectives")
     training: TrainingSettings = TrainingSettings()
+    linear_probe: int = Field(
+        1000,
+        ge=0,
+        description="labelled records that tell how much the backbone knows of labels; 0: none",
+    )
 
     @property
     def chosen(self) -> Any:

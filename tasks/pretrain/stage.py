@@ -100,4 +100,4 @@ def _pretrain(
         "modality": architecture.BACKBONE.modality,
         "objective": settings.objective,
     }
-    return write_backbone(task, output, losses, splits[0], about)
+    return write_backbone(task, output, losses, splits, settings.linear_probe, about)
