@@ -10,30 +10,20 @@ Dimensions: N examples, T tokens, M chosen tokens of a batch, V tokens of the vo
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
 
 from tasks.contracts import settings as contract
-from tasks.inputs.documents import Documents
-from tasks.inputs.pairs import SegmentPairs
 from tasks.inputs.tokenising import read_documents
-from tasks.inputs.tokenizer import (
-    MASK,
-    PADDING,
-    SEPARATOR,
-    START,
-    id_in,
-    ordinary_ids,
-    save_tokenizer,
-)
 from tasks.models import text
 from tasks.models.transformer import give_whole_masks
+from tasks.objectives._masking import MaskedTexts, Windows
 from tasks.objectives._texts import start
 from tasks.training.evaluation import evaluate_sums, slices
-from tasks.training.task import Batch, ExampleRandom, Task
+from tasks.training.task import Batch, ExampleRandom
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +34,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from torch import Tensor
 
+    from tasks.inputs.documents import Documents
+    from tasks.inputs.pairs import SegmentPairs
     from tasks.models.initial.kinds import InitialText
 
 CONTEXT = text.BIDIRECTIONAL
@@ -59,7 +51,7 @@ class Settings(contract.Settings):
     next_sentence: bool = Field(True, description="also predict whether B follows A")
 
 
-class Masked(Task):
+class Masked(MaskedTexts):
     """The task: examples from texts, and their loss."""
 
     def __init__(
@@ -71,23 +63,11 @@ class Masked(Task):
         settings: Settings,
         longest: int,
     ) -> None:
+        windows = Windows(settings.tokens, settings.probability)
+        super().__init__(tokenizer, train, validation, windows, longest)
         give_whole_masks(model.bert)
         self.model = model
-        self._tokenizer = tokenizer
-        self.train_pairs, self._validation_pairs = SegmentPairs(train), SegmentPairs(validation)
         self._settings = settings
-        self._longest = longest
-        self._start, self._separator, self._mask, self._padding = (
-            id_in(tokenizer, token) for token in (START, SEPARATOR, MASK, PADDING)
-        )
-        self._ordinary = np.array(ordinary_ids(tokenizer))
-        self._is_ordinary = np.zeros(tokenizer.get_vocab_size(), dtype=bool)
-        self._is_ordinary[self._ordinary] = True
-
-    @cached_property
-    def lengths(self) -> np.ndarray:  # type: ignore[override]
-        """Tokens of each example, special ones included; every step asks for some."""
-        return np.minimum(self.train_pairs.documents.lengths + 3, self._settings.tokens)
 
     def batch(self, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
         """Return the tensors of some training texts."""
@@ -111,14 +91,10 @@ class Masked(Task):
         ``unigram_…`` is the figure of always guessing by the training texts' token frequencies,
         ``majority_…`` of always guessing what is more frequent among these pairs.
         """
-        import torch
-
-        unigram = torch.from_numpy(
-            self.train_pairs.documents.unigram_log_probabilities(self._tokenizer.get_vocab_size())
-        )
-        order = np.argsort(self._validation_pairs.documents.lengths, kind="stable")
+        unigram = self.unigram()
+        order = np.argsort(self.validation_pairs.documents.lengths, kind="stable")
         batches = (
-            self._examples(self._validation_pairs, chosen, ExampleRandom(0, 0, chosen))
+            self._examples(self.validation_pairs, chosen, ExampleRandom(0, 0, chosen))
             for chosen in slices(order, VALIDATION_BATCH_SIZE)
         )
         return self._metrics(evaluate_sums(self.model, batches, partial(self._sums, unigram)))
@@ -159,8 +135,14 @@ class Masked(Task):
 
     def save(self, folder: Path) -> None:
         """Write the model and its tokenizer."""
-        text.save(self.model, folder)
-        save_tokenizer(self._tokenizer, folder, self._longest)
+        self.save_with_tokenizer(self.model, folder)
+
+    def _examples(
+        self, segment_pairs: SegmentPairs, indices: np.ndarray, randoms: ExampleRandom
+    ) -> Batch:
+        generators = [randoms[index] for index in range(len(indices))]
+        strangers = self._settings.next_sentence
+        return self.examples(segment_pairs, indices, generators, strangers=strangers)
 
     def _forward(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Return the logits of the chosen tokens, and of the next sentence where it is learnt."""
@@ -174,58 +156,6 @@ class Masked(Task):
         if not self._settings.next_sentence:
             return masked, None
         return masked, self.model.cls.seq_relationship(output.pooler_output)
-
-    def _examples(
-        self, segment_pairs: SegmentPairs, indices: np.ndarray, randoms: ExampleRandom
-    ) -> Batch:
-        import torch
-
-        room, strangers = self._settings.tokens - 3, self._settings.next_sentence
-        generators = [randoms[index] for index in range(len(indices))]
-        pairs = [
-            segment_pairs.pair(int(index), room, generator, strangers=strangers)
-            for index, generator in zip(indices, generators, strict=True)
-        ]
-        longest = max(len(first) + len(second) + 3 for first, second, _ in pairs)
-        ids = np.full((len(pairs), longest), self._padding, dtype=np.int64)
-        attended, segments = np.zeros_like(ids), np.zeros_like(ids)
-        chosen = np.zeros(ids.shape, dtype=bool)
-        targets = []
-        for row, (first, second, _) in enumerate(pairs):
-            middle, end = len(first) + 2, len(first) + len(second) + 3
-            ids[row, 0], ids[row, [middle - 1, end - 1]] = self._start, self._separator
-            ids[row, 1 : middle - 1], ids[row, middle : end - 1] = first, second
-            attended[row, :end] = 1
-            segments[row, middle:end] = 1
-            targets.append(self._hide(ids[row, :end], chosen[row, :end], generators[row]))
-        arrays = {
-            "input_ids": ids,
-            **({} if attended.all() else {"attention_mask": attended}),
-            "token_type_ids": segments,
-            "positions": np.flatnonzero(chosen),
-            "targets": np.concatenate(targets),
-            "is_random": np.array([random for _, _, random in pairs], dtype=np.int64),
-        }
-        batch = {name: torch.from_numpy(value) for name, value in arrays.items()}
-        return {**batch, "counts": torch.tensor([len(batch["targets"]), len(pairs)]).float()}
-
-    def _hide(
-        self, ids: np.ndarray, chosen: np.ndarray, generator: np.random.Generator
-    ) -> np.ndarray:
-        """Hide tokens of one example in place, note where in ``chosen``; return what they were.
-
-        At least one is chosen of every example.
-        """
-        ordinary = np.flatnonzero(self._is_ordinary[ids])
-        picked = ordinary[generator.random(len(ordinary)) < self._settings.probability]
-        if not len(picked):
-            picked = ordinary[:1] if len(ordinary) else np.ones(1, dtype=np.int64)
-        chosen[picked] = True
-        targets = ids[picked]
-        fate = generator.random(len(targets))
-        replacement = self._ordinary[generator.integers(len(self._ordinary), size=len(targets))]
-        ids[picked] = np.where(fate < 0.8, self._mask, np.where(fate < 0.9, replacement, targets))
-        return targets
 
 
 def prepare(

@@ -51,6 +51,7 @@ class Pretraining(NamedTuple):
 
 PRETRAININGS = {
     "masked": Pretraining("text", "masked", "bert", TRANSFORMER, WINDOWS),
+    "replaced": Pretraining("text", "replaced", "bert", TRANSFORMER, WINDOWS),
     "causal, gpt2": Pretraining("text", "causal", "gpt2", TRANSFORMER, WINDOWS),
     "causal, lstm": Pretraining(
         "text", "causal", "lstm", {"hidden_size": 32, "dropout": 0.0}, WINDOWS

@@ -14,7 +14,13 @@ from tasks.training.loop import _Training
 from tasks.training.settings import TrainingSettings
 from tests.tasks.training.waits import Waits, waits_of_a_step
 
-TEXT = [("masked", "bert"), ("causal", "gpt2"), ("causal", "lstm"), ("skipgram", "wordvectors")]
+TEXT = [
+    ("masked", "bert"),
+    ("replaced", "bert"),
+    ("causal", "gpt2"),
+    ("causal", "lstm"),
+    ("skipgram", "wordvectors"),
+]
 IMAGES = [
     ("reconstruction", "autoencoder"),
     ("reconstruction", "dense_autoencoder"),
@@ -49,6 +55,7 @@ def waits_in_a_step(objective: str, architecture: str, splits: tuple[Path, Path]
 SIZES: dict[str, dict[str, Any]] = {"vit": {"patch_size": 2}}
 SMALL: dict[str, dict[str, Any]] = {
     "masked": {"vocabulary_size": 500, "tokens": 48},
+    "replaced": {"vocabulary_size": 500, "tokens": 48},
     "causal": {"vocabulary_size": 500, "tokens": 48},
     "skipgram": {"vocabulary_size": 500},
 }
