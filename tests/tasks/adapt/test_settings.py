@@ -49,6 +49,7 @@ def test_a_fault_is_named_by_its_path(raw: dict[str, object], message: str) -> N
         ("causal", "lstm"),
         ("skipgram", "wordvectors"),
         ("reconstruction", "autoencoder"),
+        ("contrastive", "convnet"),
         ("masked_image", "vit"),
         ("classification", "convnet"),
         ("classification", "resnet"),

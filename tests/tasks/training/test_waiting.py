@@ -24,6 +24,7 @@ TEXT = [
 IMAGES = [
     ("reconstruction", "autoencoder"),
     ("reconstruction", "dense_autoencoder"),
+    ("contrastive", "convnet"),
     ("masked_image", "vit"),
     ("adversarial", "dcgan"),
     ("boltzmann", "rbm"),
