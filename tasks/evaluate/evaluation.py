@@ -53,7 +53,7 @@ class Evaluation:
     """Mean and deviation over the folds of a cross-validation, where there was one."""
     model: Scored
     baselines: dict[str, Answers]
-    """``linear``, and ``twin`` where one was trained."""
+    """``linear``, of texts ``nb_svm``, and ``twin`` where one was trained."""
     slices: list[Slice]
     """Groups of test records: the classes, and thirds by content."""
     metrics: dict[str, Metrics]
@@ -237,7 +237,7 @@ def metrics_json(evaluation: Evaluation) -> dict[str, Any]:
                 metric: metrics[name].values[metric] if name in metrics else None
                 for metric in BASELINE_METRICS
             }
-            for name in ("linear", "twin")
+            for name in ("linear", *(["nb_svm"] if "nb_svm" in metrics else []), "twin")
         },
         "against": against_baselines(evaluation),
         "intervals": intervals,

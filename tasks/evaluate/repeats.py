@@ -74,7 +74,8 @@ def repeat_metrics(pairs: Sequence[Pair]) -> dict[str, Any] | None:
     if len(pairs) < 2:
         return None
     right = {
-        name: np.stack([pair[name].correct for pair in pairs]).astype(float) for name in pairs[0]
+        name: np.stack([pair[name].correct for pair in pairs]).astype(float)
+        for name in ("model", "twin", "linear")
     }
     measured = {
         "accuracy": (right["model"], 0.0),

@@ -15,6 +15,7 @@ from tasks.evaluate.attributions import explained_examples
 from tasks.evaluate.baselines import linear_baseline, with_same_labels
 from tasks.evaluate.card import card_page, model_card
 from tasks.evaluate.evaluation import Evaluation, fold_metrics, measure, metrics_json
+from tasks.evaluate.nb_svm import nb_svm_baseline
 from tasks.evaluate.plots import write_plots
 from tasks.evaluate.repeats import further_pairs, repeat_metrics
 from tasks.evaluate.settings import Settings
@@ -79,6 +80,14 @@ def run(
         baselines["twin"] = classify("twin", score_twin, test, true)
     linear = linear_baseline(test.modality, train.contents, train.labels, test.contents)
     baselines["linear"] = Answers(true, label_indices(linear, labels, splits["train"], model))
+    if test.modality == "text":
+        validation = read_labelled(splits["validation"])
+        nb_svm = nb_svm_baseline(
+            (train.contents, train.labels),
+            (validation.contents, validation.labels),
+            test.contents,
+        )
+        baselines["nb_svm"] = Answers(true, label_indices(nb_svm, labels, splits["train"], model))
     further = further_pairs(
         twin, all_train, test, true, lambda other: _score(other, splits["test"], test)
     )

@@ -127,14 +127,15 @@ def write_predictions(
     """Write one row a labelled test record, in the order of ``test.parquet``.
 
     Columns: ``id``, ``label``, ``predicted``, the model's probability of each class as
-    ``score_<class>``, ``twin_predicted`` (null without a twin), ``linear_predicted``.
+    ``score_<class>``, ``twin_predicted`` (null without a twin), ``linear_predicted``, and of texts
+    ``nb_svm_predicted``.
 
     Args:
         path: the file that is written.
         test: the test records.
         known: the model's classes.
         model: what the model says.
-        baselines: what ``twin`` and ``linear`` say; either may be missing.
+        baselines: what ``twin``, ``linear`` and ``nb_svm`` say; each may be missing.
     """
     names = np.array(known, dtype=object)
     columns: dict[str, Any] = {
@@ -143,7 +144,7 @@ def write_predictions(
         "predicted": _strings(names[model.predicted]),
         **{f"{SCORE}{label}": model.scores[:, index] for index, label in enumerate(known)},
     }
-    for who in ("twin", "linear"):
+    for who in ("twin", "linear", *(["nb_svm"] if "nb_svm" in baselines else [])):
         answers = baselines.get(who)
         columns[f"{who}_predicted"] = (
             _strings(names[answers.predicted]) if answers else pa.nulls(len(test.ids), pa.string())

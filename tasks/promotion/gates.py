@@ -12,7 +12,11 @@ from tasks.errors import one_of
 from tasks.promotion.comparison.schema import Serving
 from tasks.promotion.settings import PromotionSettings, ServingSettings
 
-BASELINES = {"linear": "the linear baseline", "twin": "its twin from random weights"}
+BASELINES = {
+    "linear": "the linear baseline",
+    "nb_svm": "the NB-SVM baseline",
+    "twin": "its twin from random weights",
+}
 
 NOT_VALIDATED = "the corpus has not passed its validation"
 
@@ -97,7 +101,9 @@ def _behind(metrics: Mapping[str, Any], settings: PromotionSettings) -> list[str
             if "not_behind" not in settings.model_fields_set:
                 continue
             missed.append(
-                f"metrics.json does not tell it from {BASELINES[name]}: run evaluate again"
+                f"metrics.json does not tell it from {BASELINES[name]}: "
+                + ("images have none: drop it, or " if name == "nb_svm" else "")
+                + "run evaluate again"
             )
         elif found["verdict"] == "behind":
             missed.append(

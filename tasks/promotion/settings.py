@@ -78,11 +78,11 @@ class PromotionSettings(Base):
     ceilings: dict[str, float] = Field(
         default={}, description="most value of a metric, for example {ece: 0.05}"
     )
-    lead: dict[Literal["linear", "twin"], Lead] = Field(
+    lead: dict[Literal["linear", "nb_svm", "twin"], Lead] = Field(
         default={},
         description="least lead in accuracy over a baseline, for example {linear: 0.0, twin: 0.01}",
     )
-    not_behind: list[Literal["linear", "twin"]] = Field(
+    not_behind: list[Literal["linear", "nb_svm", "twin"]] = Field(
         default=["linear"],
         description="baselines that it must not be significantly behind (McNemar's exact test on "
         "the test records, p < 0.05)",

@@ -11,13 +11,13 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from tasks.contracts import files
-from tasks.contracts.paths import Part
+from tasks.contracts.paths import PARTS, Part
 from tasks.errors import BadInput
 from tasks.evaluate.settings import Settings
 from tasks.evaluate.stage import _score, run
 from tasks.metrics.predictions import read_labelled
 from tasks.models.classifier import load_classifier
-from tests.classifiers import sample_texts, save_text_classifier
+from tests.classifiers import sample_texts, save_text_classifier, write_finetuned_on
 from tests.tasks.evaluate.conftest import write_split
 
 Digits = tuple[Path, Path, dict[Part, Path]]
@@ -144,6 +144,24 @@ def test_a_test_split_without_any_label_is_refused(digits: Digits, tmp_path: Pat
     splits = _with_test_labels(digits, tmp_path / "none" / "test.parquet", [None, None])
     with pytest.raises(BadInput, match=r"none/test\.parquet: none of 2 records has a label"):
         run("digits", model, twin, splits, tmp_path / "out", QUICK, 0)
+
+
+def test_texts_have_a_second_baseline_on_the_same_records(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    save_text_classifier(model, "bert", SMALL_BERT)
+    texts, labels = sample_texts()
+    splits = {
+        part: write_split(tmp_path / "news" / f"{part}.parquet", texts[n::3], labels[n::3])
+        for n, part in enumerate(PARTS)
+    }
+    write_finetuned_on(tmp_path, splits["train"])
+    files.write_json(tmp_path / "twin" / "downstream.json", {"trained": False})
+    metrics = run("topics", model, tmp_path / "twin", splits, tmp_path / "out", QUICK, 0)
+    table = pq.read_table(tmp_path / "out" / "predictions.parquet").to_pandas()
+    accuracy = accuracy_score(table.label, table.nb_svm_predicted)
+    assert metrics["baselines"]["nb_svm"]["accuracy"] == round(accuracy, 6) > 0.8
+    assert metrics["against"]["nb_svm"]["verdict"] == "behind"
+    assert "| NB-SVM baseline |" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_texts_are_scored_from_the_token_cache_as_they_would_be_from_memory(

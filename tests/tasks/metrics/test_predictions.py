@@ -46,6 +46,9 @@ def test_predictions_hold_every_score_and_every_rival(tmp_path: Path) -> None:
     scored = classify("model", lambda some: _scores(test.contents[some]), test, true)
     linear = Answers(true, np.array([0, 0]))
     path = tmp_path / "predictions.parquet"
+    of_texts = {"linear": linear, "nb_svm": linear}
+    write_predictions(path, test, ["long", "short"], scored, of_texts)
+    assert records.read_table(path)["nb_svm_predicted"].to_pylist() == ["long", "long"]
     write_predictions(path, test, ["long", "short"], scored, {"linear": linear})
     assert records.read_table(path).to_pylist() == [
         {

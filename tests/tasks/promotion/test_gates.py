@@ -112,7 +112,7 @@ def test_limits_on_latency_and_size() -> None:
     [
         ({"flors": {}}, r"m\.flors: unknown key; allowed: .*did you mean 'floors'\?"),
         ({"floors": {"accuracy": "high"}}, r"m\.floors\.accuracy: .*found 'high'"),
-        ({"lead": {"linaer": 0.1}}, r"m\.lead\.linaer.*'linear' or 'twin'"),
+        ({"lead": {"linaer": 0.1}}, r"m\.lead\.linaer.*'linear', 'nb_svm' or 'twin'"),
         ({"slices": {"minimum_records": 0}}, r"m\.slices\.minimum_records: .*found 0"),
         ({"review": {"policy": "auto"}}, r"m\.review\.policy: .*'auto_if_better'.*found 'auto'"),
         ({"serving": {"median_ms": 0}}, r"m\.serving\.median_ms: .*greater than 0, found 0"),
@@ -142,6 +142,10 @@ def test_a_model_that_a_baseline_is_significantly_ahead_of_is_told() -> None:
     assert _missed(against("level")) == _missed(against("level"), not_behind=["linear"]) == []
     assert _missed(against("behind")) == [behind]
     assert _missed(against("behind"), not_behind=[]) == []
+    assert _missed(against("level"), not_behind=["nb_svm"]) == [
+        "metrics.json does not tell it from the NB-SVM baseline: images have none: drop it, or run "
+        "evaluate again"
+    ]
     assert _missed(against("behind"), not_behind=["linear", "twin"]) == [
         behind,
         "metrics.json does not tell it from its twin from random weights: run evaluate again",

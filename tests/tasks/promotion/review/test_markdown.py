@@ -46,7 +46,11 @@ def make_report(champion: int | None = 1, decided: dict[str, str] | None = None)
         "accuracy": 0.9375,
         "n_test": 80,
         "intervals": {"accuracy": [0.9, 0.97]},
-        "baselines": {"linear": {"accuracy": 0.8}, "twin": {"accuracy": None}},
+        "baselines": {
+            "linear": {"accuracy": 0.8},
+            "nb_svm": {"accuracy": 0.7},
+            "twin": {"accuracy": None},
+        },
         "slices": [{"kind": "class", "name": "trade", "records": 40, "accuracy": 0.9}],
     }
     summary: Summary = {
@@ -95,7 +99,8 @@ def test_the_first_candidate_stands_beside_its_baselines() -> None:
     assert page.startswith("# topics version 2 as the first champion\n")
     for line in (
         "- Accuracy **93.8 %** (95 % interval 90.0 % to 97.0 %) on 80 test records\n",
-        "- linear baseline: 80.0 %\n- Weakest slice: class trade, 90.0 % of 40 records\n",
+        "- linear baseline: 80.0 %\n- NB-SVM baseline: 70.0 %\n"
+        "- Weakest slice: class trade, 90.0 % of 40 records\n",
         "- 1.5 ms a record; 4.2 MB\n",
     ):
         assert line in page
