@@ -55,10 +55,11 @@ class ImageParts(nn.ModuleDict):
             published: transformers' own configuration, if its ``from_pretrained`` shall read the
                 files.
         """
+        unused = {name for name in settings.neutral() if getattr(settings, name) is None}
         config = {
             **(published or {}),
             "architecture": architecture,
-            "settings": settings.model_dump(mode="json"),
+            "settings": settings.model_dump(mode="json", exclude=unused),
             "traits": asdict(traits),
             "num_labels": 0,
         }

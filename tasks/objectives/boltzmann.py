@@ -7,18 +7,27 @@ sections 3.1 and 3.2). The gradient is that of the difference of the free energi
 of what came out, which is held fixed. Random numbers are drawn on the host, each example's by
 itself.
 
+A row of ``adapted`` may put a machine on another one (``hidden_units``). It learns from the
+features that the images have in the one below, taken as probabilities like pixels; what is below
+stays as it is.
+
 Dimensions: N images, V visible units, F hidden units, K steps.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
 
 from tasks.contracts import settings as contract
-from tasks.objectives._images import ImageTask, start
+from tasks.errors import BadSettings
+from tasks.inputs.pixels import PixelInputs
+from tasks.inputs.traits import ImageTraits
+from tasks.models import image
+from tasks.objectives._images import ImageTask, build, start
 from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom
 
@@ -29,8 +38,10 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor, nn
 
-    from tasks.inputs.pixels import PixelInputs
+    from tasks.models.image_layers import ImageParts
+    from tasks.models.initial.kinds import InitialImages
 
+PART = "visible"
 VALIDATION_BATCH_SIZE = 256
 # Pixels whose pseudo-likelihood is taken, evenly spread: each costs as much as the whole machine.
 MOST_PIXELS = 64
@@ -42,21 +53,65 @@ class Settings(contract.Settings):
     """How far the samples are drawn from the data that the machine is told apart from."""
 
     steps: int = Field(1, ge=1, description="steps of Gibbs sampling, the k of CD-k")
+    hidden_units: int | None = Field(
+        None,
+        ge=1,
+        description="in adapt: hidden units of a machine that is put on the backbone's",
+        json_schema_extra=contract.NEUTRAL,
+    )
+
+
+@dataclass(frozen=True)
+class Features(PixelInputs):
+    """What a machine is given in place of pixels: features in 0 to 1, N F, float32."""
+
+    def batch(self, indices: np.ndarray) -> dict[str, Tensor]:
+        """Return them as ``images``."""
+        import torch
+
+        return {"images": torch.from_numpy(self.pixels[indices])}
+
+    def mean_image(self) -> np.ndarray:
+        """Return the mean of all, F, float64."""
+        mean: np.ndarray = self.pixels.mean(axis=0, dtype=np.float64)
+        return mean
 
 
 class Boltzmann(ImageTask):
     """The task: images, random numbers, and the difference of free energies."""
 
     def __init__(
-        self, model: Any, train: PixelInputs, validation: PixelInputs, settings: Settings
+        self,
+        model: Any,
+        train: PixelInputs,
+        validation: PixelInputs,
+        settings: Settings,
+        *,
+        goes_on: bool = False,
     ) -> None:
-        import torch
+        """Take a machine, or several that are stacked, of which the last is trained.
 
-        super().__init__(model, train, validation)
+        Args:
+            model: the machines, as the architecture builds them.
+            train: the training images.
+            validation: the validation images.
+            settings: the row's.
+            goes_on: the machine that is trained has been trained before.
+        """
+        import torch
+        from torch import nn
+
+        below, last = model["encoder"][:-2], model["encoder"][-2:]
+        machine = nn.ModuleDict(
+            {"encoder": nn.Sequential(nn.Flatten(), *last), "visible": model["visible"]}
+        )
+        super().__init__(machine, _through(below, train), _through(below, validation))
+        self._whole = model
         self._steps = settings.steps
-        self._mean = torch.from_numpy(train.mean_image().ravel()).float()
-        # The machine begins with the mean training image, and the weights learn the rest.
-        model["visible"]["bias"].data.copy_(self._mean.clamp(RAREST, 1 - RAREST).logit())
+        self._mean = torch.from_numpy(self._train.mean_image().ravel()).float()
+        if not goes_on:
+            # The machine begins with the mean training image, and the weights learn the rest.
+            model["visible"]["bias"].data.copy_(self._mean.clamp(RAREST, 1 - RAREST).logit())
 
     def batch(self, indices: np.ndarray, randoms: ExampleRandom) -> Batch:
         """Return ``images`` and ``uniform``, N K F, random numbers in 0 to 1."""
@@ -112,6 +167,10 @@ class Boltzmann(ImageTask):
         }
         return {name: float(value.sum()) for name, value in values.items()}
 
+    def save(self, folder: Path) -> None:
+        """Write all machines."""
+        image.save(self._whole, folder)
+
     @property
     def _weights(self) -> nn.Linear:
         linear: nn.Linear = self.model["encoder"][1]
@@ -153,9 +212,40 @@ class Boltzmann(ImageTask):
         import torch
 
         pixels = self._pixels()
-        frequency = torch.from_numpy((self._train.pixels >= 128).mean(axis=0).ravel()[pixels])
+        images = self._train.batch(np.arange(len(self._train.pixels)))["images"]
+        frequency = (images >= 0.5).double().mean(dim=0).flatten()[pixels]
         frequency = frequency.clamp(RAREST, 1 - RAREST)
         return torch.where(is_on[:, pixels] > 0, frequency, 1 - frequency).log().mean(dim=1)
+
+
+def _through(below: nn.Sequential, images: PixelInputs) -> PixelInputs:
+    """Return the features of images in the machines below; the images, where there are none."""
+    import torch
+
+    if len(below) == 1:
+        return images
+    parts = []
+    with torch.no_grad():
+        for chosen in slices(np.arange(len(images.pixels)), VALIDATION_BATCH_SIZE):
+            parts.append(below(images.batch(chosen)["images"]).numpy())
+    return Features(np.concatenate(parts))
+
+
+def _on_top(architecture: ModuleType, below: ImageParts, hidden_units: int) -> ImageParts:
+    """Return a machine with random weights on those of a model.
+
+    Args:
+        architecture: of both.
+        below: the model.
+        hidden_units: of the new machine.
+    """
+    traits = ImageTraits(**below.config["traits"])
+    known = architecture.Settings.parse(below.config["settings"], "the backbone")
+    sizes = [*(known.below or []), known.hidden_units]
+    settings = architecture.Settings(hidden_units=hidden_units, below=sizes)
+    parts: ImageParts = architecture.build(settings, traits)
+    parts["encoder"][:-2].load_state_dict(below["encoder"].state_dict())  # type: ignore[index]
+    return parts
 
 
 def prepare(
@@ -164,20 +254,31 @@ def prepare(
     settings: Settings,
     train: Path,
     validation: Path,
+    initial: InitialImages | None = None,
 ) -> Boltzmann:
-    """Read both splits and build the model.
+    """Read both splits and build the model, or take that of ``initial``.
 
     Args:
         architecture: the architecture's module.
-        architecture_settings: its sizes.
+        architecture_settings: its sizes; not used with ``initial``.
         settings: the row's.
         train: the training split.
         validation: the validation split.
+        initial: the model to go on from, or to put a machine on.
 
     Raises:
-        BadInput: the corpus holds text.
-        BadSettings: the architecture has no visible units.
+        BadInput: the corpus holds text, or images that ``initial`` is not made for.
+        BadSettings: the architecture has no visible units, or machines are to be stacked of which
+            none has been trained.
     """
-    images, held_out = start("boltzmann", "visible", architecture, train, validation)
-    model = architecture.build(architecture_settings, images.traits)
-    return Boltzmann(model, images.inputs, held_out.inputs, settings)
+    images, held_out = start("boltzmann", PART, architecture, train, validation)
+    if initial is None and (settings.hidden_units or architecture_settings.below):
+        raise BadSettings(
+            "boltzmann.hidden_units and rbm.below are of machines on others that have been "
+            "trained: set rbm.hidden_units, and stack in a row of adapted"
+        )
+    model = build(architecture, architecture_settings, images.traits, initial)
+    goes_on = initial is not None and settings.hidden_units is None
+    if settings.hidden_units is not None:
+        model = _on_top(architecture, model, settings.hidden_units)
+    return Boltzmann(model, images.inputs, held_out.inputs, settings, goes_on=goes_on)

@@ -120,3 +120,25 @@ def test_makers_are_found_for_a_path_for_what_is_in_it_and_around_it() -> None:
     assert makers.of("data/a/model") == {"a"}
     assert makers.of("data/a") == {"a"}
     assert makers.of("data/a/mod") == set()
+
+
+def test_variables_that_stand_in_dvc_yaml_itself_are_resolved_once(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = Path("dvc.yaml").read_text()
+    pipeline.write("dvc.yaml", f"vars:\n  - more: {{}}\n{written}")
+    names = list(load_graph().stages)
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.dvc.graph.resolved_entries", lambda *_: {})
+        assert list(load_graph().stages) == names
+
+
+@pytest.mark.parametrize("variables", ["vars: [more.yaml]", "vars:\n  - a: 1\n  - more.yaml"])
+def test_variables_of_further_files_are_read_again(pipeline: Pipeline, variables: str) -> None:
+    written = Path("dvc.yaml").read_text()
+    more = "  more:\n    foreach: ${names}\n    do: {cmd: 'echo ${item}'}\n"
+    pipeline.write("dvc.yaml", f"{variables}\n{written}{more}")
+    pipeline.write("more.yaml", "names: [x]\n")
+    assert "more@x" in load_graph().stages
+    pipeline.write("more.yaml", "names: [y]\n")
+    assert "more@y" in load_graph().stages

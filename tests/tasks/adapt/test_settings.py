@@ -51,6 +51,8 @@ def test_a_fault_is_named_by_its_path(raw: dict[str, object], message: str) -> N
         ("reconstruction", "autoencoder"),
         ("contrastive", "convnet"),
         ("masked_image", "vit"),
+        ("boltzmann", "rbm"),
+        ("replaced", "bert"),
         ("classification", "convnet"),
         ("classification", "resnet"),
     ],

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from tasks.contracts import files
 from tasks.errors import BadInput, BadSettings
 from tasks.models.architectures import convnet, rbm
+from tasks.models.initial.own import OwnImages
+from tasks.models.model import describe, load_backbone
 from tasks.objectives import boltzmann
 from tasks.training.determinism import make_deterministic
 from tasks.training.loop import train
@@ -90,3 +93,65 @@ def test_it_needs_visible_units(images: tuple[Path, Path]) -> None:
 def test_text_is_refused(texts: tuple[Path, Path]) -> None:
     with pytest.raises(BadInput, match="holds text; the objective 'boltzmann' needs images"):
         boltzmann.prepare(rbm, SMALL, boltzmann.Settings(), *texts)
+
+
+def stacked(
+    images: tuple[Path, Path], below: Path, hidden_units: int | None
+) -> boltzmann.Boltzmann:
+    make_deterministic(1)
+    settings = boltzmann.Settings(hidden_units=hidden_units)
+    return boltzmann.prepare(rbm, None, settings, *images, initial=OwnImages(below))
+
+
+def saved(task: boltzmann.Boltzmann, folder: Path) -> Path:
+    task.save(folder)
+    describe(folder, architecture="rbm", modality="image")
+    return folder
+
+
+def test_a_machine_on_another_learns_from_its_features_and_leaves_it_as_it_is(
+    images: tuple[Path, Path], tmp_path: Path
+) -> None:
+    first = prepared(images)
+    train(first, TRAINING, 0, "boltzmann")
+    below = saved(first, tmp_path / "first")
+    second = stacked(images, below, 32)
+    train(second, TRAINING, 0, "boltzmann")
+    metrics = second.validate()
+    assert metrics["reconstruction_error"] < 0.7 * metrics["mean_image_error"]
+    assert metrics["pseudo_log_likelihood"] > metrics["frequency_log_likelihood"]
+    deep = saved(second, tmp_path / "second")
+    assert files.read_json(deep / "config.json")["settings"] == {"hidden_units": 32, "below": [64]}
+    encoder = load_backbone(deep).model(["a", "b"]).encoder
+    assert encoder[1].weight.equal(first.model["encoder"][1].weight)  # type: ignore[index]
+    assert encoder[3].weight.equal(second.model["encoder"][1].weight)  # type: ignore[index]
+    pictures = torch.rand(3, 1, 8, 8)
+    with torch.no_grad():
+        expected = second.model["encoder"](first.model["encoder"](pictures))
+        assert encoder(pictures).equal(expected)
+    third = saved(stacked(images, deep, 8), tmp_path / "third")
+    assert files.read_json(third / "config.json")["settings"]["below"] == [64, 32]
+
+
+def test_a_machine_that_goes_on_begins_where_it_was(
+    images: tuple[Path, Path], tmp_path: Path
+) -> None:
+    first = prepared(images)
+    train(first, TRAINING.model_copy(update={"epochs": 2}), 0, "boltzmann")
+    below = saved(first, tmp_path / "first")
+    assert stacked(images, below, None).validate() == first.validate()
+    second = saved(stacked(images, below, 16), tmp_path / "second")
+    again = stacked(images, second, None)
+    assert again.validate() == stacked(images, below, 16).validate()
+    assert set(files.read_json(below / "config.json")["settings"]) == {"hidden_units"}
+
+
+def test_machines_are_not_stacked_on_one_that_nothing_has_trained(
+    images: tuple[Path, Path],
+) -> None:
+    for sizes, settings in (
+        (SMALL, boltzmann.Settings(hidden_units=8)),
+        (rbm.Settings(below=[16]), boltzmann.Settings()),
+    ):
+        with pytest.raises(BadSettings, match="stack in a row of adapted"):
+            boltzmann.prepare(rbm, sizes, settings, *images)
