@@ -55,11 +55,10 @@ class ImageParts(nn.ModuleDict):
             published: transformers' own configuration, if its ``from_pretrained`` shall read the
                 files.
         """
-        unused = {name for name in settings.neutral() if getattr(settings, name) is None}
         config = {
             **(published or {}),
             "architecture": architecture,
-            "settings": settings.model_dump(mode="json", exclude=unused),
+            "settings": settings.model_dump(mode="json"),
             "traits": asdict(traits),
             "num_labels": 0,
         }

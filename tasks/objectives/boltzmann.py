@@ -25,7 +25,6 @@ from pydantic import Field
 from tasks.contracts import settings as contract
 from tasks.errors import BadSettings
 from tasks.inputs.pixels import PixelInputs
-from tasks.inputs.traits import ImageTraits
 from tasks.models import image
 from tasks.objectives._images import ImageTask, build, start
 from tasks.training.evaluation import evaluate_sums, slices
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor, nn
 
-    from tasks.models.image_layers import ImageParts
     from tasks.models.initial.kinds import InitialImages
 
 PART = "visible"
@@ -231,23 +229,6 @@ def _through(below: nn.Sequential, images: PixelInputs) -> PixelInputs:
     return Features(np.concatenate(parts))
 
 
-def _on_top(architecture: ModuleType, below: ImageParts, hidden_units: int) -> ImageParts:
-    """Return a machine with random weights on those of a model.
-
-    Args:
-        architecture: of both.
-        below: the model.
-        hidden_units: of the new machine.
-    """
-    traits = ImageTraits(**below.config["traits"])
-    known = architecture.Settings.parse(below.config["settings"], "the backbone")
-    sizes = [*(known.below or []), known.hidden_units]
-    settings = architecture.Settings(hidden_units=hidden_units, below=sizes)
-    parts: ImageParts = architecture.build(settings, traits)
-    parts["encoder"][:-2].load_state_dict(below["encoder"].state_dict())  # type: ignore[index]
-    return parts
-
-
 def prepare(
     architecture: ModuleType,
     architecture_settings: Any,
@@ -280,5 +261,5 @@ def prepare(
     model = build(architecture, architecture_settings, images.traits, initial)
     goes_on = initial is not None and settings.hidden_units is None
     if settings.hidden_units is not None:
-        model = _on_top(architecture, model, settings.hidden_units)
+        model = architecture.on_top(model, settings.hidden_units)
     return Boltzmann(model, images.inputs, held_out.inputs, settings, goes_on=goes_on)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from tasks.contracts import settings as contract
+from tasks.inputs.traits import ImageTraits
 from tasks.models.image import ImageBackbone
 
 if TYPE_CHECKING:
-    from tasks.inputs.traits import ImageTraits
     from tasks.models.image_layers import ImageParts
 
 BACKBONE = ImageBackbone
@@ -62,4 +62,22 @@ def build(settings: Settings, traits: ImageTraits) -> ImageParts:
         "encoder": nn.Sequential(*layers),
         "visible": nn.ParameterDict({"bias": torch.zeros(sizes[-2])}),
     }
-    return ImageParts.of(parts, "rbm", settings, traits)
+    model = ImageParts.of(parts, "rbm", settings, traits)
+    if settings.below is None:  # a machine that stands on none is described as it always was
+        del model.config["settings"]["below"]
+    return model
+
+
+def on_top(below: ImageParts, hidden_units: int) -> ImageParts:
+    """Return a machine with random weights on those of a model.
+
+    Args:
+        below: the model.
+        hidden_units: of the new machine.
+    """
+    known = Settings.parse(below.config["settings"], "config.json")
+    sizes = [*(known.below or []), known.hidden_units]
+    settings = Settings(hidden_units=hidden_units, below=sizes)
+    model = build(settings, ImageTraits(**below.config["traits"]))
+    model["encoder"][:-2].load_state_dict(below["encoder"].state_dict())  # type: ignore[index]
+    return model

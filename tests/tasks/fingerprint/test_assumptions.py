@@ -138,6 +138,7 @@ def uses(node: ast.AST, name: str) -> bool:
 
 
 SETTINGS_FROM_ELSEWHERE = {
+    "tasks.models.architectures.rbm",
     "tasks.models.image",
     "tasks.models.initial.own",
     "tasks.models.text_layers",
