@@ -24,6 +24,8 @@ CONVNET = (convnet, convnet.Settings(channels=16, hidden_size=64))
 UNMOVED = dict.fromkeys(
     ("rotation", "shift", "scale", "shear", "contrast", "brightness", "noise"), 0.0
 )
+    ("rotation", "shift", "scale", "shear", "contrast", "brightness", "noise"), 0.0
+)
 
 
 def prepared(
