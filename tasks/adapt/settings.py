@@ -16,10 +16,16 @@ from pydantic import create_model
 
 from tasks.contracts import registry
 from tasks.errors import BadSettings
-from tasks.objectives._settings import NO_OBJECTIVE, OBJECTIVES, ObjectiveSettings, fits, sections
+from tasks.objectives._settings import (
+    DECIDED,
+    NO_OBJECTIVE,
+    OBJECTIVES,
+    ObjectiveSettings,
+    fits,
+    sections,
+)
 
 ARCHITECTURES = "tasks.models.architectures"
-VOCABULARY_SIZE = "vocabulary_size"
 
 
 class Settings(ObjectiveSettings):
@@ -67,10 +73,11 @@ def _check_objective(name: str, section: Any, where: str) -> None:
             f"params.yaml: {where}.objective: {name!r} goes on from no other backbone; set it to "
             f"one of: {', '.join(_that_go_on())}"
         )
-    if isinstance(section, dict) and VOCABULARY_SIZE in section:
-        raise BadSettings(
-            f"params.yaml: {where}.{name}.{VOCABULARY_SIZE}: the backbone decides it: remove it"
-        )
+    for key in DECIDED if isinstance(section, dict) else ():
+        if key in section:
+            raise BadSettings(
+                f"params.yaml: {where}.{name}.{key}: the backbone decides it: remove it"
+            )
 
 
 def _that_go_on() -> list[str]:

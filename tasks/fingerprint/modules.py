@@ -37,6 +37,7 @@ DYNAMIC_IMPORTS = {
 # Modules that a row is said to use by its settings: an import alone does not lead to them.
 OPTIONAL = {
     "tasks.pretrain.init": "init is set",
+    "tasks.objectives.cooccurrence": "the objective, or embeddings that start from it",
     "tasks.finetune.lora": "mode: lora",
     "tasks.finetune.logistic": "solver: lbfgs",
     "tasks.finetune.weighted": "pooling: weighted",

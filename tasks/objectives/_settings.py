@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 OBJECTIVES = "tasks.objectives"
 NO_OBJECTIVE = "none"
+DECIDED = ("vocabulary_size", "embeddings")
+"""Settings of an objective that a model to start from decides."""
 
 
 class ObjectiveSettings(contract.Settings):
@@ -43,8 +45,9 @@ class ObjectiveSettings(contract.Settings):
         return self.training.num_devices()
 
     def modules(self) -> list[str]:
-        """Return the module of the objective, and what is only used on several devices."""
-        return [f"{OBJECTIVES}.{self.objective}", *self.training.modules()]
+        """Return the module of the objective, what it uses, and what several devices need."""
+        own = [f"{OBJECTIVES}.{self.objective}", *self.chosen.modules()]
+        return [*own, *self.training.modules()]
 
 
 def sections(raw: dict[str, Any], packages: dict[str, str], where: str) -> dict[str, Any]:

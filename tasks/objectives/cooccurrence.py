@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 CONTEXT = text.SINGLE_TOKENS
 TAKES_STEPS = False
 """So that the section ``training`` has nothing to say."""
+WINDOW, SMOOTHING, EIGENVALUE_WEIGHTING = 10, 0.75, 1.0
+EMBEDDING_DEVIATION = 0.1
+"""Of embeddings that start from vectors. A BERT on R8 gains little from them with the 0.02 of its
+random ones, and no more with 0.2 than with 0.1 (docs/training.md)."""
 TOKENS_PER_PIECE = 1 << 20
 POWER_ITERATIONS = 4
 PAIRS_AT_ONCE = 1 << 15
@@ -51,12 +55,17 @@ class Settings(contract.Settings):
     vocabulary_size: int = Field(
         8000, ge=32, le=1 << 15, description="most tokens of the tokenizer; memory grows with it"
     )
-    window: int = Field(10, ge=1, le=100, description="the greatest distance counted, in tokens")
+    window: int = Field(
+        WINDOW, ge=1, le=100, description="the greatest distance counted, in tokens"
+    )
     smoothing: float = Field(
-        0.75, gt=0, le=1, description="contexts count with their frequency to this power"
+        SMOOTHING, gt=0, le=1, description="contexts count with their frequency to this power"
     )
     eigenvalue_weighting: float = Field(
-        1.0, ge=0, le=1, description="vectors are scaled by the singular values to this power"
+        EIGENVALUE_WEIGHTING,
+        ge=0,
+        le=1,
+        description="vectors are scaled by the singular values to this power",
     )
 
 
@@ -69,28 +78,34 @@ class Vectors:
     contexts: Float[np.ndarray, "V H"]
 
 
-def factorised(counts: csr_matrix, num_features: int, settings: Settings, seed: int) -> Vectors:
+def factorised(
+    counts: csr_matrix,
+    num_features: int,
+    seed: int,
+    smoothing: float = SMOOTHING,
+    weighting: float = EIGENVALUE_WEIGHTING,
+) -> Vectors:
     """Return the vectors of tokens that were counted beside each other.
 
     Args:
         counts: V V, from ``cooccurrences``.
         num_features: H, fewer than V.
-        settings: how counts become vectors.
         seed: of the randomised decomposition (Halko et al., 2011).
+        smoothing: contexts count with their frequency to this power.
+        weighting: vectors are scaled by the singular values to this power.
     """
     from sklearn.utils.extmath import randomized_svd
     from threadpoolctl import threadpool_limits
 
+    information = positive_mutual_information(counts, smoothing)
     with threadpool_limits(1, "blas"):  # their number would show in the last digits
         left, values, right = randomized_svd(
-            positive_mutual_information(counts, settings.smoothing),
-            num_features,
-            n_iter=POWER_ITERATIONS,
-            random_state=seed % 2**32,
+            information, num_features, n_iter=POWER_ITERATIONS, random_state=seed % 2**32
         )
-    tokens = left * values**settings.eigenvalue_weighting
+    tokens = left * values**weighting
+    tokens[information.getnnz(axis=1) == 0] = 0  # but for rounding they are, already
     sizes = np.sqrt((tokens**2).mean(axis=1, keepdims=True))
-    contexts = right.T * values ** (1 - settings.eigenvalue_weighting)
+    contexts = right.T * values ** (1 - weighting)
     return Vectors(tokens / np.where(sizes > 0, sizes, 1), contexts)
 
 
@@ -144,6 +159,33 @@ def positive_mutual_information(counts: csr_matrix, smoothing: float) -> csr_mat
     return csr_matrix((information[positive], places), counts.shape)
 
 
+def start_embeddings(embedding: Any, documents: Documents, where: str) -> None:
+    """Let the vectors of tokens that stand in texts be those of co-occurrence; others stay.
+
+    Args:
+        embedding: a torch embedding with random weights, V H.
+        documents: the training texts.
+        where: the key of the setting that asks for it, for errors.
+
+    Raises:
+        BadInput: the vocabulary is not larger than the vectors, or no text has two tokens.
+    """
+    import torch
+
+    vocabulary_size, num_features = embedding.weight.shape
+    counts = cooccurrences(documents, vocabulary_size, WINDOW)
+    if num_features >= vocabulary_size or not counts.nnz:
+        raise BadInput(
+            f"{where}: vectors of {num_features} numbers need a larger vocabulary than "
+            f"{vocabulary_size:,}, and texts of two tokens or more: drop it"
+        )
+    vectors = factorised(counts, num_features, torch.initial_seed()).tokens
+    seen = torch.from_numpy(vectors.any(axis=1))
+    with torch.no_grad():
+        values = torch.from_numpy(EMBEDDING_DEVIATION * vectors).to(embedding.weight)
+        embedding.weight[seen] = values[seen]
+
+
 class Cooccurrence(Task):
     """Vectors that are made at once."""
 
@@ -174,7 +216,9 @@ class Cooccurrence(Task):
         self._held_out = counts[1]
         self._frequencies = frequencies
         num_features = model.contexts.embedding_dim
-        vectors = factorised(counts[0], num_features, settings, torch.initial_seed())
+        seed = torch.initial_seed()
+        weighting = settings.eigenvalue_weighting
+        vectors = factorised(counts[0], num_features, seed, settings.smoothing, weighting)
         with torch.no_grad():
             model.encoder.embedding.weight.copy_(torch.from_numpy(vectors.tokens))
             model.contexts.weight.copy_(torch.from_numpy(vectors.contexts))

@@ -28,7 +28,14 @@ from tasks.contracts import paths, registry
 from tasks.contracts import settings as contract
 from tasks.errors import BadSettings
 from tasks.models.initial.published import MODEL_TYPES
-from tasks.objectives._settings import NO_OBJECTIVE, OBJECTIVES, ObjectiveSettings, fits, sections
+from tasks.objectives._settings import (
+    DECIDED,
+    NO_OBJECTIVE,
+    OBJECTIVES,
+    ObjectiveSettings,
+    fits,
+    sections,
+)
 from tasks.remote import PACKAGE, VERSION
 
 ARCHITECTURES = "tasks.models.architectures"
@@ -133,9 +140,8 @@ class Settings(ObjectiveSettings):
 
     def modules(self) -> list[str]:
         """Return the modules of the objective and the architecture, and what else is used."""
-        entries = [f"{OBJECTIVES}.{self.objective}", f"{ARCHITECTURES}.{self.architecture}"]
         initial = [] if self.init is None else ["tasks.pretrain.init"]
-        return [*entries, *initial, *self.training.modules()]
+        return [*super().modules(), f"{ARCHITECTURES}.{self.architecture}", *initial]
 
     def reads(self, row: str) -> list[Path]:
         """Return what decides what ``init`` holds: a local folder, or the pin of a remote one."""
@@ -183,7 +189,7 @@ def _check_init(raw: dict[str, Any], objective: ModuleType, where: str) -> None:
     section = raw.get(name)
     decided = {
         f"{architecture}": architecture in raw,
-        f"{name}.vocabulary_size": isinstance(section, dict) and "vocabulary_size" in section,
+        **{f"{name}.{key}": isinstance(section, dict) and key in section for key in DECIDED},
     }
     for key, given in decided.items():
         if given:

@@ -245,6 +245,14 @@ def test_a_model_may_name_a_backbone_that_goes_on_from_others(params: dict[str, 
             "adapted.a.adapt.masked.vocabulary_size: the backbone decides it: remove it",
         ),
         (
+            {
+                "a": adapted(
+                    "reuters-bert", "reuters", "masked", masked={"embeddings": "cooccurrence"}
+                )
+            },
+            "adapted.a.adapt.masked.embeddings: the backbone decides it: remove it",
+        ),
+        (
             {"a": {**adapted("reuters-bert", "reuters", "masked"), "pretrain": {}}},
             "adapted.a.pretrain: unknown key",
         ),

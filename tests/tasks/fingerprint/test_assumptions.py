@@ -216,6 +216,11 @@ def test_an_optional_module_is_only_imported_where_it_is_used() -> None:
         ),
         (
             PretrainSettings,
+            {"masked": {"embeddings": "cooccurrence"}},
+            "tasks.objectives.cooccurrence",
+        ),
+        (
+            PretrainSettings,
             {"init": {"path": "data/sources/bert/model"}},
             "tasks.pretrain.init",
         ),

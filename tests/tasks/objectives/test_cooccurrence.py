@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tasks.contracts import files, records
 from tasks.errors import BadInput, BadSettings
 from tasks.inputs.documents import Documents
+from tasks.inputs.tokenizer import token_id
 from tasks.models.architectures import lstm, wordvectors
 from tasks.models.frequencies import load_shares
 from tasks.objectives import cooccurrence
@@ -91,12 +92,18 @@ def test_with_all_singular_values_the_product_of_both_vectors_is_the_information
     counts = csr_matrix(blocks[np.ix_(order := generator.permutation(9), order)])
     information = cooccurrence.positive_mutual_information(counts, 0.75).toarray()
     for weighting in (0.0, 0.5, 1.0):
-        settings = cooccurrence.Settings(eigenvalue_weighting=weighting)
-        vectors = cooccurrence.factorised(counts, 3, settings, seed=1)
+        vectors = cooccurrence.factorised(counts, 3, 1, 0.75, weighting)
         assert (vectors.tokens**2).mean(axis=1) == pytest.approx(np.ones(9))
         product = vectors.tokens @ vectors.contexts.T
         scale = np.linalg.norm(information, axis=1) / np.linalg.norm(product, axis=1)
         assert product * scale[:, None] == pytest.approx(information, abs=1e-6)
+
+
+def test_a_token_that_stands_beside_none_has_a_vector_of_zeros(texts: tuple[Path, Path]) -> None:
+    vectors = prepared(texts).model.encoder.embedding.weight.detach()
+    never = [token_id(name) for name in ("[PAD]", "[MASK]", "[CLS]", "[SEP]")]
+    assert vectors[never].abs().max() == 0
+    assert (vectors.square().mean(dim=1) > 0.99).sum() > 400
 
 
 def test_held_out_contexts_are_told_from_noise(texts: tuple[Path, Path]) -> None:

@@ -116,3 +116,45 @@ def test_training_the_tokenizer_twice_gives_the_same_bytes(
         prepared(texts).save(tmp_path / name)
     one, two = ((tmp_path / name / "tokenizer.json").read_bytes() for name in ("one", "two"))
     assert one == two
+
+
+def test_embeddings_start_from_vectors_of_co_occurrence_where_texts_have_the_token(
+    texts: tuple[Path, Path],
+) -> None:
+    plain, started, again = (
+        prepared(texts, embeddings=embeddings)
+        for embeddings in (None, "cooccurrence", "cooccurrence")
+    )
+    before, after, same = (
+        task.model.get_input_embeddings().weight.detach() for task in (plain, started, again)
+    )
+    assert after.equal(same)
+    tokens = started.train_pairs.documents.tokens.astype(np.int64)
+    seen = np.flatnonzero(np.bincount(tokens) > 3)
+    sizes = after[seen].square().mean(dim=1).sqrt()
+    assert sizes.numpy() == pytest.approx(np.full(len(seen), 0.1), abs=1e-5)
+    never = [token_id(name) for name in SPECIAL_TOKENS if token_id(name) not in tokens]
+    assert after[never].equal(before[never])
+    others = {n: v for n, v in started.model.named_parameters() if "word_embeddings" not in n}
+    values = dict(plain.model.named_parameters())
+    assert all(value.equal(values[name]) for name, value in others.items())
+    assert (
+        started.model.cls.predictions.decoder.weight is started.model.get_input_embeddings().weight
+    )
+
+
+def test_a_bert_that_starts_from_vectors_learns_faster(texts: tuple[Path, Path]) -> None:
+    losses = []
+    for embeddings in (None, "cooccurrence"):
+        task = prepared(texts, embeddings=embeddings, next_sentence=False)
+        train(task, TrainingSettings(epochs=3, batch_size=16, learning_rate=3e-3), 0, "bert")
+        losses.append(task.validate()["loss"])
+    assert losses[1] < losses[0] - 0.02
+
+
+def test_a_vocabulary_that_is_no_larger_than_its_vectors_has_none(
+    texts: tuple[Path, Path],
+) -> None:
+    sizes = bert.Settings(layers=1, hidden_size=512, heads=2, positions=64)
+    with pytest.raises(BadInput, match=r"masked\.embeddings: vectors of 512 numbers need a larger"):
+        prepared(texts, sizes, embeddings="cooccurrence")

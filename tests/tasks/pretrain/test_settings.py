@@ -58,6 +58,10 @@ def test_the_modules_of_a_row_are_those_it_names() -> None:
             {"init": {"hub": "a/b"}, "masked": {"vocabulary_size": 500}},
             r"pretrain\.masked\.vocabulary_size: the checkpoint decides it: remove it",
         ),
+        (
+            {"init": {"hub": "a/b"}, "masked": {"embeddings": "cooccurrence"}},
+            r"pretrain\.masked\.embeddings: the checkpoint decides it: remove it",
+        ),
         ({"objective": "none"}, r"the objective 'none' takes a checkpoint as it is: add init"),
         (
             {"objective": "none", "init": {"hub": "a/b"}, "training": {"epochs": 1}},
