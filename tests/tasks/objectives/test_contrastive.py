@@ -24,8 +24,6 @@ CONVNET = (convnet, convnet.Settings(channels=16, hidden_size=64))
 UNMOVED = dict.fromkeys(
     ("rotation", "shift", "scale", "shear", "contrast", "brightness", "noise"), 0.0
 )
-    ("rotation", "shift", "scale", "shear", "contrast", "brightness", "noise"), 0.0
-)
 
 
 def prepared(
