@@ -29,12 +29,12 @@ LARGEST_SIDE_PIXELS = 32
 
 
 def with_same_labels(train: Labelled, chosen: Path) -> Labelled:
-    """Return those records of the train split that the model was trained on.
+    """Return those records that the model was trained on.
 
     So the baseline gets the labels that the model got, in few-label studies too.
 
     Args:
-        train: the labelled records of the train split.
+        train: the labelled records of the train split, or of train and validation.
         chosen: ``labels.parquet``, the ``id`` and ``label`` of each record trained on.
     """
     table = records.read_table(chosen)
@@ -46,6 +46,21 @@ def with_same_labels(train: Labelled, chosen: Path) -> Labelled:
         ids=[train.ids[index] for index in kept],
         contents=[train.contents[index] for index in kept],
         labels=[train.labels[index] for index in kept],
+    )
+
+
+def train_and_validation(train: Labelled, validation: Labelled) -> Labelled:
+    """Return the records of the train split, and those of the validation split that it lacks.
+
+    ``with_same_labels`` leaves of them what ``finetune`` has learnt, with ``refit`` and without.
+    """
+    known = set(train.ids)
+    kept = [index for index, name in enumerate(validation.ids) if name not in known]
+    return replace(
+        train,
+        ids=[*train.ids, *(validation.ids[index] for index in kept)],
+        contents=[*train.contents, *(validation.contents[index] for index in kept)],
+        labels=[*train.labels, *(validation.labels[index] for index in kept)],
     )
 
 

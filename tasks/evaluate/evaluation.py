@@ -46,7 +46,7 @@ class Evaluation:
     labels: list[str]
     split_sizes: Mapping[str, int]
     num_trained: int
-    """Records of the training split that the model, its twin and the baseline were trained on."""
+    """Records that the model, its twin and the baselines were trained on."""
     num_unlabelled: int
     """Test records without a label, which are left out."""
     folds: dict[str, Any] | None
@@ -62,6 +62,8 @@ class Evaluation:
     """Test records that the backbone was pretrained on, where that is known."""
     learnt_labels: bool = False
     """The backbone was pretrained with the labels of this corpus."""
+    num_refit: int = 0
+    """How many of ``num_trained`` are of the validation split: with ``finetune.refit``, all."""
     repeats: dict[str, Any] | None = None
     """What several pairs of model and twin say together, where more than one was trained."""
 

@@ -22,26 +22,40 @@ from tasks.evaluate.baselines import words_are_spaced
 SHARES = (1.0, 0.75, 0.5, 0.25)
 SMOOTHING = 1.0
 FEWEST_TEXTS = 2
+Part = tuple[Sequence[str], Sequence[str]]
+"""Texts and their classes."""
 
 
 def nb_svm_baseline(
-    train: tuple[Sequence[str], Sequence[str]],
-    validation: tuple[Sequence[str], Sequence[str]],
+    train: Part,
+    validation: Part,
+    everything: Part,
     test: Sequence[str],
 ) -> list[str]:
     """Train the baseline, and return the class that it gives to each test record.
 
     Args:
         train: the texts and their classes.
-        validation: the same of what chooses the interpolation; of equals, the most of the SVM.
+        validation: of what chooses the interpolation; of equals, the most of the SVM.
+        everything: of what is then trained on: ``train``, or both (``finetune.refit``).
         test: texts.
     """
+    answers = _answers(train, [validation[0], test])
+    right = [np.sum(of_one == np.array(validation[1], dtype=object)) for of_one, _ in answers]
+    chosen = int(np.argmax(right))
+    if len(everything[0]) > len(train[0]):
+        answers = _answers(everything, [validation[0], test])
+    return [str(label) for label in answers[chosen][1]]
+
+
+def _answers(train: Part, others: list[Sequence[str]]) -> list[list[np.ndarray]]:
+    """Return the classes of other texts, part by part, for every one of ``SHARES``."""
     from sklearn.feature_extraction.text import CountVectorizer
 
     texts, labels = train
     known = np.array(sorted(set(labels)), dtype=object)
     if len(known) == 1:
-        return [str(known[0])] * len(test)
+        return [[np.full(len(other), known[0]) for other in others] for _ in SHARES]
     kind: dict[str, Any] = {"analyzer": "word", "ngram_range": (1, 2)}
     if not words_are_spaced(texts):
         kind = {"analyzer": "char", "ngram_range": (1, 3)}
@@ -50,22 +64,23 @@ def nb_svm_baseline(
     common = np.flatnonzero(features.getnnz(axis=0) >= min(FEWEST_TEXTS, len(texts)))
     if not len(common):  # a few short texts that share nothing
         common = np.arange(features.shape[1])
-    parts = [features, *(vectorizer.transform(some) for some in (validation[0], test))]
+    parts = [features, *map(vectorizer.transform, others)]
     scores = _scores([part[:, common] for part in parts], np.array(labels, dtype=object), known)
-    truth = np.array(validation[1], dtype=object)
-    right = [(known[of_one.argmax(axis=1)] == truth).sum() for of_one, _ in scores]
-    chosen = scores[int(np.argmax(right))][1]
-    return [str(label) for label in known[chosen.argmax(axis=1)]]
+    return [[known[of_part.argmax(axis=0)] for of_part in of_share] for of_share in scores]
 
 
-def _scores(
-    parts: list[Any], labels: np.ndarray, known: np.ndarray
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the scores of validation and test texts, N K each, for every one of ``SHARES``."""
+def _scores(parts: list[Any], labels: np.ndarray, known: np.ndarray) -> list[list[Any]]:
+    """Return the scores of all parts but the first, K N each, for every one of ``SHARES``.
+
+    Args:
+        parts: of what is trained on, then of others: 1 where a text has an n-gram, N F.
+        labels: the class of each text of the first part.
+        known: all classes.
+    """
     from sklearn.preprocessing import normalize
     from sklearn.svm import LinearSVC
 
-    by_share: list[list[list[np.ndarray]]] = [[[], []] for _ in SHARES]
+    by_share: list[list[list[np.ndarray]]] = [[[] for _ in parts[1:]] for _ in SHARES]
     for label in known:
         is_class = labels == label
         ratios = log_count_ratios(parts[0], is_class)
@@ -80,7 +95,7 @@ def _scores(
             interpolated = (1 - share) * np.abs(weights).mean() + share * weights
             for column, part in zip(columns, others, strict=True):
                 column.append(part @ interpolated + svm.intercept_[0])
-    return [(np.stack(first, axis=1), np.stack(second, axis=1)) for first, second in by_share]
+    return [[np.stack(columns) for columns in of_share] for of_share in by_share]
 
 
 def log_count_ratios(features: Any, is_class: np.ndarray) -> np.ndarray:

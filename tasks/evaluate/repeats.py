@@ -38,7 +38,7 @@ def further_pairs(
 
     Args:
         twin: the twin's folder, where ``finetune`` keeps them.
-        train: all labelled records of the train split.
+        train: all labelled records of train and validation.
         test: the test records.
         true: the index of each one's class, N.
         score: returns what scores slices of the test records with a classifier.

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from tasks.contracts import files
 from tasks.contracts.paths import Part
 from tasks.evaluate.attributions import explained_examples
-from tasks.evaluate.baselines import linear_baseline, with_same_labels
+from tasks.evaluate.baselines import linear_baseline, train_and_validation, with_same_labels
 from tasks.evaluate.card import card_page, model_card
 from tasks.evaluate.evaluation import Evaluation, fold_metrics, measure, metrics_json
 from tasks.evaluate.nb_svm import nb_svm_baseline
@@ -67,8 +67,11 @@ def run(
 
     make_deterministic(seed)
     test = read_labelled(splits["test"])
-    all_train = read_labelled(splits["train"])
-    train = with_same_labels(all_train, model.with_name("labels.parquet"))
+    of_train, validation = (read_labelled(splits[part]) for part in ("train", "validation"))
+    all_train = train_and_validation(of_train, validation)
+    chosen = model.with_name("labels.parquet")
+    train = with_same_labels(all_train, chosen)
+    before_refit = with_same_labels(of_train, chosen)
     classifier = load_classifier(model)
     labels = classifier.labels
     true = label_indices(test.labels, labels, splits["test"], model)
@@ -81,10 +84,10 @@ def run(
     linear = linear_baseline(test.modality, train.contents, train.labels, test.contents)
     baselines["linear"] = Answers(true, label_indices(linear, labels, splits["train"], model))
     if test.modality == "text":
-        validation = read_labelled(splits["validation"])
         nb_svm = nb_svm_baseline(
-            (train.contents, train.labels),
+            (before_refit.contents, before_refit.labels),
             (validation.contents, validation.labels),
+            (train.contents, train.labels),
             test.contents,
         )
         baselines["nb_svm"] = Answers(true, label_indices(nb_svm, labels, splits["train"], model))
@@ -98,6 +101,7 @@ def run(
         labels=labels,
         split_sizes={part: pq.read_metadata(path).num_rows for part, path in splits.items()},
         num_trained=len(train.ids),
+        num_refit=len(train.ids) - len(before_refit.ids),
         num_unlabelled=test.num_unlabelled,
         seen=overlap(model, test.ids),
         learnt_labels=splits["test"].parent.name in labels_of(model),

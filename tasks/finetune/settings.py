@@ -104,6 +104,12 @@ class Settings(TrainingSettings):
         description="train so many pairs of model and twin, each from another seed and, with "
         "labels, on other few records: what pretraining gains is then told with its variance",
     )
+    refit: bool | None = Field(
+        None,
+        json_schema_extra=contract.NEUTRAL,
+        description="true: train what is saved on train and validation together, for the epochs "
+        "that validation has chosen",
+    )
     folds: int = Field(
         0, ge=0, description="cross-validate over so many parts of train and validation; 0: do not"
     )
@@ -116,7 +122,8 @@ class Settings(TrainingSettings):
             "tasks.finetune.logistic": self.solver == "lbfgs",
             "tasks.finetune.weighted": self.pooling == "weighted",
             "tasks.finetune.layer_decay": self.layer_decay < 1,
-            "tasks.finetune.folds": self.folds > 0,
+            "tasks.finetune.folds": self.folds > 0 or bool(self.refit),
+            "tasks.finetune.refit": bool(self.refit),
             "tasks.finetune.wide": self.wide is not None,
             "tasks.models.wide": self.wide is not None,
         }
@@ -139,6 +146,11 @@ class Settings(TrainingSettings):
 
     @model_validator(mode="after")
     def _options_fit_together(self) -> Self:
+        if self.refit and self.labels:
+            raise ValueError(
+                "refit would train on all labels of the validation split, and labels asks for few: "
+                "drop one of the two"
+            )
         if self.repeats > 1 and not self.twin:
             raise ValueError("repeats are of model and twin: leave twin: true, or drop repeats")
         if self.solver == "lbfgs" and (self.mode != "frozen" or self.devices > 1):

@@ -107,7 +107,7 @@ def _finetune(
         carry_origin(backbone, output / "model")
         if not settings.twin:
             files.write_json(output / "twin" / DESCRIPTION, {"trained": False})
-        _write_table(output / LABELS, corpus.named(chosen))
+        _write_learnt(output / LABELS, recipe, corpus, chosen)
         _write_table(output / "folds.parquet", _joined(held_out, corpus.classes))
         files.write_json(output / "history.json", files.rounded(history))
     return history
@@ -140,7 +140,7 @@ def _train_repeat(recipe: Recipe, corpus: Corpus, folder: Path) -> dict[str, Any
         name = f"{part}-{recipe.repeat}"
         history[name] = _train_and_save(one, corpus, chosen, folder / part, name)
     if rank() == 0:
-        _write_table(folder / LABELS, corpus.named(chosen))
+        _write_learnt(folder / LABELS, recipe, corpus, chosen)
     return history
 
 
@@ -162,10 +162,21 @@ def _train_and_save(
     stopping = EarlyStopping(task, recipe.settings.patience)
     losses = train_task(recipe, task, part, stopping, recipe.row_seed)
     best_epoch = stopping.agreed_best_epoch()
+    told = {"best_epoch": best_epoch, "training_loss": losses, "epochs": stopping.epochs}
+    if recipe.settings.refit:
+        from tasks.finetune.refit import refit
+
+        return {**told, "refit": refit(recipe, corpus, best_epoch, output, f"{part}-refit")}
     if rank() == 0:
         stopping.restore_best()
         task.save(output)
-    return {"best_epoch": best_epoch, "training_loss": losses, "epochs": stopping.epochs}
+    return told
+
+
+def _write_learnt(path: Path, recipe: Recipe, corpus: Corpus, chosen: np.ndarray) -> None:
+    """Write which records the saved model has learnt, with their labels."""
+    learnt = np.arange(len(corpus.ids)) if recipe.settings.refit else chosen
+    _write_table(path, corpus.named(learnt))
 
 
 def _joined(parts: list[pa.Table], classes: list[str]) -> pa.Table:

@@ -14,6 +14,7 @@ from tasks.evaluate.baselines import (
     common_shape,
     linear_baseline,
     pixels,
+    train_and_validation,
     with_same_labels,
     words_are_spaced,
 )
@@ -111,6 +112,18 @@ def test_images_take_the_most_common_shape_and_at_most_32_pixels() -> None:
     assert common_shape([large, large, grey]) == ((32, 20), "L")
     assert common_shape([grey, _png((255, 0, 0))]) == ((4, 4), "RGB")
     assert pixels([large], (4, 4), "L").tolist() == [[1.0] * 16]
+
+
+def test_records_of_validation_count_where_they_were_learnt(tmp_path: Path) -> None:
+    def split(ids: list[str]) -> Labelled:
+        return Labelled("text", ids, [f"text {name}" for name in ids], ["x"] * len(ids), 0)
+
+    both = train_and_validation(split(["a", "b"]), split(["b", "c"]))
+    assert both == split(["a", "b", "c"])
+    for chosen in (["a", "b"], ["a", "b", "c"]):
+        path = tmp_path / "labels.parquet"
+        pq.write_table(pa.table({"id": chosen, "label": ["x"] * len(chosen)}), path)
+        assert with_same_labels(both, path) == split(chosen)
 
 
 def test_only_the_chosen_records_are_left_in_their_order(tmp_path: Path) -> None:

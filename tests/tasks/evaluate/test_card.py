@@ -109,6 +109,16 @@ def test_it_says_how_it_stands_beside_nb_svm_where_there_is_one() -> None:
     assert metrics_json(beside)["against"]["nb_svm"]["verdict"] == "behind"
 
 
+def test_it_says_whether_validation_records_were_learnt() -> None:
+    plain = _evaluation(["a", "b", "c"])
+    told = "The weights were fitted on 80 records of the train split, those of the twin and of the "
+    assert told in model_card(plain, SETTINGS, {})
+    card = model_card(replace(plain, num_refit=20), SETTINGS, {})
+    assert "The weights were fitted on 80 records, 20 of them of the validation split, " in card
+    assert "either.\n\n## Limits\n" in model_card(plain, SETTINGS, {})
+    assert "either.\n\n## Limits\n" in card
+
+
 def test_the_first_screen_holds_what_decides() -> None:
     first = model_card(_evaluation(["a", "b", "c"]), SETTINGS, {}).split("\n## ")[0]
     assert "**Accuracy 95.0 (89.5 to 97.7) %** on 120 test records of the corpus `news`" in first

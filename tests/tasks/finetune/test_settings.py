@@ -46,6 +46,7 @@ def test_labels_are_a_number_of_records_or_a_share(labels: float) -> None:
         ({"wide": {"words": [2, 1]}}, r"wide\.words: expected the smallest and the largest size"),
         ({"wide": {"characters": [0, 1]}}, r"wide\.characters: expected the smallest and the la"),
         ({"wide": {"words": [1]}}, r"wide\.words: expected the smallest and the largest size"),
+        ({"refit": True, "labels": 5}, "refit would train on all labels of the validation split"),
         ({"class_weights": "even"}, r"class_weights: input should be 'none' or 'balanced'"),
         ({"label_smoothing": 1}, r"label_smoothing: input should be less than 1, found 1"),
     ],

@@ -206,6 +206,8 @@ def test_an_optional_module_is_only_imported_where_it_is_used() -> None:
         (FinetuneSettings, {"layer_decay": 0.9}, "tasks.finetune.layer_decay"),
         (FinetuneSettings, {"folds": 2}, "tasks.finetune.folds"),
         (FinetuneSettings, {"mode": "frozen"}, "tasks.finetune.frozen"),
+        (FinetuneSettings, {"refit": True}, "tasks.finetune.refit"),
+        (FinetuneSettings, {"refit": True}, "tasks.finetune.folds"),
         (FinetuneSettings, {"wide": {"words": [1, 2]}}, "tasks.finetune.wide"),
         (FinetuneSettings, {"wide": {"words": [1, 2]}}, "tasks.models.wide"),
         (FinetuneSettings, {"devices": 2}, "tasks.training.launcher"),

@@ -51,7 +51,7 @@ def test_a_finetuning_killed_twice_ends_in_the_same_bytes(
     texts: tuple[Path, Path], pretraining: Job, tmp_path: Path
 ) -> None:
     backbone = pretraining.output / "model"
-    settings = {**FINETUNE, "wide": {"words": [1, 2]}}
+    settings = {**FINETUNE, "epochs": 2, "wide": {"words": [1, 2]}, "refit": True}
     undisturbed = Job(
         tmp_path / "undisturbed", texts, "finetune", settings=settings, backbone=backbone
     )
