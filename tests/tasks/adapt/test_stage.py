@@ -137,6 +137,25 @@ def files_ids(split: Path) -> list[str]:
     return pq.read_table(split, columns=["id"])["id"].to_pylist()  # type: ignore[no-any-return]
 
 
+def test_an_objective_goes_on_from_what_another_has_trained_and_lacks_heads_start_fresh(
+    bert: Path, texts: Splits, tmp_path: Path
+) -> None:
+    replaced = {"objective": "replaced", "replaced": {"tokens": 48}, "training": UNCHANGED}
+    masked = {"objective": "masked", "masked": {"tokens": 48}, "training": UNCHANGED}
+    adapted(bert, texts, tmp_path / "second", **replaced)
+    adapted(tmp_path / "second/model", texts, tmp_path / "third", **masked)
+    first, second, third = (
+        weights_of(folder) for folder in (bert, tmp_path / "second/model", tmp_path / "third/model")
+    )
+    assert {f"bert.{name}" for name in second} < first.keys() == third.keys()
+    assert all(first[f"bert.{name}"].allclose(value, atol=1e-5) for name, value in second.items())
+    assert all(third[f"bert.{name}"].allclose(value, atol=1e-5) for name, value in second.items())
+    objectives = [
+        description(tmp_path / name / "model")["objective"] for name in ("second", "third")
+    ]
+    assert objectives == ["replaced", "masked"]
+
+
 @pytest.mark.parametrize(
     ("architecture", "objective"),
     [
