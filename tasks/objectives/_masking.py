@@ -10,10 +10,12 @@ Dimensions: N examples, T tokens, M chosen tokens of a batch.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
+from pydantic import Field
 
+from tasks.contracts import settings as contract
 from tasks.inputs.pairs import SegmentPairs
 from tasks.inputs.tokenizer import (
     MASK,
@@ -37,6 +39,36 @@ if TYPE_CHECKING:
 
     from tasks.inputs.documents import Documents
     from tasks.training.task import Batch
+
+
+class EmbeddingSettings(contract.Settings):
+    """What the tokens' embeddings start from."""
+
+    embeddings: Literal["cooccurrence"] | None = Field(
+        None,
+        description="what the tokens' embeddings start from; without it, random numbers",
+        json_schema_extra=contract.NEUTRAL,
+    )
+
+    def modules(self) -> list[str]:
+        """Return what makes the embeddings."""
+        return [] if self.embeddings is None else ["tasks.objectives.cooccurrence"]
+
+    def start_embeddings(self, model: Any, train: Documents, objective: str) -> None:
+        """Let a new model's embeddings start from what is asked for.
+
+        Args:
+            model: one of transformers'.
+            train: the training texts.
+            objective: its key in ``params.yaml``.
+
+        Raises:
+            BadInput: the vocabulary is too small for it.
+        """
+        if self.embeddings == "cooccurrence":
+            from tasks.objectives.cooccurrence import start_embeddings
+
+            start_embeddings(model.get_input_embeddings(), train, f"{objective}.embeddings")
 
 
 class Windows(NamedTuple):

@@ -11,16 +11,15 @@ Dimensions: N examples, T tokens, M chosen tokens of a batch, V tokens of the vo
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
 
-from tasks.contracts import settings as contract
 from tasks.inputs.tokenising import read_documents
 from tasks.models import text
 from tasks.models.transformer import give_whole_masks
-from tasks.objectives._masking import MaskedTexts, Windows
+from tasks.objectives._masking import EmbeddingSettings, MaskedTexts, Windows
 from tasks.objectives._texts import start
 from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom
@@ -42,22 +41,13 @@ CONTEXT = text.BIDIRECTIONAL
 VALIDATION_BATCH_SIZE = 64
 
 
-class Settings(contract.Settings):
+class Settings(EmbeddingSettings):
     """How masked language modelling chooses its targets."""
 
     vocabulary_size: int = Field(8000, ge=32, description="most tokens of the tokenizer")
     tokens: int = Field(128, ge=8, description="longest example, in tokens")
     probability: float = Field(0.15, gt=0, lt=1, description="share of tokens to predict")
     next_sentence: bool = Field(True, description="also predict whether B follows A")
-    embeddings: Literal["cooccurrence"] | None = Field(
-        None,
-        description="what the tokens' embeddings start from; without it, random numbers",
-        json_schema_extra=contract.NEUTRAL,
-    )
-
-    def modules(self) -> list[str]:
-        """Return what makes the embeddings."""
-        return [] if self.embeddings is None else ["tasks.objectives.cooccurrence"]
 
 
 class Masked(MaskedTexts):
@@ -195,11 +185,7 @@ def prepare(
     )
     tokenizer = started.tokenizer
     splits = [read_documents(path, tokenizer) for path in (train, validation)]
-    if settings.embeddings == "cooccurrence":
-        from tasks.objectives.cooccurrence import start_embeddings
-
-        embedding = started.model.get_input_embeddings()
-        start_embeddings(embedding, splits[0], "masked.embeddings")
+    settings.start_embeddings(started.model, splits[0], "masked")
     task = Masked(started.model, tokenizer, splits[0], splits[1], settings, started.longest)
     if not settings.next_sentence and not (initial and initial.predicts_next_sentences):
         task.about = text.UNTRAINED_POOLER

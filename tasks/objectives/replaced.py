@@ -21,11 +21,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from tasks.contracts import settings as contract
 from tasks.inputs.tokenising import read_documents
 from tasks.models import text
 from tasks.models.transformer import fastest_attention, give_whole_masks
-from tasks.objectives._masking import MaskedTexts, Windows
+from tasks.objectives._masking import EmbeddingSettings, MaskedTexts, Windows
 from tasks.objectives._texts import start
 from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom
@@ -48,7 +47,7 @@ CONTEXT = text.BIDIRECTIONAL
 VALIDATION_BATCH_SIZE = 64
 
 
-class Settings(contract.Settings):
+class Settings(EmbeddingSettings):
     """What the generator fills in, how large it is, and how much the detection counts."""
 
     vocabulary_size: int = Field(8000, ge=32, description="most tokens of the tokenizer")
@@ -310,4 +309,5 @@ def prepare(
     )
     tokenizer = started.tokenizer
     splits = [read_documents(path, tokenizer) for path in (train, validation)]
+    settings.start_embeddings(started.model, splits[0], "replaced")
     return Replaced(started.model.bert, tokenizer, splits[0], splits[1], settings, started.longest)

@@ -190,3 +190,13 @@ def test_what_it_cannot_learn_from_is_refused(
         prepared(images)
     with pytest.raises(BadSettings, match=r"needs a bidirectional architecture, which 'gpt2' is"):
         replaced.prepare(gpt2, gpt2.Settings(), replaced.Settings(), *texts)
+
+
+def test_generator_and_backbone_share_embeddings_that_start_from_vectors(
+    texts: tuple[Path, Path],
+) -> None:
+    model = prepared(texts, embeddings="cooccurrence").model
+    embedding = model["backbone"].get_input_embeddings().weight
+    assert model["generator"].generator_lm_head.weight is embedding
+    sizes = embedding.detach().square().mean(dim=1).sqrt()
+    assert ((sizes - 0.1).abs() < 1e-5).sum() > 400
