@@ -21,5 +21,6 @@ Its files:
 - only where the settings ask for it: ``lora`` (adapters), ``layer_decay`` (rates by depth),
   ``folds`` (cross-validation), ``frozen`` (a backbone that does not learn, computed once),
   ``logistic`` (its head at the minimum of the loss), ``weighted`` (what the weighted mean of word
-  vectors leaves out), ``wide`` (a linear part beside the deep one).
+  vectors leaves out), ``wide`` (a linear part beside the deep one), ``refit`` (the last training,
+  on train and validation).
 """
