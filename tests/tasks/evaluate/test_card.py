@@ -98,13 +98,14 @@ def test_it_says_whether_it_is_ahead_of_the_linear_baseline(
 def test_it_says_how_it_stands_beside_nb_svm_where_there_is_one() -> None:
     plain = _evaluation(["a", "b", "c"])
     assert "NB-SVM" not in model_card(plain, SETTINGS, {})
+    assert "saw the same records and labels.\n\n**Int" in model_card(plain, SETTINGS, {})
     assert set(metrics_json(plain)["baselines"]) == {"linear", "twin"}
     answers = {**plain.baselines, "nb_svm": Answers(plain.model.true, plain.model.true)}
     measured = measure(plain.model, answers, 3, SETTINGS, [0])
     beside = replace(plain, baselines=answers, metrics=measured)
     first = model_card(beside, SETTINGS, {}).split("\n## ")[0]
     assert "| NB-SVM baseline | 100.0 (96.9 to 100.0) |" in first
-    assert "This model is **behind** it (0 test records alone right against 6)." in first
+    assert "This model is **behind** it (0 test records alone right against 6).\n\n**Int" in first
     assert metrics_json(beside)["baselines"]["nb_svm"] == {"accuracy": 1.0, "macro_f1": 1.0}
     assert metrics_json(beside)["against"]["nb_svm"]["verdict"] == "behind"
 
