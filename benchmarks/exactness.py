@@ -43,7 +43,7 @@ from tasks.probe.workspace import Size, Subject
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = paths.STATE / "exactness"
-ROWS = ("pretrain@reuters-bert", "pretrain@digits-autoencoder", "finetune@reuters-topics")
+ROWS = ("pretrain@reuters-bert", "pretrain@digits-contrastive", "finetune@reuters-topics")
 BACKBONE = "pretrain@reuters-bert"
 NUM_COMMITS, NUM_QUICK = 60, 10
 TRUTH = Size(

@@ -40,7 +40,7 @@ STAGES_PER_UNIT = 30
 """Of 4 corpora with four stages, 2 backbones with one, 4 models with three."""
 KINDS = (
     ("reuters", "reuters-bert", "reuters-topics"),
-    ("digits", "digits-autoencoder", "digits-from-autoencoder"),
+    ("digits", "digits-contrastive", "digits-few-labels"),
 )
 ROUNDS = 5
 COMMANDS = {

@@ -261,21 +261,28 @@ def test_a_new_store_after_a_restore_has_the_version_and_its_evaluation_marked_s
         "JOIN tags USING (run_uuid) WHERE tags.key = 'downstream.restored' "
         "AND latest_metrics.key = 'accuracy' AND runs.name LIKE 'evaluate@%'",
     ) == [("evaluate@topics-label", metrics["accuracy"])]
-    marks = "SELECT value FROM model_version_tags WHERE key = 'downstream.restored'"
-    assert query(workspace, marks) == [("true",)]
+    assert [tags["downstream.restored"] for tags in bindings(workspace).values()] == ["true"]
     assert "Nothing to do" in workspace.run("downstream", "sync").stdout
 
 
 def registry(workspace: Workspace) -> dict[str, Any]:
     """Return how many versions of the topics model there are, and the candidate's content."""
-    versions = query(
-        workspace,
-        "SELECT version, value FROM model_version_tags "
-        "WHERE name = 'topics-label' AND key = 'downstream.content_hash'",
-    )
+    contents = {
+        version: tags["downstream.content_hash"] for version, tags in bindings(workspace).items()
+    }
     aliases = "SELECT version FROM registered_model_aliases WHERE name = 'topics-label'"
     ((candidate,),) = query(workspace, f"{aliases} AND alias = 'candidate'")
-    return {"versions": len(versions), "candidate": dict(versions)[candidate]}
+    return {"versions": len(contents), "candidate": contents[candidate]}
+
+
+def bindings(workspace: Workspace) -> dict[int, dict[str, str]]:
+    """Return what each version of the topics model is bound to."""
+    rows = query(
+        workspace,
+        "SELECT version, value FROM model_version_tags "
+        "WHERE name = 'topics-label' AND key = 'downstream.bindings'",
+    )
+    return {version: json.loads(text) for version, text in rows}
 
 
 def content(workspace: Workspace) -> str:

@@ -12,6 +12,7 @@ from tasks.tracking.audit.log import aliases_of, read_log
 from tasks.tracking.registry.bindings import PINS
 from tasks.tracking.registry.version import read_version
 from tasks.tracking.store import opened
+from tests.registry import bind
 from tests.tasks.promotion.scene import CORPUS, MODEL, Scene
 
 AUTOMATIC = {"review": {"policy": "auto_if_better"}}
@@ -72,7 +73,7 @@ def test_what_a_person_has_approved_is_seen_whatever_the_tag_of_the_champion_say
     scene.register("good", "fetched by night")
     with opened() as client:
         night = read_version(client, MODEL, 2).tags[PINS]
-        client.set_model_version_tag(MODEL, "1", PINS, night)
+        bind(client, MODEL, 1, {PINS: night})
         versions = [read_version(client, MODEL, number) for number in (2, 1)]
         assert changed_pins(read_log(client, MODEL), *versions) == [CORPUS]
     decide(request(MODEL), "approve", "good data")
@@ -90,6 +91,6 @@ def test_a_champion_of_which_nobody_knows_the_pins_counts_as_one_of_others(
         log = read_log(client, MODEL)
         for text in (None, "no JSON", "[]", "[" * 4000):
             if text is not None:
-                client.set_model_version_tag(MODEL, "1", PINS, text)
+                bind(client, MODEL, 1, {PINS: text})
             versions = [read_version(client, MODEL, number) for number in (3, 1)]
             assert changed_pins(log, *versions) == [CORPUS]

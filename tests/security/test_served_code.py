@@ -13,6 +13,7 @@ from tasks.promotion.versions import download_model
 from tasks.tracking.audit.log import aliases_of
 from tasks.tracking.registry.version import SERVED_FILES, read_version
 from tasks.tracking.store import opened
+from tests.registry import bind
 from tests.tasks.promotion.scene import MODEL, Scene
 
 
@@ -60,8 +61,8 @@ def test_a_tag_that_names_the_altered_code_is_not_the_one_that_was_reviewed(
 ) -> None:
     review = latest(MODEL)
     with opened() as client:
-        names = client.get_model_version(MODEL, "2").tags[SERVED_FILES]
-        client.set_model_version_tag(MODEL, "2", SERVED_FILES, names.replace("a", "b"))
+        names = read_version(client, MODEL, 2).tags[SERVED_FILES]
+        bind(client, MODEL, 2, {SERVED_FILES: names.replace("a", "b")})
     with pytest.raises(BadInput, match="does not name the code that was reviewed"):
         decide(review, "approve", "Fine.", "Eve")
 
@@ -70,7 +71,7 @@ def test_a_version_from_before_the_code_was_bound_is_still_to_be_had(
     reviewed: Scene, tmp_path: Path
 ) -> None:
     with opened() as client:
-        client.delete_model_version_tag(MODEL, "2", SERVED_FILES)
+        bind(client, MODEL, 2, {SERVED_FILES: None})
         version = read_version(client, MODEL, 2)
         assert version.served_files is None
         assert download_model(client, version, tmp_path / "copy").is_dir()

@@ -32,7 +32,7 @@ from tasks.promotion.versions import download_model
 from tasks.tracking.audit.aliases import CANDIDATE, CHAMPION, move, settle
 from tasks.tracking.audit.log import AuditLog, read_log
 from tasks.tracking.audit.writer import Change, append, claim
-from tasks.tracking.registry.version import SERVED_FILES, WEIGHTS_HASH, read_version
+from tasks.tracking.registry.version import REVIEW, SERVED_FILES, WEIGHTS_HASH, read_version
 from tasks.tracking.store import opened
 
 if TYPE_CHECKING:
@@ -348,7 +348,7 @@ def _carry_out(client: MlflowClient, review: Review) -> None:
     about = _evidence(review)
     if SIGNATURE in made:
         about |= {SINCE: str(subject.since), SIGNATURE: made[SIGNATURE]}
-    client.set_model_version_tag(model, version, REVIEW_TAG, DONE[made["decision"]])
+    client.set_model_version_tag(model, version, REVIEW, DONE[made["decision"]])
     client.set_tag(review.run_id, f"{REVIEW_TAG}_decision", DONE[made["decision"]])
     client.set_tag(review.run_id, f"{REVIEW_TAG}_by", actor)
     how: dict[str, Any] = {"reason": made["comment"], "evidence": about, "actor": actor}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,6 +91,7 @@ def publish(
         },
         "evidence_files": _sums_of(evidence_files),
         "bindings": {**bindings(model_name), VALIDATION: validation},
+        "summary": summary(files.read_json(evidence / METRICS), version["gates"]["missed"]),
     }
     with tempfile.TemporaryDirectory() as temporary:
         attached = {**evidence_files, MODEL: folder, "plots": evidence / "plots"}
@@ -100,6 +101,32 @@ def publish(
             files.write_text(attached[UNCOMMITTED], changes)
         number: int | None = outbox.deliver("version", record, attached)
     return number
+
+
+def summary(metrics: Mapping[str, Any], missed: Sequence[str]) -> dict[str, str]:
+    """Return the tags that a reviewer reads, as far as metrics tell.
+
+    Args:
+        metrics: the content of ``metrics.json``.
+        missed: the gates that the model misses, a sentence each.
+    """
+    tags = {"verdict": f"misses: {'; '.join(missed)}" if missed else "passes its gates"}
+    accuracy, gain = metrics.get("accuracy"), metrics.get("gain")
+    intervals = metrics.get("intervals") or {}
+    linear = ((metrics.get("baselines") or {}).get("linear") or {}).get("accuracy")
+    if accuracy is not None:
+        tags["accuracy"] = f"{100 * accuracy:.2f} %{_between(intervals.get('accuracy'))}"
+    if accuracy is not None and linear is not None:
+        against = (metrics.get("against") or {}).get("linear") or {}
+        told = f", {against['verdict']} (p = {against['p_value']:.2g})" if against else ""
+        tags["lead over linear"] = f"{100 * (accuracy - linear):+.2f} points{told}"
+    if gain is not None:
+        tags["gain"] = f"{100 * gain:+.2f} points{_between(intervals.get('gain'))}"
+    return tags
+
+
+def _between(interval: Sequence[float] | None) -> str:
+    return f" ({100 * interval[0]:.2f} to {100 * interval[1]:.2f})" if interval else ""
 
 
 def _evidence_files(evidence: Path, gate: Path | None) -> dict[str, Path]:

@@ -1,5 +1,9 @@
 """One version of a registered model: what its tags say, its files, and those of its evidence.
 
+On the registry's page stand five tags that a reviewer reads (``READ``). All else that a version is
+bound to is one more tag, ``downstream.bindings``, as JSON; earlier versions of this project wrote a
+tag for each of these, and are read as well.
+
 A version's model never changes. Its evidence may: the same model is evaluated again when the test
 split or the code changes. Each evidence is a run of its own, and the version's tags name the one
 that holds now.
@@ -21,6 +25,9 @@ from tasks.tracking.store import errors, first_line
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+BINDINGS = "downstream.bindings"
+REVIEW = "review"
+READ = ("accuracy", "lead over linear", "gain", "verdict", REVIEW)
 CONTENT_HASH = "downstream.content_hash"
 WEIGHTS_HASH = "downstream.weights_sha256"
 MODEL_FILES = "downstream.model_files"
@@ -53,7 +60,7 @@ class RegisteredVersion:
     Attributes:
         model: the registered model.
         number: the version's number.
-        tags: what it is bound to.
+        tags: what it is bound to, and what a reviewer reads.
         evidence_run: the run that keeps the evidence that holds now.
         description: the beginning of its card.
     """
@@ -102,17 +109,45 @@ class RegisteredVersion:
 
 def versions_of(client: MlflowClient, model: str) -> list[RegisteredVersion]:
     """Return the versions of a model, oldest first; none where there is no such model."""
-    versions = [
-        RegisteredVersion(
-            model=model,
-            number=int(version.version),
-            tags=dict(version.tags),
-            description=version.description or "",
-            evidence_run=version.tags.get(EVIDENCE_RUN, version.run_id),
+    versions = []
+    for version in client.search_model_versions(f"name = '{model}'"):
+        tags = _unfolded(version.tags)
+        versions.append(
+            RegisteredVersion(
+                model=model,
+                number=int(version.version),
+                tags=tags,
+                description=version.description or "",
+                evidence_run=tags.get(EVIDENCE_RUN, version.run_id),
+            )
         )
-        for version in client.search_model_versions(f"name = '{model}'")
-    ]
     return sorted(versions, key=lambda version: version.number)
+
+
+def _unfolded(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return a version's tags, those in ``downstream.bindings`` as if each were one.
+
+    They hold where both are there: whoever sets another tag binds the version to nothing else.
+    """
+    plain = {name: text for name, text in tags.items() if name != BINDINGS}
+    try:
+        bound = json.loads(tags.get(BINDINGS, "{}"))
+    except (ValueError, RecursionError):
+        bound = {}
+    if not isinstance(bound, dict):
+        bound = {}
+    return {**plain, **{name: text for name, text in bound.items() if isinstance(text, str)}}
+
+
+def folded(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return tags as the registry has them: those to be read, and all others as one.
+
+    Args:
+        tags: all tags of a version, or of one to be made.
+    """
+    read = {name: tags[name] for name in READ if name in tags}
+    bound = {name: text for name, text in sorted(tags.items()) if name not in READ}
+    return {**read, BINDINGS: json.dumps(bound)}
 
 
 def read_version(client: MlflowClient, model: str, number: int) -> RegisteredVersion:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 from urllib.parse import unquote, urlsplit
 
 from tasks.contracts import files
@@ -30,11 +30,13 @@ from tasks.tracking.registry.version import (
     MODEL_FILES,
     PREDICTIONS,
     PREDICTIONS_HASH,
+    REVIEW,
     SERVED_FILES,
     UNCOMMITTED,
     WEIGHTS,
     WEIGHTS_HASH,
     RegisteredVersion,
+    folded,
     read_version,
     served_sums,
     versions_of,
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 RECORDED = (CONTENT_HASH, WEIGHTS_HASH, PREDICTIONS_HASH, METRICS_HASH, TEST_SPLIT)
 """What the audit log says of a new candidate."""
 LONGEST_DESCRIPTION = 4900
+NOT_REVIEWED, EARLIER_REVIEW = "not reviewed", "downstream.review"
 
 
 class VersionRecord(TypedDict):
@@ -70,6 +73,8 @@ class VersionRecord(TypedDict):
     evidence_files: Mapping[str, str]
     bindings: Mapping[str, str]
     """Tags that hold for as long as the evidence does."""
+    summary: NotRequired[Mapping[str, str]]
+    """Tags that a reviewer reads; a record of an earlier version that waits has none."""
 
 
 def write_version(client: MlflowClient, record: VersionRecord, attached: Path) -> int:
@@ -90,7 +95,7 @@ def write_version(client: MlflowClient, record: VersionRecord, attached: Path) -
     if version is None:
         version = _create(client, record, attached, run_id)
     client.set_terminated(run_id)
-    tags = {**_bound(record), EVIDENCE_RUN: run_id}
+    tags = {**record.get("summary", {}), **_bound(record), EVIDENCE_RUN: run_id}
     version = _renew(client, version, tags, _description(attached / CARD))
     if record["passed"]:
         set_candidate(client, version)
@@ -204,7 +209,16 @@ def _create(
         source=f"models:/{model_id}",
         run_id=run_id,
         model_id=model_id,
-        tags={**record["tags"], **never_change, **_bound(record), EVIDENCE_RUN: run_id},
+        tags=folded(
+            {
+                REVIEW: NOT_REVIEWED,
+                **record.get("summary", {}),
+                **record["tags"],
+                **never_change,
+                **_bound(record),
+                EVIDENCE_RUN: run_id,
+            }
+        ),
         description=_description(attached / CARD),
     )
     return read_version(client, name, int(created.version))
@@ -214,9 +228,18 @@ def _renew(
     client: MlflowClient, version: RegisteredVersion, tags: Mapping[str, str], description: str
 ) -> RegisteredVersion:
     """Set what the evidence of a version has changed; return the version as it is then."""
-    for key, value in tags.items():
-        if version.tags.get(key) != value:
-            client.set_model_version_tag(version.model, str(version.number), key, value)
+    wanted, number = folded({**version.tags, **tags}), str(version.number)
+    known = client.get_model_version(version.model, number).tags
+    if REVIEW in known:  # it is the reviewer's
+        del wanted[REVIEW]
+    else:
+        wanted[REVIEW] = known.get(EARLIER_REVIEW, NOT_REVIEWED)
+    for key, value in wanted.items():
+        if known.get(key) != value:
+            client.set_model_version_tag(version.model, number, key, value)
+    # An earlier version of this project wrote each of them on its own.
+    for key in (version.tags.keys() & known.keys()) - wanted.keys() - {REVIEW}:
+        client.delete_model_version_tag(version.model, number, key)
     if version.description != description:
         client.update_model_version(version.model, str(version.number), description)
     return replace(version, tags={**version.tags, **tags}, description=description)

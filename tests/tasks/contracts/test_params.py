@@ -86,7 +86,16 @@ def test_an_unknown_row_lists_those_there_are() -> None:
 
 @pytest.fixture
 def params() -> dict[str, Any]:
-    return copy.deepcopy(read_params(ROOT / "params.yaml"))
+    """Return the shipped rows, and a model on a backbone that has learnt labels."""
+    found = copy.deepcopy(read_params(ROOT / "params.yaml"))
+    convnet = {"objective": "classification", "architecture": "convnet"}
+    found["backbones"]["digits-convnet"] = {"corpus": "digits", "pretrain": convnet}
+    found["models"]["digits-from-convnet"] = {
+        **found["models"]["digits-few-labels"],
+        "backbone": "digits-convnet",
+        "finetune": {},
+    }
+    return found
 
 
 def test_the_shipped_params_are_good(params: dict[str, Any]) -> None:
@@ -133,7 +142,8 @@ def put(params: dict[str, Any], path: str, value: object) -> None:
          "backbones.reuters-bert.on_changed_pins: unknown key"),
         ("models/reuters-topics/backbone", "reuters-bart",
          "models.reuters-topics.backbone: no row 'reuters-bart' in backbones; allowed: "
-         "digits-autoencoder, digits-convnet, reuters-bert; did you mean 'reuters-bert'?"),
+         "digits-contrastive, digits-convnet, reuters-bert, reuters-vectors; did you mean "
+         "'reuters-bert'?"),
         ("models/reuters-topics/backbone", ["reuters-bert"],
          "models.reuters-topics.backbone: no row ['reuters-bert'] in backbones"),
         ("models/reuters-topics/finetun", {}, "models.reuters-topics.finetun: unknown key"),
@@ -275,16 +285,16 @@ def test_labels_that_any_backbone_of_a_chain_has_learnt_are_not_counted(
     objectives = ["reconstruction"] * 3
     objectives[supervised] = "classification"
     pretrain = {"objective": objectives[0], "architecture": "autoencoder"}
-    params["backbones"]["digits-autoencoder"]["pretrain"] = pretrain
+    params["backbones"]["digits-contrastive"]["pretrain"] = pretrain
     params["adapted"] = {
-        "further": adapted("digits-autoencoder", "digits", objectives[1]),
+        "further": adapted("digits-contrastive", "digits", objectives[1]),
         "twice": adapted("further", "digits", objectives[2]),
     }
-    model = params["models"]["digits-from-autoencoder"]
-    model["backbone"] = "twice"
+    model = params["models"]["digits-few-labels"]
+    model["backbone"], model["finetune"] = "twice", {}
     check_params(params)
     model["finetune"]["labels"] = 5
-    learnt = ("digits-autoencoder", "further", "twice")[supervised]
+    learnt = ("digits-contrastive", "further", "twice")[supervised]
     with pytest.raises(BadSettings, match=f"the backbone {learnt} was pretrained with all labels"):
         check_params(params)
 

@@ -61,13 +61,13 @@ def test_a_row_reaches_its_own_objective_and_architecture_alone(
     default_rows: dict[str, str],
 ) -> None:
     bert = modules(default_rows["pretrain@reuters-bert"])
-    autoencoder = modules(default_rows["pretrain@digits-autoencoder"])
+    contrastive = modules(default_rows["pretrain@digits-contrastive"])
     assert "tasks.objectives.masked" in bert
     assert "tasks.models.architectures.bert" in bert
-    assert "tasks.models.architectures.bert" not in autoencoder
-    assert "tasks.models.text" not in modules(default_rows["evaluate@digits-from-convnet"])
+    assert "tasks.models.architectures.bert" not in contrastive
+    assert "tasks.models.text" not in modules(default_rows["evaluate@digits-few-labels"])
     assert "tasks.models.architectures.convnet" in modules(
-        default_rows["finetune@digits-from-convnet"]
+        default_rows["finetune@digits-few-labels"]
     )
 
 
@@ -80,7 +80,7 @@ def test_a_wide_part_is_reached_by_the_rows_that_have_one(default_rows: dict[str
         for stage in ("finetune", "evaluate"):
             names = modules(found[f"{stage}@reuters-topics"])
             assert ("tasks.models.wide" in names) == (wide is not None)
-            others = f"{stage}@digits-from-convnet"
+            others = f"{stage}@digits-few-labels"
             assert found[others] == default_rows[others]
 
 
@@ -158,7 +158,7 @@ def test_a_changed_architecture_changes_its_own_rows_alone(
 def test_a_changed_template_changes_the_rows_that_reach_the_module_beside_it(
     checkout: Path, default_rows: dict[str, str]
 ) -> None:
-    assert "tasks/reports/page.html.j2 " in default_rows["evaluate@digits-from-convnet"]
+    assert "tasks/reports/page.html.j2 " in default_rows["evaluate@digits-few-labels"]
     edit(checkout / "tasks/evaluate/card.md.j2", "## Limits", "## What it cannot do")
     changed = changed_rows(default_rows, fingerprints_of(checkout))
     assert changed == {row for row in default_rows if row.startswith("evaluate@")}

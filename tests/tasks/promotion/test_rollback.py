@@ -14,7 +14,7 @@ from tasks.tracking.audit import aliases
 from tasks.tracking.audit.aliases import CHAMPION, move
 from tasks.tracking.audit.log import HEAD, aliases_of, read_log
 from tasks.tracking.audit.writer import Change
-from tasks.tracking.registry.version import PREDICTIONS, RegisteredVersion
+from tasks.tracking.registry.version import PREDICTIONS, RegisteredVersion, read_version
 from tasks.tracking.store import opened
 from tests.classifiers import save_text_classifier
 from tests.tasks.promotion.scene import CORPUS, MODEL, SIZES, Scene, enter
@@ -78,7 +78,7 @@ def test_the_champion_before_is_champion_again_and_that_is_on_record(here: Path)
         log = read_log(client, MODEL)
         entry, followed = log.entries[-2:]
         assert log.problems() == []
-        tags = client.get_model_version(MODEL, "1").tags
+        tags = read_version(client, MODEL, 1).tags
     assert (entry["action"], entry["version_from"], entry["version_to"]) == ("rollback", 2, 1)
     assert (entry["reason"], followed["alias"]) == ("complaints", "previous")
     assert entry["evidence"] == {

@@ -29,6 +29,7 @@ from tasks.tracking.audit.aliases import move
 from tasks.tracking.audit.log import aliases_of, read_log
 from tasks.tracking.audit.writer import Change, claim
 from tasks.tracking.store import opened
+from tests.registry import bind
 from tests.tasks.promotion.scene import MODEL, Scene
 
 
@@ -59,7 +60,7 @@ def test_approval_moves_champion_keeps_previous_and_is_on_record(reviewed: Scene
     with opened() as client:
         tags = client.get_model_version(MODEL, "2").tags
         run = client.get_run(review.run_id).data.tags
-    assert tags["downstream.review"] == "approved"
+    assert tags["review"] == "approved"
     assert (run["downstream.review_decision"], run["downstream.review_by"]) == ("approved", "Bob")
 
 
@@ -69,7 +70,7 @@ def test_rejection_moves_nothing_and_is_on_record(reviewed: Scene) -> None:
     (entry,) = _log("reject")
     assert (entry["alias"], entry["version_to"], entry["actor"]) == (None, 2, "Ann")
     with opened() as client:
-        assert client.get_model_version(MODEL, "2").tags["downstream.review"] == "rejected"
+        assert client.get_model_version(MODEL, "2").tags["review"] == "rejected"
 
 
 def test_who_comes_second_is_told_who_was_first(reviewed: Scene) -> None:
@@ -221,7 +222,7 @@ def _tamper(name: str) -> Callable[[Scene], None]:
 
 def _retag(_: Scene) -> None:
     with opened() as client:
-        client.set_model_version_tag(MODEL, "2", "downstream.weights_sha256", "f" * 64)
+        bind(client, MODEL, 2, {"downstream.weights_sha256": "f" * 64})
 
 
 def _alter_log(_: Scene) -> None:

@@ -17,7 +17,9 @@ from tasks.tracking.registry.registry import (
     bring_in_step,
     publish,
     reconcile,
+    summary,
 )
+from tasks.tracking.registry.version import BINDINGS, READ, folded, read_version
 from tasks.tracking.runs import outbox
 from tasks.tracking.store import opened
 
@@ -82,7 +84,7 @@ def test_a_model_that_misses_a_gate_is_a_version_but_no_candidate(
     assert _publish("topics") == 2
     assert reconcile(["topics"]) == {"topics": 1}
     with opened() as client:
-        tags = client.get_model_version("topics", "2").tags
+        tags = read_version(client, "topics", 2).tags
     assert tags["downstream.gate"] == "missed"
     assert tags["downstream.gate_missed"] == "accuracy is 0.9, below 0.95"
 
@@ -96,16 +98,81 @@ def test_a_version_is_bound_to_its_content_and_carries_the_evidence(
         version = client.get_model_version("topics", "1")
         run = client.get_run(version.run_id)
         evidence = {file.path for file in client.list_artifacts(version.run_id, "evaluation")}
-    assert version.tags["downstream.content_hash"] == content_hash
-    assert version.tags["downstream.weights_sha256"] == files.sha256(
-        text_model / "model.safetensors"
-    )
-    assert version.tags["downstream.gate"] == "passed"
+        tags = read_version(client, "topics", 1).tags
+    assert tags["downstream.content_hash"] == content_hash
+    assert tags["downstream.weights_sha256"] == files.sha256(text_model / "model.safetensors")
+    assert tags["downstream.gate"] == "passed"
     assert version.description == "# topics\n\nGood.\n\n## By class\n\nEqual.\n"
     assert run.data.metrics == {"accuracy": 0.9}
     assert evidence == {
         f"evaluation/{name}"
         for name in ("README.md", "README.html", "metrics.json", "predictions.parquet", "plots")
+    }
+
+
+def test_the_page_of_a_version_shows_what_a_reviewer_reads(
+    workspace: Path, text_model: Path, put_model: PutModel
+) -> None:
+    put_model("topics", text_model)
+    _publish("topics")
+    with opened() as client:
+        tags = client.get_model_version("topics", "1").tags
+    assert set(tags) == {"accuracy", "verdict", "review", BINDINGS}
+    assert (tags["accuracy"], tags["review"]) == ("90.00 %", "not reviewed")
+    against = {"verdict": "ahead", "won": 9, "lost": 1, "p_value": 0.0215}
+    metrics = {
+        "accuracy": 0.9,
+        "gain": 0.05,
+        "intervals": {"accuracy": [0.85, 0.95], "gain": [0.01, 0.09]},
+        "baselines": {"linear": {"accuracy": 0.82}},
+        "against": {"linear": against},
+    }
+    assert summary(metrics, []) == {
+        "accuracy": "90.00 % (85.00 to 95.00)",
+        "lead over linear": "+8.00 points, ahead (p = 0.021)",
+        "gain": "+5.00 points (1.00 to 9.00)",
+        "verdict": "passes its gates",
+    }
+    assert summary({}, ["accuracy has no value"]) == {"verdict": "misses: accuracy has no value"}
+
+
+def test_a_version_that_an_earlier_project_wrote_is_read_and_tidied_up(
+    workspace: Path, text_model: Path, put_model: PutModel
+) -> None:
+    put_model("topics", text_model)
+    _publish("topics")
+    with opened() as client:
+        before = read_version(client, "topics", 1)
+        for name in (BINDINGS, *READ):
+            client.delete_model_version_tag("topics", "1", name)
+        earlier = {name: text for name, text in before.tags.items() if name not in READ}
+        for name, text in {**earlier, "downstream.review": "approved"}.items():
+            client.set_model_version_tag("topics", "1", name, text)
+        assert read_version(client, "topics", 1).content_hash == before.content_hash
+    _publish("topics")
+    assert _num_versions("topics") == 1
+    with opened() as client:
+        tags = client.get_model_version("topics", "1").tags
+        after = read_version(client, "topics", 1)
+    assert set(tags) == {"accuracy", "verdict", "review", BINDINGS}
+    assert tags["review"] == "approved"
+    assert {name: after.tags[name] for name in earlier} == earlier
+
+
+def test_what_a_version_is_bound_to_is_not_overruled_by_another_tag(
+    workspace: Path, text_model: Path, put_model: PutModel
+) -> None:
+    content_hash = put_model("topics", text_model)
+    _publish("topics")
+    with opened() as client:
+        client.set_model_version_tag("topics", "1", "downstream.content_hash", "f" * 64)
+        assert read_version(client, "topics", 1).content_hash == content_hash
+        for damaged in ("no JSON", "[]", "[" * 4000, '{"downstream.content_hash": 3}'):
+            client.set_model_version_tag("topics", "1", BINDINGS, damaged)
+            assert read_version(client, "topics", 1).content_hash == "f" * 64
+    assert folded({"gain": "+1", "b": "2", "a": "1"}) == {
+        "gain": "+1",
+        BINDINGS: '{"a": "1", "b": "2"}',
     }
 
 
@@ -140,8 +207,8 @@ def test_while_the_server_is_away_a_version_waits_with_its_weights(
     assert outbox.waiting() == 0
     with opened() as client:
         hashes = [
-            client.get_model_version("topics", number).tags["downstream.content_hash"]
-            for number in ("1", "2")
+            read_version(client, "topics", number).tags["downstream.content_hash"]
+            for number in (1, 2)
         ]
     assert hashes == [first, second]
 
