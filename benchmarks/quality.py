@@ -1,12 +1,14 @@
-"""Accuracies on R8, R52 and 20 Newsgroups, beside the linear baseline's and the published ones.
+"""Accuracies on R8, R52 and 20 Newsgroups, beside the baselines' and the published ones.
 
-Each backbone is pretrained on the training texts alone, then finetuned; three seeds each (a row's
-name is a part of its seed). The few-label curve finetunes R8's backbone with 1, 5 and 20 % of the
-labels; twin and linear baseline get the same ones. Model choice uses the validation split only.
+Two methods, pretrained on a corpus' own training texts alone: word vectors of co-occurrence, frozen
+and read by a weighted mean; and a BERT whose embeddings start from such vectors, finetuned. Both
+with a linear part on n-grams beside them (wide and deep), as their twins have. With all labels, and
+with 1, 5 and 20 % of those of R8, drawn anew for each pair of model and twin: five on vectors,
+three on a BERT. Seeds are BERTs (a row's name is a part of its seed); vectors have none. Model
+choice uses the validation split only.
 
-The BERT is of a size that two cores pretrain nine times in an hour or two; ``--large`` takes one
-that is ten times as much work. R52 and 20 Newsgroups go without a twin, which would double the
-time of finetuning.
+The BERT is of a size that two cores pretrain nine times in two hours; ``--large`` takes one that is
+ten times as much work. ``--quick`` is the vectors alone: minutes.
 
 It is a ``params.yaml`` of its own, run by ``downstream run`` in a clone of this repository in
 ``.downstream/benchmarks/quality``; an interrupted one goes on where it was.
@@ -21,6 +23,7 @@ import json
 import statistics
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -35,26 +38,32 @@ PUBLISHED = {
 }
 SHARES = (0.01, 0.05, 0.2)
 BERTS: dict[str, dict[str, int]] = {
-    "quick": {"layers": 1, "hidden_size": 32, "heads": 2},
     "small": {"layers": 2, "hidden_size": 128, "heads": 2},
     "large": {"layers": 4, "hidden_size": 256, "heads": 4},
 }
-PRETRAIN: dict[str, Any] = {
-    "objective": "masked",
-    "architecture": "bert",
-    "masked": {"vocabulary_size": 8000, "tokens": 256, "probability": 0.2},
+MASKED = {
+    "vocabulary_size": 8000,
+    "tokens": 256,
+    "probability": 0.2,
+    "embeddings": "cooccurrence",
+}
+VECTORS = {
+    "objective": "cooccurrence",
+    "architecture": "wordvectors",
+    "cooccurrence": {"vocabulary_size": 16000},
 }
 # 20 Newsgroups has five times the text: about as many steps each.
 EPOCHS: dict[str, dict[str, int]] = {
-    "quick": {"r8": 1, "r52": 1, "20ng": 1},
     "small": {"r8": 12, "r52": 12, "20ng": 4},
     "large": {"r8": 20, "r52": 20, "20ng": 8},
 }
 FINETUNE: dict[str, dict[str, Any]] = {
-    "quick": {"epochs": 1, "learning_rate": 0.002, "tokens": 32},
-    "small": {"epochs": 5, "learning_rate": 0.002, "tokens": 256},
-    "large": {"epochs": 6, "learning_rate": 0.0003, "tokens": 256},
+    "vectors": {"mode": "frozen", "solver": "lbfgs", "pooling": "weighted", "tokens": 1024},
+    "small": {"epochs": 5, "learning_rate": 0.001, "tokens": 256, "pooling": "mean"},
+    "large": {"epochs": 6, "learning_rate": 0.0003, "tokens": 256, "pooling": "mean"},
 }
+WIDE = {"words": [1, 2]}
+COLUMNS = ("accuracy", "twin", "linear", "nb_svm", "macro_f1", "linear_macro_f1")
 
 
 def main() -> None:
@@ -76,7 +85,8 @@ def main() -> None:
     figures = {model: read_figures(model) for model in params["models"]}
     report(figures, corpora)
     if arguments.json:
-        mean = statistics.fmean(f["accuracy"] / f["linear"] for f in figures.values())
+        pairs = [pair for model in figures.values() for pair in model]
+        mean = statistics.fmean(pair["accuracy"] / pair["linear"] for pair in pairs)
         print(json.dumps({"ratio": mean, "figures": figures}))
 
 
@@ -101,12 +111,13 @@ def make_params(corpora: list[str], num_seeds: int, size: str) -> dict[str, Any]
     models: dict[str, Any] = {}
     backbones: dict[str, Any] = {}
     for corpus in corpora:
-        for seed in range(num_seeds):
-            backbone = f"{corpus}-{seed}"
-            backbones[backbone] = {"corpus": corpus, "pretrain": pretrain_settings(corpus, size)}
-            for share in (None, *(SHARES if corpus == "r8" else ())):
-                name = backbone if share is None else f"{backbone}-{share * 100:.0f}-percent"
-                models[name] = model_row(backbone, corpus, share, size)
+        shares = (None, *(SHARES if corpus == "r8" else ()))
+        backbones[f"{corpus}-vectors"] = {"corpus": corpus, "pretrain": VECTORS}
+        models |= model_rows(f"{corpus}-vectors", corpus, shares, "vectors")
+        for seed in range(num_seeds if size != "quick" else 0):
+            backbone = f"{corpus}-bert-{seed}"
+            backbones[backbone] = {"corpus": corpus, "pretrain": bert_settings(corpus, size)}
+            models |= model_rows(backbone, corpus, shares, size)
     return {
         "seed": 0,
         "corpora": {corpus: corpus_row(CORPORA[corpus]) for corpus in corpora},
@@ -137,64 +148,102 @@ def corpus_row(name: str) -> dict[str, Any]:
     }
 
 
-def pretrain_settings(corpus: str, size: str) -> dict[str, Any]:
-    """Return the settings of a backbone."""
-    training = {"epochs": EPOCHS[size][corpus], "learning_rate": 0.001}
-    return {**PRETRAIN, "bert": {**BERTS[size], "positions": 256}, "training": training}
-
-
-def model_row(backbone: str, corpus: str, share: float | None, size: str) -> dict[str, Any]:
-    """Return a model, with all labels or a share of them."""
-    finetune = {**FINETUNE[size], "pooling": "mean", "twin": corpus == "r8"}
-    if share is not None:
-        finetune["labels"] = share
-    if share is not None and size != "quick":
-        # An epoch of few labels is short.
-        finetune |= {"epochs": 20, "patience": 20}
+def bert_settings(corpus: str, size: str) -> dict[str, Any]:
+    """Return the settings of a BERT."""
     return {
-        "backbone": backbone,
-        "corpus": corpus,
-        "finetune": finetune,
-        "evaluate": {},
-        "register": {},
+        "objective": "masked",
+        "architecture": "bert",
+        "masked": MASKED,
+        "bert": {**BERTS[size], "positions": 256},
+        "training": {"epochs": EPOCHS[size][corpus], "learning_rate": 0.001},
     }
 
 
-def read_figures(model: str) -> dict[str, float]:
-    """Return the test accuracies of a model, its twin if any, and the linear baseline, percent."""
+def model_rows(
+    backbone: str, corpus: str, shares: tuple[float | None, ...], method: str
+) -> dict[str, Any]:
+    """Return the models on a backbone, by name: with all labels, and with shares of them.
+
+    Args:
+        backbone: the row that they start from.
+        corpus: the row of their texts.
+        shares: of the labels; None for all.
+        method: a key of ``FINETUNE``.
+    """
+    rows = {}
+    for share in shares:
+        finetune = {**FINETUNE[method], "wide": WIDE}
+        if share is None:
+            # A twin of all labels doubles the time; those of R8 tell what pretraining gains.
+            finetune["twin"] = corpus == "r8"
+        else:
+            # An epoch of few labels is short.
+            repeats = 5 if method == "vectors" else 3
+            finetune |= {"labels": share, "repeats": repeats, "epochs": 20, "patience": 20}
+        name = backbone if share is None else f"{backbone}-{share * 100:.0f}-percent"
+        rows[name] = {
+            "backbone": backbone,
+            "corpus": corpus,
+            "finetune": finetune,
+            "evaluate": {},
+            "register": {},
+        }
+    return rows
+
+
+def read_figures(model: str) -> list[dict[str, float]]:
+    """Return the test figures of each pair of model and twin, in percent, as far as there are."""
     metrics = json.loads((FOLDER / "data/evaluate" / model / "metrics.json").read_text())
     baselines = metrics["baselines"]
     shares = {
         "accuracy": metrics["accuracy"],
-        "twin": baselines["twin"]["accuracy"],
-        "linear": baselines["linear"]["accuracy"],
+        "macro_f1": metrics["macro_f1"],
+        "linear_macro_f1": baselines["linear"]["macro_f1"],
+        **{name: baselines[name]["accuracy"] for name in ("twin", "linear", "nb_svm")},
     }
-    return {name: 100 * share for name, share in shares.items() if share is not None}
+    first = {name: 100 * share for name, share in shares.items() if share is not None}
+    repeats = metrics.get("repeats")
+    others = [
+        {name: 100 * repeats[name]["each"][index] for name in ("accuracy", "twin", "linear")}
+        for index in range(1, repeats["number"] if repeats else 1)
+    ]
+    return [first, *others]
 
 
-def report(figures: dict[str, dict[str, float]], corpora: list[str]) -> None:
-    """Print mean and deviation over the seeds."""
-    print(f"\n{'':16}{'model':>16}{'twin':>16}{'linear':>9}{'Text GCN':>10}{'RoBERTaGCN':>12}")
+def report(figures: dict[str, list[dict[str, float]]], corpora: list[str]) -> None:
+    """Print mean and deviation over backbones and pairs."""
+    heads = "".join(f"{name.replace('_', ' '):>16}" for name in COLUMNS)
+    print(f"\n{'':24}{heads}{'Text GCN':>10}{'RoBERTaGCN':>12}")
     for corpus in corpora:
         published = PUBLISHED[corpus]
-        whole = [f for name, f in figures.items() if name.rpartition("-")[0] == corpus]
-        print(
-            f"{corpus:16}{line(whole)}{published['Text GCN']:10.2f}{published['RoBERTaGCN']:12.1f}"
-        )
-        for share in SHARES if corpus == "r8" else ():
-            end = f"-{share * 100:.0f}-percent"
-            few = [f for name, f in figures.items() if name.endswith(end)]
-            print(f"{f'  {share:.0%} of labels':16}{line(few)}")
+        for method in ("vectors", "bert"):
+            for share in (None, *SHARES):
+                found = [
+                    f for name, f in figures.items() if row_of(name) == (corpus, method, share)
+                ]
+                if not found:
+                    continue
+                what = f"{corpus}, {method}" + ("" if share is None else f", {share:.0%}")
+                ours = f"{what:24}{cells(list(chain.from_iterable(found)))}"
+                known = f"{published['Text GCN']:10.2f}{published['RoBERTaGCN']:12.1f}"
+                print(ours + known if share is None else ours)
 
 
-def line(figures: list[dict[str, float]]) -> str:
-    """Return the cells of one line: mean and deviation over the seeds."""
-    cells = []
-    for name in ("accuracy", "twin"):
+def row_of(name: str) -> tuple[str, str, float | None]:
+    """Return corpus, method and share of labels of a model's row."""
+    corpus, method, *rest = name.split("-")
+    share = float(rest[-2]) / 100 if rest[-1:] == ["percent"] else None
+    return corpus, method, share
+
+
+def cells(figures: list[dict[str, float]]) -> str:
+    """Return the cells of one line: mean and sample deviation."""
+    texts = []
+    for name in COLUMNS:
         values = [figure[name] for figure in figures if name in figure]
-        known = values and f"{statistics.fmean(values):9.2f} ± {statistics.pstdev(values):4.2f}"
-        cells.append(known or f"{'-':>16}")
-    return "".join(cells) + f"{statistics.fmean(f['linear'] for f in figures):9.2f}"
+        spread = f" ± {statistics.stdev(values):4.2f}" if len(values) > 1 else ""
+        texts.append(f"{statistics.fmean(values):.2f}{spread}" if values else "-")
+    return "".join(f"{text:>16}" for text in texts)
 
 
 if __name__ == "__main__":

@@ -302,7 +302,7 @@ def trainer_examples(batches: list[Batch]) -> Iterator[dict[str, Any]]:
     """Yield the examples of our batches as Trainer wants them."""
     for batch in batches:
         labels = np.full(batch["input_ids"].shape, -100)
-        labels.reshape(-1)[batch["places"]] = batch["targets"]
+        labels.reshape(-1)[batch["positions"]] = batch["targets"]
         for row in range(BATCH_SIZE):
             yield {
                 "input_ids": batch["input_ids"][row],
