@@ -435,7 +435,8 @@ def test_a_chinese_corpus_is_added_by_rows_and_a_file_alone(workspace: Workspace
         "models:\n",
         "models:\n  xinwen-topic:\n    backbone: xinwen-bert\n    corpus: xinwen\n"
         "    finetune: {epochs: 6, learning_rate: 0.003, batch_size: 8, twin: false}\n"
-        "    evaluate: {bootstrap_samples: 100, shown_examples: 0}\n    register: {}\n",
+        "    evaluate: {bootstrap_samples: 100, shown_examples: 0}\n"
+        "    register: {not_behind: []}\n",
     )
     ran = workspace.repro()
     assert {name.split("@")[1] for name in ran} == {"xinwen", "xinwen-bert", "xinwen-topic"}

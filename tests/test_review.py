@@ -47,7 +47,7 @@ models:
     corpus: digits
     finetune: {epochs: 2, learning_rate: 0.003, twin: false}
     evaluate: {bootstrap_samples: 100, shown_examples: 0}
-    register: {floors: {accuracy: 0.5}}
+    register: {floors: {accuracy: 0.5}, not_behind: []}
 """
 
 
