@@ -17,6 +17,7 @@ from tests.prefect_home import lay_prefect_home
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "tests" / "data" / "reuters-sample.csv"
 
+# The models are too small to beat a baseline, and are not asked to.
 PARAMS = """\
 seed: 0
 corpora:
@@ -52,13 +53,13 @@ models:
     corpus: topics
     finetune: {epochs: 2, tokens: 48, learning_rate: 0.003}
     evaluate: {bootstrap_samples: 100}
-    register: {not_behind: []}  # they are too small to beat a baseline
+    register: {not_behind: []}
   digits-label:
     backbone: digits-convnet
     corpus: digits
     finetune: {epochs: 2, learning_rate: 0.003, twin: false}
     evaluate: {bootstrap_samples: 100, shown_examples: 0}
-    register: {not_behind: []}  # they are too small to beat a baseline
+    register: {not_behind: []}
 """
 
 

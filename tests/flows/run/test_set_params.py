@@ -46,7 +46,7 @@ def changed_lines() -> list[tuple[str, str]]:
         ("models.digits-label.register", {"floors": {"accuracy": 0.5}},
          "    register: {floors: {accuracy: 0.5}}"),
         ("models.digits-label.register.floors.accuracy", 0.5,
-         "    register: {floors: {accuracy: 0.5}}"),
+         "    register: {floors: {accuracy: 0.5}, not_behind: []}"),
     ],
 )  # fmt: skip
 def test_only_the_value_itself_changes(key: str, value: Any, line: str) -> None:
