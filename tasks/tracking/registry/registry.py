@@ -118,11 +118,15 @@ def summary(metrics: Mapping[str, Any], missed: Sequence[str]) -> dict[str, str]
         tags["accuracy"] = f"{100 * accuracy:.2f} %{_between(intervals.get('accuracy'))}"
     if accuracy is not None and linear is not None:
         against = (metrics.get("against") or {}).get("linear") or {}
-        told = f", {against['verdict']} (p = {against['p_value']:.2g})" if against else ""
+        told = f", {against['verdict']} (p {_p_value(against['p_value'])})" if against else ""
         tags["lead over linear"] = f"{100 * (accuracy - linear):+.2f} points{told}"
     if gain is not None:
         tags["gain"] = f"{100 * gain:+.2f} points{_between(intervals.get('gain'))}"
     return tags
+
+
+def _p_value(value: float) -> str:
+    return "< 0.0001" if value < 0.0001 else f"= {value:.2g}"
 
 
 def _between(interval: Sequence[float] | None) -> str:
