@@ -93,12 +93,13 @@ def _leads(metrics: Mapping[str, Any], leads: Mapping[Any, float]) -> list[str]:
 
 def _behind(metrics: Mapping[str, Any], settings: PromotionSettings) -> list[str]:
     missed = []
-    for name in sorted(settings.not_behind):
+    asked = settings.not_behind
+    for name in sorted(["linear"] if asked is None else asked):
         against = metrics.get("against")
         found = against.get(name) if isinstance(against, Mapping) else None
         if found is None:
             # An earlier version's metrics do not tell; that is no fault unless somebody has asked.
-            if "not_behind" not in settings.model_fields_set:
+            if asked is None:
                 continue
             missed.append(
                 f"metrics.json does not tell it from {BASELINES[name]}: "

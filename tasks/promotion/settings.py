@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tasks.contracts.settings import NEUTRAL
 from tasks.contracts.settings import Settings as Base
 
 Lead = Annotated[float, Field(ge=-1, le=1)]
@@ -82,10 +83,11 @@ class PromotionSettings(Base):
         default={},
         description="least lead in accuracy over a baseline, for example {linear: 0.0, twin: 0.01}",
     )
-    not_behind: list[Literal["linear", "nb_svm", "twin"]] = Field(
-        default=["linear"],
+    not_behind: list[Literal["linear", "nb_svm", "twin"]] | None = Field(
+        default=None,
         description="baselines that it must not be significantly behind (McNemar's exact test on "
-        "the test records, p < 0.05)",
+        "the test records, p < 0.05); null: linear, where the metrics tell it from the model",
+        json_schema_extra=NEUTRAL,
     )
     maximum_seen: float = Field(
         default=0.01,

@@ -140,5 +140,5 @@ class Scene:
                 "outs": entry["deps"][1:],
             }
         files.write_text(Path("dvc.lock"), yaml.safe_dump({"stages": stages}))
-        settings = Settings.model_validate(settings_of(MODEL).model_dump(exclude_unset=True))
+        settings = Settings.model_validate(settings_of(MODEL).model_dump())
         run(MODEL, model, evidence, paths.gate(CORPUS), paths.version(MODEL).parent, settings)
