@@ -70,7 +70,7 @@ CHANGING = [
     PlantedEdit(
         "a constant of an objective",
         BERT,
-        "tasks/objectives/masked.py",
+        "tasks/objectives/_masking.py",
         "np.where(fate < 0.8,",
         "np.where(fate < 0.7,",
         True,

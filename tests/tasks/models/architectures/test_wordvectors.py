@@ -12,7 +12,7 @@ from tasks.models.architectures import wordvectors
 
 @pytest.mark.parametrize(
     ("reader", "num_features", "poolings"),
-    [("mean", 6, ("mean", "max")), ("lstm", 10, ("last", "mean", "max"))],
+    [("mean", 6, ("mean", "max", "weighted")), ("lstm", 10, ("last", "mean", "max"))],
 )
 def test_the_reader_decides_what_is_pooled(
     tmp_path: Path, reader: str, num_features: int, poolings: tuple[str, ...]
