@@ -19,7 +19,15 @@ class EarlyStopping:
         best_epoch: the epoch (counted from 1) with the highest accuracy; of equals, the lower loss.
     """
 
-    def __init__(self, task: Classification, patience: int) -> None:
+    def __init__(self, task: Classification, patience: int, *, tells: bool = True) -> None:
+        """Watch a training.
+
+        Args:
+            task: what is trained.
+            patience: how many epochs may bring nothing better.
+            tells: say how each epoch went.
+        """
+        self._tells = tells
         self.epochs: list[dict[str, float]] = []
         self.best_epoch = 0
         self._task = task
@@ -31,7 +39,8 @@ class EarlyStopping:
         metrics = self._task.validate()
         self.epochs.append(metrics)
         accuracy, loss = metrics["accuracy"], metrics["loss"]
-        say(f"epoch {epoch}: validation accuracy {accuracy:.4f}, loss {loss:.4f}")
+        if self._tells:
+            say(f"epoch {epoch}: validation accuracy {accuracy:.4f}, loss {loss:.4f}")
         if not self.best_epoch or _rank(metrics) > _rank(self.epochs[self.best_epoch - 1]):
             self.best_epoch = epoch
             self._best_weights = {

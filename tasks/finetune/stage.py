@@ -15,6 +15,7 @@ from tasks.finetune.corpus import choose_few, read_corpus, say_what_lacks
 from tasks.finetune.task import Recipe, new_task, train_task
 from tasks.models.model import DESCRIPTION, load_backbone
 from tasks.models.origin import carry_origin
+from tasks.progress import say
 from tasks.training.ranks import launch, rank
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ def _train_repeat(recipe: Recipe, corpus: Corpus, folder: Path) -> dict[str, Any
         history[name] = _train_and_save(one, corpus, chosen, folder / part, name)
     if rank() == 0:
         _write_learnt(folder / LABELS, recipe, corpus, chosen)
+        model, twin = (max(it["accuracy"] for it in one["epochs"]) for one in history.values())
+        say(f"repeat {recipe.repeat}: validation accuracy {model:.4f}, of the twin {twin:.4f}")
     return history
 
 
@@ -159,7 +162,7 @@ def _train_and_save(
     part = part or output.name
     train, validation = (corpus.examples.take(part) for part in (chosen, corpus.validation))
     task = new_task(recipe, train, validation, recipe.row_seed)
-    stopping = EarlyStopping(task, recipe.settings.patience)
+    stopping = EarlyStopping(task, recipe.settings.patience, tells=recipe.repeat == 1)
     losses = train_task(recipe, task, part, stopping, recipe.row_seed)
     best_epoch = stopping.agreed_best_epoch()
     told = {"best_epoch": best_epoch, "training_loss": losses, "epochs": stopping.epochs}
