@@ -280,7 +280,7 @@ def bindings(workspace: Workspace) -> dict[int, dict[str, str]]:
     rows = query(
         workspace,
         "SELECT version, value FROM model_version_tags "
-        "WHERE name = 'topics-label' AND key = 'downstream.bindings'",
+        "WHERE name = 'topics-label' AND key = 'what it is bound to'",
     )
     return {version: json.loads(text) for version, text in rows}
 

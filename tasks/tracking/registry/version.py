@@ -1,7 +1,7 @@
 """One version of a registered model: what its tags say, its files, and those of its evidence.
 
 On the registry's page stand five tags that a reviewer reads (``READ``). All else that a version is
-bound to is one more tag, ``downstream.bindings``, as JSON; earlier versions of this project wrote a
+bound to is one more tag, ``what it is bound to``, as JSON; earlier versions of this project wrote a
 tag for each of these, and are read as well.
 
 A version's model never changes. Its evidence may: the same model is evaluated again when the test
@@ -25,7 +25,8 @@ from tasks.tracking.store import errors, first_line
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-BINDINGS = "downstream.bindings"
+BINDINGS = "what it is bound to"
+"""It is long, and the page sorts tags by name: so it stands behind those that are read."""
 REVIEW = "review"
 READ = ("accuracy", "lead over linear", "gain", "verdict", REVIEW)
 CONTENT_HASH = "downstream.content_hash"
@@ -125,7 +126,7 @@ def versions_of(client: MlflowClient, model: str) -> list[RegisteredVersion]:
 
 
 def _unfolded(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return a version's tags, those in ``downstream.bindings`` as if each were one.
+    """Return a version's tags, those in ``what it is bound to`` as if each were one.
 
     They hold where both are there: whoever sets another tag binds the version to nothing else.
     """
