@@ -15,6 +15,9 @@ TRAINED_ON: tuple[Part, ...] = ("train", "validation")
 PARAMS = Path("params.yaml")
 DATA = Path("data")
 STATE = Path(".downstream")
+
+# What finetune leaves beside its model, and in its twin's folder.
+LABELS, REPEATS = "labels.parquet", "repeats"
 FOLDERS = {"adapt": "pretrain"}
 """The folder in ``data/`` of a stage that has none of its own name."""
 

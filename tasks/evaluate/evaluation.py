@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 
 from tasks.contracts import records
 from tasks.contracts.records import Modality
-from tasks.evaluate.repeats import gain_over_repeats
 from tasks.evaluate.settings import Settings
 from tasks.metrics import scores
 from tasks.metrics.intervals import Interval, bootstrap, wilson
@@ -23,7 +22,6 @@ from tasks.models.origin import Overlap
 
 # What is told of a baseline.
 BASELINE_METRICS = ("accuracy", "macro_f1")
-DIGITS = 6
 ALPHA = 0.05
 """The level of the test that tells a model and a baseline apart."""
 
@@ -74,7 +72,8 @@ class Evaluation:
         Of one pair the interval covers the test records alone; without a twin both are None.
         """
         if self.repeats is not None:
-            return gain_over_repeats(self.repeats)
+            low_and_high = self.repeats["gain"]["interval"]
+            return self.repeats["gain"]["mean"], low_and_high and tuple(low_and_high)
         model = self.metrics["model"]
         return model.values.get("gain"), model.intervals.get("gain")
 
@@ -127,8 +126,11 @@ def measure(
         name, _, metric = key.partition("/")
         interval = intervals[key]
         if math.isfinite(value[0]) and interval is not None:
-            measured[name].values[metric] = _rounded(value[0])
-            measured[name].intervals[metric] = _rounded(interval[0]), _rounded(interval[1])
+            measured[name].values[metric] = scores.rounded(value[0])
+            measured[name].intervals[metric] = (
+                scores.rounded(interval[0]),
+                scores.rounded(interval[1]),
+            )
         else:
             measured[name].values[metric] = measured[name].intervals[metric] = None
     return measured
@@ -141,11 +143,6 @@ def _accuracy_and_macro_scores(
         "accuracy": scores.accuracy(counts, answers),
         **scores.macro_scores(counts, answers, num_classes),
     }
-
-
-def _rounded(value: float) -> float:
-    # Adding 0.0 turns -0.0 into 0.0.
-    return round(float(value), DIGITS) + 0.0
 
 
 def fold_metrics(path: Path) -> dict[str, Any] | None:
@@ -169,11 +166,7 @@ def fold_metrics(path: Path) -> dict[str, Any] | None:
     summary: dict[str, Any] = {"number": len(folds), "n": predictions.num_rows}
     for name in each[0]:
         values = [metrics[name] for metrics in each]
-        summary[name] = {
-            "mean": round(float(np.mean(values)), DIGITS),
-            "deviation": round(float(np.std(values, ddof=1)), DIGITS),
-            "each": [round(value, DIGITS) for value in values],
-        }
+        summary[name] = scores.mean_and_deviation(values)
     return summary
 
 
@@ -197,8 +190,8 @@ def slice_results(evaluation: Evaluation) -> list[SliceResult]:
                 "kind": group.kind,
                 "name": group.name,
                 "records": num_records,
-                "accuracy": _rounded(num_right / num_records),
-                "interval": [_rounded(end) for end in wilson(num_right, num_records)],
+                "accuracy": scores.rounded(num_right / num_records),
+                "interval": [scores.rounded(end) for end in wilson(num_right, num_records)],
             }
         )
     return results
@@ -220,7 +213,7 @@ def against_baselines(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
             "verdict": verdict,
             "won": won,
             "lost": lost,
-            "p_value": _rounded(p_value),
+            "p_value": scores.rounded(p_value),
         }
     return verdicts
 
@@ -247,7 +240,7 @@ def metrics_json(evaluation: Evaluation) -> dict[str, Any]:
     }
     if evaluation.seen is not None:
         details["pretraining"] = {
-            "seen_test_records": _rounded(evaluation.seen.share),
+            "seen_test_records": scores.rounded(evaluation.seen.share),
             "compared_test_records": evaluation.seen.compared,
             "labels_of_this_corpus": evaluation.learnt_labels,
         }

@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasks.contracts.paths import LABELS, REPEATS
 from tasks.evaluate.baselines import linear_baseline, with_same_labels
 from tasks.metrics.intervals import Interval, over_repeats
 from tasks.metrics.predictions import Labelled, classify, label_indices
-from tasks.metrics.scores import Answers, Ints
+from tasks.metrics.scores import Answers, Ints, mean_and_deviation, rounded
 
 if TYPE_CHECKING:
     from tasks.models.classifier import Classifier
-
-REPEATS = "repeats"
-DIGITS = 6
 
 Pair = Mapping[str, Answers]
 """What the ``model``, its ``twin`` and the ``linear`` baseline of one repeat say."""
@@ -53,7 +51,7 @@ def further_pairs(
             classifier = load_classifier(folder / part)
             name = f"{part}, repeat {folder.name}"
             pair[part] = classify(name, score(classifier), test, true)
-        given = with_same_labels(train, folder / "labels.parquet")
+        given = with_same_labels(train, folder / LABELS)
         linear = linear_baseline(test.modality, given.contents, given.labels, test.contents)
         known = label_indices(linear, classifier.labels, folder, folder / "model")
         pairs.append({**pair, "linear": Answers(true, known)})
@@ -88,24 +86,12 @@ def repeat_metrics(pairs: Sequence[Pair]) -> dict[str, Any] | None:
     for name, (values, lowest) in measured.items():
         each = values.mean(axis=1)
         summary[name] = {
-            "mean": _rounded(each.mean()),
-            "deviation": _rounded(each.std(ddof=1)),
-            "each": [_rounded(value) for value in each],
+            **mean_and_deviation(each),
             "interval": _ends(over_repeats(values), lowest),
         }
     return summary
 
 
-def gain_over_repeats(repeats: Mapping[str, Any]) -> tuple[float, Interval]:
-    """Return the mean gain of all pairs, and its interval."""
-    interval = repeats["gain"]["interval"]
-    return repeats["gain"]["mean"], interval and tuple(interval)
-
-
 def _ends(interval: Interval, lowest: float) -> list[float] | None:
     """Return an interval within what a share, or a difference of two, can be."""
-    return interval and [_rounded(min(max(end, lowest), 1.0)) for end in interval]
-
-
-def _rounded(value: float) -> float:
-    return round(float(value), DIGITS) + 0.0
+    return interval and [rounded(min(max(end, lowest), 1.0)) for end in interval]

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.contracts import files
-from tasks.contracts.paths import Part
+from tasks.contracts.paths import LABELS, Part
 from tasks.evaluate.attributions import explained_examples
 from tasks.evaluate.baselines import linear_baseline, train_and_validation, with_same_labels
 from tasks.evaluate.card import card_page, model_card
@@ -69,7 +69,7 @@ def run(
     test = read_labelled(splits["test"])
     of_train, validation = (read_labelled(splits[part]) for part in ("train", "validation"))
     all_train = train_and_validation(of_train, validation)
-    chosen = model.with_name("labels.parquet")
+    chosen = model.with_name(LABELS)
     train = with_same_labels(all_train, chosen)
     before_refit = with_same_labels(of_train, chosen)
     classifier = load_classifier(model)

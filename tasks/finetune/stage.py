@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.contracts import files, records
+from tasks.contracts.paths import LABELS, REPEATS
 from tasks.errors import BadInput
 from tasks.finetune.callbacks import EarlyStopping
 from tasks.finetune.corpus import choose_few, read_corpus, say_what_lacks
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from tasks.finetune.settings import Settings
     from tasks.finetune.wide import WideCorpus
     from tasks.models.model import Backbone
-
-LABELS, REPEATS = "labels.parquet", "repeats"
 
 
 def run(
@@ -93,14 +92,11 @@ def _finetune(
     labels = corpus.labels[: corpus.num_train]
     if rank() == 0:
         say_what_lacks(labels, settings.labels)
-    chosen = _choose_records(recipe, corpus)
-    history = {"model": _train_and_save(recipe, corpus, chosen, output / "model")}
-    if settings.twin:
-        history["twin"] = _train_and_save(recipe.for_twin(), corpus, chosen, output / "twin")
+    history = _train_pair(recipe, corpus, output)
     for number in range(2, settings.repeats + 1):
         # Beside the twin: what a model is compared with, and not a part of what is registered.
         folder = output / "twin" / REPEATS / str(number)
-        history |= _train_repeat(replace(recipe, repeat=number), corpus, folder)
+        history |= _train_pair(replace(recipe, repeat=number), corpus, folder)
     held_out: list[pa.Table] = []
     if fold_of is not None:
         held_out = cross_validate(recipe, corpus, fold_of, history["model"]["best_epoch"])
@@ -108,7 +104,6 @@ def _finetune(
         carry_origin(backbone, output / "model")
         if not settings.twin:
             files.write_json(output / "twin" / DESCRIPTION, {"trained": False})
-        _write_learnt(output / LABELS, recipe, corpus, chosen)
         _write_table(output / "folds.parquet", _joined(held_out, corpus.classes))
         files.write_json(output / "history.json", files.rounded(history))
     return history
@@ -128,27 +123,27 @@ def _count_ngrams(
     return WideCorpus([splits["train"], splits["validation"]], corpus.ids, settings)
 
 
-def _choose_records(recipe: Recipe, corpus: Corpus) -> np.ndarray:
-    """Return the indices of the records to train on: all of the train split, or few."""
+def _train_pair(recipe: Recipe, corpus: Corpus, folder: Path) -> dict[str, Any]:
+    """Train a model and its twin on the same records, write both, and return how that went."""
+    settings, number = recipe.settings, recipe.repeat
     ids, labels = corpus.ids[: corpus.num_train], corpus.labels[: corpus.num_train]
-    return choose_few(ids, labels, recipe.settings.labels, recipe.labels_seed)
-
-
-def _train_repeat(recipe: Recipe, corpus: Corpus, folder: Path) -> dict[str, Any]:
-    """Train another pair of model and twin, write both, and return how that went."""
-    chosen, history = _choose_records(recipe, corpus), {}
-    for part, one in {"model": recipe, "twin": recipe.for_twin()}.items():
-        name = f"{part}-{recipe.repeat}"
+    chosen = choose_few(ids, labels, settings.labels, recipe.labels_seed)
+    pair = {"model": recipe, **({"twin": recipe.for_twin()} if settings.twin else {})}
+    history = {}
+    for part, one in pair.items():
+        name = part if number == 1 else f"{part}-{number}"
         history[name] = _train_and_save(one, corpus, chosen, folder / part, name)
     if rank() == 0:
-        _write_learnt(folder / LABELS, recipe, corpus, chosen)
-        model, twin = (max(it["accuracy"] for it in one["epochs"]) for one in history.values())
-        say(f"repeat {recipe.repeat}: validation accuracy {model:.4f}, of the twin {twin:.4f}")
+        learnt = np.arange(len(corpus.ids)) if settings.refit else chosen
+        _write_table(folder / LABELS, corpus.named(learnt))
+        if number > 1:
+            model, twin = (max(it["accuracy"] for it in one["epochs"]) for one in history.values())
+            say(f"repeat {number}: validation accuracy {model:.4f}, of the twin {twin:.4f}")
     return history
 
 
 def _train_and_save(
-    recipe: Recipe, corpus: Corpus, chosen: np.ndarray, output: Path, part: str = ""
+    recipe: Recipe, corpus: Corpus, chosen: np.ndarray, output: Path, part: str
 ) -> dict[str, Any]:
     """Train a model or its twin, write it, and return how that went.
 
@@ -157,10 +152,9 @@ def _train_and_save(
         corpus: the records.
         chosen: the indices of those to train on.
         output: the folder that is written.
-        part: what its checkpoints and metrics are called; if not given, as the folder.
+        part: what its checkpoints and metrics are called.
     """
-    part = part or output.name
-    train, validation = (corpus.examples.take(part) for part in (chosen, corpus.validation))
+    train, validation = (corpus.examples.take(some) for some in (chosen, corpus.validation))
     task = new_task(recipe, train, validation, recipe.row_seed)
     stopping = EarlyStopping(task, recipe.settings.patience, tells=recipe.repeat == 1)
     losses = train_task(recipe, task, part, stopping, recipe.row_seed)
@@ -174,12 +168,6 @@ def _train_and_save(
         stopping.restore_best()
         task.save(output)
     return told
-
-
-def _write_learnt(path: Path, recipe: Recipe, corpus: Corpus, chosen: np.ndarray) -> None:
-    """Write which records the saved model has learnt, with their labels."""
-    learnt = np.arange(len(corpus.ids)) if recipe.settings.refit else chosen
-    _write_table(path, corpus.named(learnt))
 
 
 def _joined(parts: list[pa.Table], classes: list[str]) -> pa.Table:

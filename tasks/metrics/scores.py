@@ -9,12 +9,14 @@ the number beside it. ``counts`` is S N everywhere, and every metric is S.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,22 @@ class Scored(Answers):
         """The probability of the predicted class, N."""
         chosen: Floats = self.scores[np.arange(len(self.predicted)), self.predicted]
         return chosen
+
+
+def rounded(value: float) -> float:
+    """Return a figure with the digits that files keep."""
+    # Adding 0.0 turns -0.0 into 0.0.
+    return round(float(value), DIGITS) + 0.0
+
+
+def mean_and_deviation(each: npt.ArrayLike) -> dict[str, Any]:
+    """Return ``mean``, sample ``deviation`` and ``each`` of a figure of several trainings."""
+    values = np.asarray(each, dtype=float)
+    return {
+        "mean": rounded(values.mean()),
+        "deviation": rounded(values.std(ddof=1)),
+        "each": [rounded(value) for value in values],
+    }
 
 
 def once_each(num_records: int) -> Floats:

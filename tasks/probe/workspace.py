@@ -156,7 +156,7 @@ def lay_workspace(subject: Subject, code: Path, work: Path) -> dict[str, Any]:
         _link(subject.root, work, paths.finetuned(subject.row).parent)
         only = set()
         # Further pairs were trained on other records.
-        for labels in (subject.root / paths.finetuned(subject.row).parent).rglob("labels.parquet"):
+        for labels in (subject.root / paths.finetuned(subject.row).parent).rglob(paths.LABELS):
             only |= set(records.read_table(labels, ["id"])["id"].to_pylist())
     elif subject.stage in ("adapt", "finetune"):
         _link(subject.root, work, paths.pretrained(subject.values["backbone"]).parent)
