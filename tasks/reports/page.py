@@ -51,6 +51,7 @@ def _environment() -> "Environment":
         percent=percent,
         points=points,
         p_value=p_value,
+        told_p_value=told_p_value,
         megabytes=megabytes,
     )
     return environment
@@ -100,6 +101,12 @@ def p_value(value: float) -> str:
     if value < 0.0001:
         return "< 0.0001"
     return f"{value:.4f}" if value < 0.01 else f"{value:.3f}"
+
+
+def told_p_value(value: float) -> str:
+    """Return a p-value for a sentence: ``p = 0.021``, ``p < 0.0001``."""
+    text = p_value(value)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
 def megabytes(size_bytes: int) -> str:

@@ -69,6 +69,7 @@ def publish(
         The version's number; None while the store is away and the record waits.
     """
     evidence_files = _evidence_files(evidence, gate)
+    metrics = files.read_json(evidence / METRICS)
     if GATE_FILE not in evidence_files:
         validation = "unknown"
     else:
@@ -79,7 +80,7 @@ def publish(
         "content_hash": version["content_hash"],
         "passed": version["gates"]["passed"],
         "missed": version["gates"]["missed"],
-        "metrics": metrics_of(files.read_json(evidence / METRICS)),
+        "metrics": metrics_of(metrics),
         "tags": {
             **provenance("register", model_name),
             **({RESTORED: "true"} if restored else {}),
@@ -91,7 +92,7 @@ def publish(
         },
         "evidence_files": _sums_of(evidence_files),
         "bindings": {**bindings(model_name), VALIDATION: validation},
-        "summary": summary(files.read_json(evidence / METRICS), version["gates"]["missed"]),
+        "summary": summary(metrics, version["gates"]["missed"]),
     }
     with tempfile.TemporaryDirectory() as temporary:
         attached = {**evidence_files, MODEL: folder, "plots": evidence / "plots"}
