@@ -20,6 +20,7 @@ from tasks.contracts.records import (
     read_schema,
     write_records,
 )
+from tasks.corpora.columns import columns_of, with_columns
 from tasks.errors import BadInput
 from tasks.progress import progress, say
 
@@ -60,12 +61,15 @@ def run(records: Path, output: Path, settings: Settings) -> None:
     Raises:
         BadInput: an image is damaged or unlike the others, or no record is left.
     """
-    modality = modality_of(read_schema(records))
+    found = read_schema(records)
+    modality = modality_of(found)
+    # Columns that the corpus has beside those of every corpus are handed on as they are.
+    schema = with_columns(cleaned_schema(modality), columns_of(found))
     report = Report()
     num_kept = write_records(
         output / "records.parquet",
-        cleaned_schema(modality),
-        _cleaned(records, modality, settings, report),
+        schema,
+        _cleaned(records, schema, settings, report),
     )
     if not num_kept:
         raise BadInput(
@@ -77,18 +81,18 @@ def run(records: Path, output: Path, settings: Settings) -> None:
 
 
 def _cleaned(
-    path: Path, modality: Modality, settings: Settings, report: Report
+    path: Path, schema: pa.Schema, settings: Settings, report: Report
 ) -> Iterator[pa.RecordBatch]:
     cleaners: dict[Modality, Callable[[Settings], Cleaner]] = {
         "text": _text_cleaner,
         "image": _image_cleaner,
     }
-    clean = cleaners[modality](settings)
+    clean = cleaners[modality_of(schema)](settings)
     seen = Seen()
     with progress("clean") as reporter:
         for batch in read_batches(path):
             kept = [record for record in batch.to_pylist() if _keeps(record, clean, seen, report)]
-            yield pa.RecordBatch.from_pylist(kept, schema=cleaned_schema(modality))
+            yield pa.RecordBatch.from_pylist(kept, schema=schema)
             reporter.advance(batch.num_rows)
 
 

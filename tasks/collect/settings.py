@@ -37,6 +37,11 @@ class Settings(Base):
         """Return the kind of each source."""
         return [source.kind for source in self.sources]  # type: ignore[attr-defined]
 
+    def columns(self) -> list[str]:
+        """Return the columns that the sources keep beside those of every corpus."""
+        named = (getattr(source, "columns", None) or () for source in self.sources)
+        return list(dict.fromkeys(column for columns in named for column in columns))
+
     def modules(self) -> list[str]:
         """Return the registry entries that these sources use."""
         return sorted({f"{SOURCES}.{kind}" for kind in self.kinds()})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks.contracts.paths import Part
+from tasks.corpora.columns import with_columns
 from tasks.errors import MissingPin
 from tasks.remote.downloads import DOWNLOADS
 
@@ -60,13 +61,15 @@ class SourceContext:
 
 
 class Record(NamedTuple):
-    """One text or image, as found; the fields are the columns of ``collected_schema``."""
+    """One text or image, as found; the first five are the columns of ``collected_schema``."""
 
     content: str | bytes
     label: str | None
     split: Part | None
     source: str
     row: int
+    others: Mapping[str, str | None] | None = None
+    """The columns that the source keeps beside these."""
 
 
 def modality_of(record: Record) -> Modality:
@@ -74,27 +77,39 @@ def modality_of(record: Record) -> Modality:
     return "text" if isinstance(record.content, str) else "image"
 
 
-def as_batches(records: Iterable[Record], modality: Modality) -> Iterator[pa.RecordBatch]:
-    """Group records of one modality into Arrow batches of bounded size."""
+def as_batches(
+    records: Iterable[Record], modality: Modality, columns: Sequence[str] = ()
+) -> Iterator[pa.RecordBatch]:
+    """Group records of one modality into Arrow batches of bounded size.
+
+    Args:
+        records: in the order in which they are to stand.
+        modality: that of all of them.
+        columns: those of the corpus, beside the columns of every corpus.
+    """
     pending: list[Record] = []
     num_bytes = 0
     for record in records:
         pending.append(record)
         num_bytes += len(record.content) + len(record.label or "")
+        if record.others is not None:
+            num_bytes += sum(len(value or "") for value in record.others.values())
         if len(pending) >= BATCH_RECORDS or num_bytes >= BATCH_BYTES:
-            yield _batch(pending, modality)
+            yield _batch(pending, modality, columns)
             pending, num_bytes = [], 0
     if pending:
-        yield _batch(pending, modality)
+        yield _batch(pending, modality, columns)
 
 
-def _batch(records: list[Record], modality: Modality) -> pa.RecordBatch:
+def _batch(records: list[Record], modality: Modality, columns: Sequence[str]) -> pa.RecordBatch:
     # A plan reads the settings of the sources, which yield records; it needs no Arrow.
     import pyarrow as pa
 
     from tasks.contracts.records import collected_schema
 
     schema = collected_schema(modality)
-    columns: list[Any] = list(zip(*records, strict=True))
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    *values, others = zip(*records, strict=True)
+    arrays = [pa.array(column, field.type) for column, field in zip(values, schema, strict=True)]
+    for name in columns:
+        arrays.append(pa.array([(given or {}).get(name) for given in others], pa.string()))
+    return pa.RecordBatch.from_arrays(arrays, schema=with_columns(schema, columns))

@@ -9,6 +9,7 @@ from tasks.collect.settings import SOURCES, Settings
 from tasks.collect.source import Record, SourceContext, as_batches, modality_of
 from tasks.contracts import registry
 from tasks.contracts.records import collected_schema, write_records
+from tasks.corpora.columns import with_columns
 from tasks.errors import BadInput
 from tasks.progress import Reporter, progress, say
 from tasks.remote.downloads import read_pins
@@ -51,10 +52,11 @@ def run(
         records = _counted(found, reporter)
         first = next(records)
         modality = modality_of(first)
+        columns = settings.columns()
         num_records = write_records(
             output / "records.parquet",
-            collected_schema(modality),
-            as_batches(chain([first], records), modality),
+            with_columns(collected_schema(modality), columns),
+            as_batches(chain([first], records), modality, columns),
         )
     say(f"collect {corpus}: {num_records:,} {modality} records")
 

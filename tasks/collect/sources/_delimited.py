@@ -8,6 +8,7 @@ from tasks.collect.sources._columns import (
     Row,
     TableSettings,
     check_columns,
+    others_of,
 )
 from tasks.collect.sources._lines import decoded
 from tasks.errors import BadInput
@@ -45,9 +46,14 @@ def rows(member: Member, settings: TableSettings) -> Iterator[Row]:
                     f"{member.name}: row {row} has {len(values)} values, expected {len(names)}: "
                     "quote a value that holds a delimiter"
                 )
-            yield (
+            yield Row(
                 values[text] if values else "",
                 (values[label] or None) if values and label is not None else None,
+                others_of(
+                    settings, dict(zip(names, values, strict=True)), f"{member.name}: row {row}"
+                )
+                if values and settings.columns
+                else None,
             )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from tasks.collect.source import Record
 from tasks.collect.sources import _delimited, _images, _lines, _parquet
-from tasks.collect.sources._columns import RECORD_BYTES, Row, TableSettings
+from tasks.collect.sources._columns import RECORD_BYTES, Row, TableSettings, no_columns
 from tasks.contracts.paths import Part
 from tasks.errors import BadInput
 from tasks.remote.members import Member
@@ -35,16 +35,20 @@ def read_member(
         BadInput: the file is empty, damaged, of no known format, or grows absurdly.
     """
     row = num_bytes = 0
-    for row, (content, label) in enumerate(_rows(member, split, settings), start=1):
+    for row, found in enumerate(_rows(member, split, settings), start=1):
+        content, label, others = found
         num_bytes += len(content) + len(label or "") + RECORD_BYTES
+        if others is not None:
+            num_bytes += sum(len(value or "") for value in others.values())
         member.require_honest(num_bytes)
-        yield Record(content, label, split, source, row)
+        yield Record(content, label, split, source, row, others)
     if not row:
         raise BadInput(f"{member.name} is empty: it holds no records; remove it or narrow the path")
 
 
 def _rows(member: Member, split: Part | None, settings: TableSettings) -> Iterator[Row]:
     if member.suffix in _images.SUFFIXES:
+        no_columns(settings, member.name, "an image file")
         return _images.rows(member, split)
     if member.suffix in _TABLES:
         return _TABLES[member.suffix](member, settings)

@@ -35,4 +35,4 @@ def rows(member: Member, split: Part | None) -> Iterator[Row]:
     folders = member.folders
     if split and folders[:1] == (split,):
         folders = folders[1:]
-    yield content, folders[-1] if folders else None
+    yield Row(content, folders[-1] if folders else None)

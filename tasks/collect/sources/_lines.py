@@ -11,6 +11,8 @@ from tasks.collect.sources._columns import (
     as_label,
     as_text,
     check_columns,
+    no_columns,
+    others_of,
 )
 from tasks.errors import BadInput
 from tasks.remote.members import Member
@@ -38,11 +40,12 @@ def decoded(file: IO[bytes], name: str) -> Iterator[str]:
             ) from None
 
 
-def text_rows(member: Member, settings: TableSettings) -> Iterator[Row]:  # noqa: ARG001 - a reader's signature
+def text_rows(member: Member, settings: TableSettings) -> Iterator[Row]:
     """Yield each line as one unlabelled text."""
+    no_columns(settings, member.name, "a .txt file")
     with member.open() as file:
         for line in decoded(file, member.name):
-            yield line.rstrip("\r\n"), None
+            yield Row(line.rstrip("\r\n"), None)
 
 
 def json_rows(member: Member, settings: TableSettings) -> Iterator[Row]:
@@ -55,12 +58,16 @@ def json_rows(member: Member, settings: TableSettings) -> Iterator[Row]:
         for row, line in enumerate(decoded(file, member.name), start=1):
             where = f"{member.name}: row {row}"
             if not line.strip():
-                yield "", None
+                yield Row("", None)
                 continue
             values = _object(line, where)
             check_columns(settings, values, where)
             label = values[settings.label] if settings.label else None
-            yield as_text(values[settings.content], where), as_label(label, where)
+            yield Row(
+                as_text(values[settings.content], where),
+                as_label(label, where),
+                others_of(settings, values, where),
+            )
 
 
 class _Repeated(dict[str, object]):

@@ -20,6 +20,7 @@ from tasks.collect.sources._columns import (
     as_label,
     as_text,
     check_columns,
+    others_of,
 )
 from tasks.collect.sources._parquet_pages import pages
 from tasks.contracts.images import check
@@ -57,7 +58,9 @@ def rows(member: Member, settings: TableSettings) -> Iterator[Row]:
                 for row, values in enumerate(_values(table, columns, batch_rows, member), start=1):
                     where = f"{member.name}: row {row}"
                     label = values[settings.label] if settings.label else None
-                    yield _content(values, settings, where), as_label(label, where)
+                    content = _content(values, settings, where)
+                    others = others_of(settings, values, where)
+                    yield Row(content, as_label(label, where), others)
         except (pa.ArrowException, OSError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise BadInput(
@@ -80,6 +83,10 @@ def _columns(schema: pa.Schema, settings: TableSettings, name: str) -> list[str]
     if settings.label:
         columns.append(settings.label)
         kinds.append(schema.field(settings.label).type)
+    if settings.columns is not None:
+        # Of a column that is the label too, the values are read once.
+        columns += [column for column in settings.columns if column not in columns]
+        kinds += [schema.field(column).type for column in settings.columns]
     for kind in kinds:
         if not _is_plain(kind):
             wanted = "the bytes of an image" if settings.image else "text"

@@ -9,7 +9,13 @@ from typing import Any, Literal
 from pydantic import Field
 
 from tasks.collect.source import Record, SourceContext
-from tasks.collect.sources._columns import TableSettings, as_label, as_text, check_columns
+from tasks.collect.sources._columns import (
+    TableSettings,
+    as_label,
+    as_text,
+    check_columns,
+    others_of,
+)
 from tasks.collect.sources._parquet import image_bytes, values_of
 from tasks.contracts.files import sha256_of_folder
 from tasks.contracts.images import MAXIMUM_BYTES
@@ -211,7 +217,7 @@ def _records(
     source = f"hub:{settings.id}/{name}"
     check_columns(settings, split.column_names, source)
     classes = getattr(split.features[settings.label], "names", None) if settings.label else None
-    columns = {settings.content, settings.label} - {""}
+    columns = {settings.content, settings.label, *(settings.columns or ())} - {""}
     # As Arrow has them: the library would decode other columns too, with files that they name.
     raw = split.select_columns(sorted(columns)).with_format("arrow")
     before = 0
@@ -222,7 +228,8 @@ def _records(
             if classes is not None and label is not None:
                 label = classes[label] if label >= 0 else None
             content = _content(values[settings.content], settings, image_folder, where)
-            yield Record(content, as_label(label, where), part, source, row)
+            others = others_of(settings, values, where)
+            yield Record(content, as_label(label, where), part, source, row, others)
         before += batch.num_rows
 
 

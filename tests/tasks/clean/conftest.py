@@ -12,6 +12,7 @@ import pytest
 from tasks.clean.settings import Settings
 from tasks.clean.stage import run
 from tasks.contracts.records import Modality, collected_schema, write_records
+from tasks.corpora.columns import RESERVED, with_columns
 
 Clean = Callable[..., tuple[list[dict[str, Any]], dict[str, Any]]]
 
@@ -28,7 +29,8 @@ def clean(tmp_path: Path) -> Clean:
             {"split": None, "label": None, "source": "files:a", "row": row, **record}
             for row, record in enumerate(records, start=1)
         ]
-        schema = collected_schema(modality)
+        names = [name for name in rows[0] if name not in RESERVED] if rows else []
+        schema = with_columns(collected_schema(modality), names)
         write_records(path, schema, [pa.RecordBatch.from_pylist(rows, schema=schema)])
         run(path, output, Settings.parse(settings, "corpora.a.clean"))
         report = json.loads((output / "report.json").read_text())

@@ -130,3 +130,10 @@ def test_each_content_stays_once_in_each_split(records: list[tuple[str, str | No
     seen = Seen()
     kept = [record for record in records if seen.reason_to_drop(*record, "x") is None]
     assert kept == list(dict.fromkeys(records))
+
+
+def test_columns_that_only_this_corpus_has_are_handed_on(clean: Clean) -> None:
+    records = [{"text": "a", "author": "Anna "}, {"text": "a", "author": "Bo"}, {"text": "b"}]
+    kept, _ = clean(records)
+    assert [(record["text"], record["author"]) for record in kept] == [("a", "Anna "), ("b", None)]
+    assert list(kept[0])[-1] == "author"

@@ -5,6 +5,7 @@ import io
 import struct
 import zipfile
 import zlib
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.errors import BadInput
+from tasks.errors import BadInput, BadSettings
 
 if TYPE_CHECKING:
     from tests.tasks.collect.conftest import Corpus
@@ -357,3 +358,71 @@ def test_a_line_that_is_no_record_is_named_by_its_row(
 ) -> None:
     corpus.write("a.jsonl", '{"text": "a", "label": "x"}\n' + line + "\n")
     assert fault(corpus).startswith(expected)
+
+
+DATED = {
+    "a.csv": "text,label,author,sent\nhi,x,Anna,2024-01-02\nho,y,,\n",
+    "a.jsonl": '{"text": "hi", "label": "x", "author": "Anna", "sent": "2024-01-02"}\n'
+    '{"text": "ho", "label": "y", "author": "", "sent": null}\n',
+    "a.parquet": parquet(
+        {
+            "text": ["hi", "ho"],
+            "label": ["x", "y"],
+            "author": ["Anna", None],
+            "sent": pa.array([date(2024, 1, 2), None], pa.date32()),
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DATED)
+def test_further_columns_are_kept_as_texts(corpus: "Corpus", name: str) -> None:
+    corpus.write(name, DATED[name])
+    records = corpus.collect({"kind": "files", "columns": ["sent", "author"]})
+    assert [(record["sent"], record["author"]) for record in records] == [
+        ("2024-01-02", "Anna"),
+        (None, None),
+    ]
+    assert list(records[0]) == ["text", "label", "split", "source", "row", "sent", "author"]
+
+
+def test_a_source_without_a_column_of_another_has_none_there(corpus: "Corpus") -> None:
+    corpus.write("a.csv", DATED["a.csv"])
+    corpus.write("b.txt", "plain\n")
+    records = corpus.collect(
+        {"kind": "files", "path": "a.csv", "columns": ["author"]},
+        {"kind": "files", "path": "b.txt"},
+    )
+    assert [record["author"] for record in records] == ["Anna", None, None]
+
+
+def test_a_further_column_that_is_missing_is_named(corpus: "Corpus") -> None:
+    corpus.write("a.csv", DATED["a.csv"])
+    assert fault(corpus, columns=["autor"]) == (
+        "a.csv has no column 'autor' (setting columns); allowed: author, label, sent, text; did "
+        "you mean 'author'?"
+    )
+
+
+def test_a_file_that_has_no_columns_is_told(corpus: "Corpus", png: bytes) -> None:
+    said = "has no column 'author' (setting columns): drop it, or use a table (csv, jsonl, parquet)"
+    corpus.write("a.txt", "plain\n")
+    assert fault(corpus, columns=["author"]) == f"a.txt: a .txt file {said}"
+    (corpus.folder / "a.txt").unlink()
+    corpus.write("x/a.png", png)
+    assert fault(corpus, columns=["author"]) == f"x/a.png: an image file {said}"
+
+
+def test_a_list_in_a_further_column_is_refused(corpus: "Corpus") -> None:
+    corpus.write("a.jsonl", '{"text": "hi", "label": "x", "author": ["Anna"]}\n')
+    assert fault(corpus, columns=["author"]) == (
+        "a.jsonl: row 1: column 'author' (setting columns): expected a text, a number or a date, "
+        "found ['Anna']"
+    )
+
+
+@pytest.mark.parametrize("columns", [["split"], ["author", "author"], [""], []])
+def test_further_columns_have_names_of_their_own(corpus: "Corpus", columns: list[str]) -> None:
+    corpus.write("a.csv", DATED["a.csv"])
+    with pytest.raises(BadSettings, match="columns"):
+        corpus.collect({"kind": "files", "columns": columns})
