@@ -36,6 +36,11 @@ DYNAMIC_IMPORTS = {
 }
 # Modules that a row is said to use by its settings: an import alone does not lead to them.
 OPTIONAL = {
+    "tasks.split.groups": "group_by is set",
+    "tasks.split.dates": "by is set",
+    "tasks.split.classes": "stratify: true",
+    "tasks.split.apart": "group_by or near_duplicates is set",
+    "tasks.split.near": "near_duplicates is set",
     "tasks.pretrain.init": "init is set",
     "tasks.objectives.cooccurrence": "the objective, or embeddings that start from it",
     "tasks.finetune.lora": "mode: lora",

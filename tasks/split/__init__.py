@@ -6,5 +6,7 @@ Reads ``data/clean/<corpus>/records.parquet``. Writes ``train.parquet``, ``valid
 it lacks is decided by a hash of the content, so that a new record never moves an old one.
 
 - ``settings``, ``stage``: the section of ``params.yaml``, and the three files;
-- ``assign``: the split of one record.
+- ``assign``: the split of one record, by its hash; ``groups``, ``dates``: by other columns of it;
+- ``classes``: rare classes in every split; ``apart``: what belongs together stays in one split, as
+  do texts that are nearly the same (``near``).
 """

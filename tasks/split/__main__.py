@@ -8,4 +8,5 @@ if __name__ == "__main__":
     with stage_process("split", Settings) as stage:
         from tasks.split.stage import run
 
-        run(paths.cleaned(stage.row), stage.output, stage.settings, stage.seed)
+        report = run(paths.cleaned(stage.row), stage.output, stage.settings, stage.seed)
+        stage.metrics.update(report)

@@ -1,14 +1,15 @@
 """Divides the records of one corpus."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.contracts.paths import PARTS
+from tasks.contracts.paths import PARTS, Part
 from tasks.contracts.records import (
     ROWS_PER_GROUP,
     modality_of,
@@ -17,16 +18,17 @@ from tasks.contracts.records import (
     split_schema,
     write_records,
 )
-from tasks.errors import BadInput
+from tasks.corpora.columns import columns_of
+from tasks.errors import BadInput, one_of
 from tasks.progress import say
-from tasks.split.assign import assign, part_by_hash
+from tasks.split.assign import assign, part_by_hash, point
 from tasks.split.settings import Settings
 
 # Records are sorted in memory, one range of ids after the other, each of about this size.
 RANGE_BYTES = 128 * 2**20
 
 
-def run(records: Path, output: Path, settings: Settings, seed: int) -> None:
+def run(records: Path, output: Path, settings: Settings, seed: int) -> dict[str, Any]:
     """Write ``train.parquet``, ``validation.parquet`` and ``test.parquet``, sorted by id.
 
     Args:
@@ -35,27 +37,82 @@ def run(records: Path, output: Path, settings: Settings, seed: int) -> None:
         settings: the shares.
         seed: the seed of ``params.yaml``.
 
+    Returns:
+        How many records were left out or moved, and why, by the setting that asked for it; empty
+        where none did.
+
     Raises:
-        BadInput: a split stays empty.
+        BadInput: a split stays empty, a column is missing, or a date cannot be read.
+        BadSettings: cuts are no dates, or images are asked to be compared as texts.
     """
     schema = split_schema(modality_of(read_schema(records)))
-    parts = _assign_all(records, settings, seed)
+    parts, report = _assign_all(records, settings, seed)
     counts = {part: int((parts == number).sum()) for number, part in enumerate(PARTS)}
     for part, count in counts.items():
         if not count:
             raise BadInput(
                 f"{records}: the {part} split stays empty, {len(parts):,} records gave "
                 f"{', '.join(f'{name} {number:,}' for name, number in counts.items())}: "
-                "set split.validation and split.test higher or lower, or add records"
+                f"{_remedy(settings, report)}"
             )
     for number, part in enumerate(PARTS):
         wanted = parts == number
         write_records(output / f"{part}.parquet", schema, _sorted(records, wanted, schema))
-    say(f"split: {', '.join(f'{count:,} {part}' for part, count in counts.items())}")
+    told = [f"{count:,} {part}" for part, count in counts.items()]
+    for setting, found in report.items():
+        told += [f"{count:,} {what} ({setting})" for what, count in found.items() if count]
+    say(f"split: {', '.join(told)}")
+    return report
 
 
-def _assign_all(records: Path, settings: Settings, seed: int) -> np.ndarray:
-    """Return for each record, in the file's order, its split as an index into ``PARTS``."""
+def _remedy(settings: Settings, report: dict[str, Any]) -> str:
+    if settings.by is not None:
+        return "set other dates in split.cuts, or add records"
+    if settings.group_by is not None:
+        num_groups = report["group_by"]["groups"]
+        return (
+            f"{num_groups:,} groups of {settings.group_by!r} (split.group_by) are too few for "
+            "these shares: set split.validation and split.test higher or lower"
+        )
+    return "set split.validation and split.test higher or lower, or add records"
+
+
+def _assign_all(
+    records: Path, settings: Settings, seed: int
+) -> tuple[np.ndarray, dict[str, dict[str, int]]]:
+    """Return for each record, in the file's order, its split as an index into ``PARTS``.
+
+    Beside it, what the settings that keep records together have left out or moved.
+    """
+    parts, is_official = _by_rule(records, settings, seed)
+    report: dict[str, dict[str, int]] = {}
+    if settings.stratify:
+        before, parts = parts, _stratified(records, parts, settings, seed)
+        report["stratify"] = {"moved": int((before != parts).sum())}
+    if settings.group_by is not None:
+        from tasks.split import apart, groups
+
+        keys = np.array(groups.keys(_values(records, settings.group_by)))
+        before, parts = parts, apart.kept_apart(parts, is_official, keys)
+        report["group_by"] = {"groups": len({*keys.tolist()}), **_left_out(before, parts)}
+    if settings.near_duplicates is not None:
+        from tasks.split import apart, near
+
+        keys = near.cluster_of_each(records, settings.near_duplicates.similarity)
+        before, parts = parts, apart.kept_apart(parts, is_official, keys)
+        report["near_duplicates"] = _left_out(before, parts)
+    return parts, report
+
+
+def _left_out(before: np.ndarray, after: np.ndarray) -> dict[str, int]:
+    return {
+        f"left_out_of_{part}": int(((before == number) & (after != number)).sum())
+        for number, part in enumerate(PARTS)
+    }
+
+
+def _by_rule(records: Path, settings: Settings, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return each record's split by itself, and whether that is an official one, kept as it is."""
     existing = frozenset(
         part
         for batch in _columns(records, ["split"])
@@ -63,13 +120,90 @@ def _assign_all(records: Path, settings: Settings, seed: int) -> np.ndarray:
         if part
     )
     numbers = np.empty(pq.read_metadata(records).num_rows, dtype=np.int8)
+    is_official = np.zeros(len(numbers), dtype=bool)
+    own_part, columns = _rule(records, settings, seed)
     start = 0
-    for batch in _columns(records, ["id", "split"]):
+    for batch in _columns(records, ["id", "split", *columns]):
         for index, record in enumerate(batch.to_pylist(), start=start):
-            by_hash = part_by_hash(record["id"], seed, settings.validation, settings.test)
-            numbers[index] = PARTS.index(assign(record["split"], by_hash, existing))
+            official = record["split"]
+            is_official[index] = official in ("validation", "test")
+            part = official if is_official[index] else assign(official, own_part(record), existing)
+            numbers[index] = PARTS.index(part)
         start += batch.num_rows
-    return numbers
+    return numbers, is_official
+
+
+def _rule(
+    records: Path, settings: Settings, seed: int
+) -> tuple[Callable[[dict[str, Any]], Part], list[str]]:
+    """Return what says where a record goes that has no official split, and the columns it reads."""
+    validation, test = settings.validation, settings.test
+    if settings.group_by is not None:
+        from tasks.split.groups import part_by_group
+
+        column = _known_column(records, settings.group_by, "group_by")
+        return (
+            lambda record: part_by_group(record[column], record["id"], seed, validation, test),
+            [column],
+        )
+    if settings.by is not None:
+        from tasks.split import dates
+
+        column = _known_column(records, settings.by, "by")
+        place = ["source", "row", column]
+
+        def read(record: dict[str, Any]) -> Any:
+            return dates.read_date(record[column], f"{record['source']}, row {record['row']}")
+
+        if settings.cuts is None:
+            found = [
+                read(record) for batch in _columns(records, place) for record in batch.to_pylist()
+            ]
+            raise BadInput(
+                f"split.by: {column}: set where validation and test begin; your shares would be "
+                f"split.{dates.suggested(found, validation, test)}"
+            )
+        first_dates = dates.read_cuts(settings.cuts)
+        return (lambda record: dates.part_by_date(read(record), *first_dates)), place
+    return (lambda record: part_by_hash(record["id"], seed, validation, test)), []
+
+
+def _known_column(records: Path, column: str, key: str) -> str:
+    known = columns_of(read_schema(records))
+    if column not in known:
+        raise BadInput(
+            f"{records} has no column {column!r} (setting split.{key}); "
+            + (one_of(column, known) if known else "name it in `columns` of the corpus' sources")
+        )
+    return column
+
+
+def _values(records: Path, column: str) -> list[Any]:
+    return [value for batch in _columns(records, [column]) for value in batch.column(0).to_pylist()]
+
+
+def _stratified(records: Path, parts: np.ndarray, settings: Settings, seed: int) -> np.ndarray:
+    from tasks.split.classes import stratified
+
+    officials = _values(records, "split")
+    existing = {*officials}
+    test, validation = settings.test, settings.test + settings.validation
+    ranges: dict[Part, tuple[float, float]] = {
+        "train": (validation, 1.0),
+        "validation": (test, validation),
+        "test": (0.0, test),
+    }
+    return stratified(
+        parts,
+        np.array([point(identity, seed) for identity in _values(records, "id")]),
+        _values(records, "label"),
+        np.array([official in (None, "train") for official in officials], dtype=bool),
+        {
+            part: bounds
+            for part, bounds in ranges.items()
+            if part == "train" or part not in existing
+        },
+    )
 
 
 def _columns(records: Path, names: list[str]) -> Iterator[pa.RecordBatch]:

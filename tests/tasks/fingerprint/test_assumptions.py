@@ -25,6 +25,7 @@ from tasks.fingerprint.modules import (
 from tasks.fingerprint.rows import ALWAYS
 from tasks.fingerprint.syntax_hash import ERRORS
 from tasks.pretrain.settings import Settings as PretrainSettings
+from tasks.split.settings import Settings as SplitSettings
 from tests.tasks.finetune.conftest import convnet, few_images
 
 __all__ = ["convnet", "few_images"]
@@ -200,6 +201,12 @@ def test_an_optional_module_is_only_imported_where_it_is_used() -> None:
 @pytest.mark.parametrize(
     ("settings", "raw", "module"),
     [
+        (SplitSettings, {"group_by": "author"}, "tasks.split.groups"),
+        (SplitSettings, {"group_by": "author"}, "tasks.split.apart"),
+        (SplitSettings, {"by": "sent"}, "tasks.split.dates"),
+        (SplitSettings, {"stratify": True}, "tasks.split.classes"),
+        (SplitSettings, {"near_duplicates": {}}, "tasks.split.near"),
+        (SplitSettings, {"near_duplicates": {}}, "tasks.split.apart"),
         (FinetuneSettings, {"mode": "lora"}, "tasks.finetune.lora"),
         (FinetuneSettings, {"pooling": "weighted"}, "tasks.finetune.weighted"),
         (FinetuneSettings, {"mode": "frozen", "solver": "lbfgs"}, "tasks.finetune.logistic"),

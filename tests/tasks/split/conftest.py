@@ -1,7 +1,6 @@
 """Cleaned records on disk, and the real stage on them."""
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +10,37 @@ import pytest
 
 from tasks.contracts.paths import PARTS
 from tasks.contracts.records import cleaned_schema, write_records
+from tasks.corpora.columns import with_columns
 from tasks.split.settings import Settings
 from tasks.split.stage import run
 
-Split = Callable[..., dict[str, list[dict[str, Any]]]]
 
+class Split:
+    """Divides texts in a folder."""
 
-@pytest.fixture
-def split(tmp_path: Path) -> Split:
-    """Return a function that divides texts, given as (text, label, official split)."""
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.report: dict[str, dict[str, int]] = {}
+        """What the last call has left out or moved."""
 
-    def split_records(
-        records: list[tuple[str, str | None, str | None]], seed: int = 0, **settings: float
+    def __call__(
+        self,
+        records: list[tuple[str, str | None, str | None]],
+        seed: int = 0,
+        columns: dict[str, list[str | None]] | None = None,
+        **settings: Any,
     ) -> dict[str, list[dict[str, Any]]]:
-        path = tmp_path / "cleaned.parquet"
-        schema = cleaned_schema("text")
+        """Return the records of each split.
+
+        Args:
+            records: each as (text, label, official split).
+            seed: that of params.yaml.
+            columns: further columns, a value for each record.
+            settings: those of split.
+        """
+        path = self.root / "cleaned.parquet"
+        further = columns or {}
+        schema = with_columns(cleaned_schema("text"), further)
         rows = [
             {
                 "id": hashlib.sha256(text.encode()).hexdigest(),
@@ -34,14 +49,20 @@ def split(tmp_path: Path) -> Split:
                 "split": official,
                 "source": "files:a",
                 "row": row,
+                **{name: values[row - 1] for name, values in further.items()},
             }
             for row, (text, label, official) in enumerate(records, start=1)
         ]
         write_records(path, schema, [pa.RecordBatch.from_pylist(rows, schema=schema)])
-        run(path, tmp_path / "split", Settings.parse(settings, "corpora.a.split"), seed)
+        parsed = Settings.parse(settings, "corpora.a.split")
+        self.report = run(path, self.root / "split", parsed, seed)
         return {
-            part: pq.read_table(tmp_path / "split" / f"{part}.parquet").to_pylist()
+            part: pq.read_table(self.root / "split" / f"{part}.parquet").to_pylist()
             for part in PARTS
         }
 
-    return split_records
+
+@pytest.fixture
+def split(tmp_path: Path) -> Split:
+    """Return a function that divides texts, given as (text, label, official split)."""
+    return Split(tmp_path)
