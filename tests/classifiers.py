@@ -25,8 +25,19 @@ def save_text_classifier(
     sizes: dict[str, Any],
     num_steps: int = 0,
     pooling: str = "auto",
+    *,
+    by_bytes: bool = False,
 ) -> None:
-    """Save a classifier of the sample's texts, trained for a few steps or not at all."""
+    """Save a classifier of the sample's texts, trained for a few steps or not at all.
+
+    Args:
+        folder: what is written.
+        architecture: the key.
+        sizes: its settings.
+        num_steps: of training.
+        pooling: what the head sees.
+        by_bytes: tokenise by byte-level BPE, as a causal model of ``tokenizer: bytes`` does.
+    """
     import torch
 
     from tasks.contracts import registry
@@ -40,7 +51,7 @@ def save_text_classifier(
     classes = sorted(set(labels))
     torch.manual_seed(0)
     module: Any = registry.load("tasks.models.architectures", architecture, "architecture")
-    tokenizer = train_tokenizer(lambda: texts, 400)
+    tokenizer = byte_tokenizer(texts, 400) if by_bytes else train_tokenizer(lambda: texts, 400)
     backbone = folder.with_name(f"{folder.name}-backbone")
     traits = TextTraits(tokenizer.get_vocab_size(), token_id(PADDING))
     save(module.build(module.Settings(**sizes), traits), backbone)
@@ -60,6 +71,20 @@ def save_text_classifier(
         loss.backward()
         optimizer.step()
     model.save(folder)
+
+
+def byte_tokenizer(texts: list[str], vocabulary_size: int) -> Any:
+    """Return byte-level BPE that sets a separator before a text, as causal models leave it."""
+    from tokenizers import processors
+
+    from tasks.inputs.byte_pairs import train_byte_tokenizer
+    from tasks.inputs.tokenizer import SEPARATOR, token_id
+
+    tokenizer = train_byte_tokenizer(texts, vocabulary_size)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{SEPARATOR} $A", special_tokens=[(SEPARATOR, token_id(SEPARATOR))]
+    )
+    return tokenizer
 
 
 def save_tiny_bert(folder: Path, texts: list[str], labels: list[str], vocabulary_size: int) -> None:

@@ -42,6 +42,8 @@ OPTIONAL = {
     "tasks.split.apart": "group_by or near_duplicates is set",
     "tasks.split.near": "near_duplicates is set",
     "tasks.pretrain.init": "init is set",
+    "tasks.inputs.byte_pairs": "tokenizer: bytes",
+    "tasks.objectives._fresh": "tokenizer: bytes",
     "tasks.objectives.cooccurrence": "the objective, or embeddings that start from it",
     "tasks.finetune.lora": "mode: lora",
     "tasks.finetune.logistic": "solver: lbfgs",

@@ -1,6 +1,7 @@
 """How do records become tensors?
 
 - ``tokenizer``: WordPiece vocabularies, trained here or published.
+- ``byte_pairs``: byte-level vocabularies, which lose nothing of a text.
 - ``tokenising``: the one way from texts to token ids: splits on the disk, a few texts in memory.
 - ``token_cache``: where what was made of a split lies, and whether it is whole.
 - ``documents``: token ids in flat arrays, and how trainings read them.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -62,7 +63,7 @@ def word_weights(classifier: Classifier, text: str, target: int) -> list[Piece]:
     is_special = torch.tensor(encoding.special_tokens_mask, device=classifier.device) > 0
     baseline = torch.where(is_special, batch["input_ids"], inputs.padding_token)
     weights = _integrated_gradients(model, embedding, batch, baseline, target)
-    words = _words(encoding, weights)
+    words = _words(text, encoding, weights)
     wide = getattr(classifier.model, "wide", None)
     if wide is not None:
         words = _with_wide_part(words, text, wide.word_scores(text, target))
@@ -110,8 +111,14 @@ def _integrated_gradients(
     return weights
 
 
-def _words(encoding: Any, weights: np.ndarray) -> list[Word]:
-    """Add up the tokens of each word; each has the text up to the next one."""
+def _words(text: str, encoding: Any, weights: np.ndarray) -> list[Word]:
+    """Add up the tokens of each word; each has the text up to the next one.
+
+    Args:
+        text: the record.
+        encoding: of it.
+        weights: one a token.
+    """
     starts: list[int] = []
     sums: list[float] = []
     previous, end = None, 0
@@ -125,7 +132,17 @@ def _words(encoding: Any, weights: np.ndarray) -> list[Word]:
             sums.append(0.0)
         sums[-1] += weight
         previous, end = word, stop
-    return list(zip(starts, [*starts[1:], end], sums, strict=True)) if starts else []
+    if not starts:
+        return []
+    # The blanks that a token of byte-level BPE begins with are the end of the word before.
+    begun = [begin + _num_blanks(text[begin:stop]) for begin, stop in pairwise([*starts, end])]
+    starts = [starts[0], *begun[1:]]
+    return list(zip(starts, [*starts[1:], end], sums, strict=True))
+
+
+def _num_blanks(word: str) -> int:
+    """Return how many characters stand before a word; 0 if it is nothing but blanks."""
+    return len(word) - len(word.lstrip()) if word.strip() else 0
 
 
 def _with_wide_part(words: list[Word], text: str, scores: np.ndarray) -> list[Word]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 OBJECTIVES = "tasks.objectives"
 NO_OBJECTIVE = "none"
-DECIDED = ("vocabulary_size", "embeddings")
+DECIDED = ("vocabulary_size", "embeddings", "tokenizer", "tokenizer_sample")
 """Settings of an objective that a model to start from decides."""
 
 

@@ -8,21 +8,30 @@ The training texts stand end to end, a separator before, between and behind them
 An example is a window of this stream; its targets are the same tokens, moved on by one. In an epoch
 every token but the first is a target once.
 
+With ``tokenizer: bytes`` the stream holds every byte of the texts: blanks, line ends and case too.
+
 Dimensions: N examples, T tokens, V tokens of the vocabulary.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.contracts import settings as contract
 from tasks.inputs.documents import Documents, Stream
-from tasks.inputs.tokenising import read_documents
-from tasks.inputs.tokenizer import SEPARATOR, id_in, save_tokenizer
+from tasks.inputs.tokenising import read_documents, read_token_inputs
+from tasks.inputs.tokenizer import (
+    SEPARATOR,
+    SPECIAL_TOKENS,
+    add_no_special_tokens,
+    id_in,
+    save_tokenizer,
+)
 from tasks.models import text
 from tasks.objectives._texts import start
 from tasks.training.evaluation import evaluate_sums, slices
@@ -44,6 +53,7 @@ TEXTS_AT_ONCE = 1000
 NO_TARGET = -100
 """What torch's cross entropy passes over."""
 END_OF_TEXT = "<|endoftext|>"
+FEWEST_BYTE_TOKENS = len(SPECIAL_TOKENS) + 256
 
 
 class Settings(contract.Settings):
@@ -51,6 +61,35 @@ class Settings(contract.Settings):
 
     vocabulary_size: int = Field(8000, ge=32, description="most tokens of the tokenizer")
     tokens: int = Field(128, ge=2, description="tokens of a window")
+    tokenizer: Literal["bytes"] | None = Field(
+        None,
+        json_schema_extra=contract.NEUTRAL,
+        description="bytes: byte-level BPE, which keeps case, blanks and every character; null: "
+        "WordPiece",
+    )
+    tokenizer_sample: int | None = Field(
+        None,
+        ge=1,
+        json_schema_extra=contract.NEUTRAL,
+        description="tokenizer: bytes learns from so many bytes of the training texts at most; "
+        "null: 50,000,000",
+    )
+
+    def modules(self) -> list[str]:
+        """Return what is only used by byte-level BPE."""
+        used = self.tokenizer == "bytes"
+        return ["tasks.inputs.byte_pairs", "tasks.objectives._fresh"] if used else []
+
+    @model_validator(mode="after")
+    def _the_vocabulary_holds_all_bytes(self) -> Self:
+        if self.tokenizer is None and self.tokenizer_sample is not None:
+            raise ValueError("tokenizer_sample is of tokenizer: bytes: set that, or drop it")
+        if self.tokenizer == "bytes" and self.vocabulary_size < FEWEST_BYTE_TOKENS:
+            raise ValueError(
+                f"vocabulary_size is {self.vocabulary_size}, but tokenizer: bytes needs "
+                f"{FEWEST_BYTE_TOKENS} tokens for bytes alone: raise it"
+            )
+        return self
 
 
 class Causal(Task):
@@ -201,13 +240,41 @@ def prepare(
         BadInput: the corpus holds images, or does not support the vocabulary that is asked for; or
             the model has fewer positions than a window.
     """
+    if settings.tokenizer == "bytes":
+        from tasks.inputs.byte_pairs import corpus_byte_tokenizer
+        from tasks.objectives._fresh import FreshText
+
+        trained = partial(corpus_byte_tokenizer, train, settings, "causal")
+        initial = FreshText(trained, architecture, architecture_settings)
     started = start(
         "causal", CONTEXT, architecture, architecture_settings, settings, train, initial
     )
     tokenizer = started.tokenizer
-    documents, held_out = (read_documents(path, tokenizer) for path in (train, validation))
+    read = read_whole if is_lossless(tokenizer) else read_documents
+    documents, held_out = (read(path, tokenizer) for path in (train, validation))
     predicted = held_out, bytes_of(held_out, tokenizer)
     return Causal(started.model, tokenizer, documents, predicted, settings, started.longest)
+
+
+def is_lossless(tokenizer: Tokenizer) -> bool:
+    """Tell whether every text comes back from its tokens: bytes, none of them a special token."""
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    by_bytes = isinstance(tokenizer.pre_tokenizer, ByteLevel) and tokenizer.normalizer is None
+    return by_bytes and not tokenizer.get_added_tokens_decoder()
+
+
+def read_whole(path: Path, tokenizer: Tokenizer) -> Documents:
+    """Return a split's texts with all that stands between their sentences.
+
+    Args:
+        path: the split.
+        tokenizer: one that is lossless; the special tokens that it sets are left out.
+    """
+    bare = tokenizer.from_str(tokenizer.to_str())
+    add_no_special_tokens(bare)
+    inputs = read_token_inputs([path], bare)
+    return Documents(inputs.tokens, inputs.starts, inputs.starts[:-1])
 
 
 def bytes_of(documents: Documents, tokenizer: Tokenizer) -> int:

@@ -12,6 +12,8 @@ from tasks.contracts import files
 from tasks.errors import BadInput
 from tasks.finetune import stage as finetune
 from tasks.finetune.settings import Settings as FinetuneSettings
+from tasks.models.attribution import word_weights
+from tasks.models.classifier import load_classifier
 from tasks.models.model import description, load_backbone
 from tasks.models.origin import SEEN, labels_of
 from tasks.pretrain import stage as pretrain
@@ -181,6 +183,38 @@ def test_other_models_of_texts_go_on_from_their_weights(
     assert all(after[key].allclose(value, atol=1e-5) for key, value in before.items())
     model = tmp_path / "kept/model"
     assert (model / "tokenizer.json").read_bytes() == (backbone / "tokenizer.json").read_bytes()
+
+
+def test_a_byte_level_model_goes_on_and_is_finetuned_without_a_setting_of_its_own(
+    texts: Splits, tmp_path: Path
+) -> None:
+    training = {"epochs": 2, "learning_rate": 5e-3}
+    causal = {"tokens": 64, "tokenizer": "bytes", "vocabulary_size": 600}
+    given = {"objective": "causal", "architecture": "lstm", "lstm": {"hidden_size": 32}}
+    for output in ("first", "again"):
+        first = pretrained(texts, tmp_path / output, **given, causal=causal, training=training)
+    # Not the checkpoints, which say where they lie.
+    assert files.sha256_of_folder(first) == files.sha256_of_folder(tmp_path / "first/model")
+    further = {"objective": "causal", "causal": {"tokens": 64}, "training": UNCHANGED}
+    kept = adapted(first, texts, tmp_path / "kept", **further)
+    before = files.read_json(tmp_path / "first/metrics.json")["validation"]
+    after = kept["validation"]
+    assert after["bits_per_byte"] == pytest.approx(before["bits_per_byte"], rel=1e-4)
+    history = finetune.run(
+        "tiny",
+        tmp_path / "kept/model",
+        {"train": texts[0], "validation": texts[1]},
+        tmp_path / "finetuned",
+        FinetuneSettings(epochs=6, learning_rate=5e-3, batch_size=16, twin=False),
+        0,
+        tmp_path / "checkpoints",
+    )
+    accuracies = history["model"]["epochs"]
+    best = max(epoch["accuracy"] for epoch in accuracies)
+    assert best > accuracies[0]["majority_accuracy"]
+    classifier = load_classifier(tmp_path / "finetuned/model")
+    text = "  Oil prices\n\n rose"
+    assert "".join(piece.text for piece in word_weights(classifier, text, 0)) == text
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,9 @@ def test_the_errors_whose_text_is_not_hashed_have_no_other_content() -> None:
         assert vars(error("text")) == {}
 
 
+BYTES = {"objective": "causal", "architecture": "lstm", "causal": {"tokenizer": "bytes"}}
+
+
 def test_an_optional_module_is_only_imported_where_it_is_used() -> None:
     for module, tree in TREES.items():
         at_import = {id(node) for node in tree.body}
@@ -227,6 +230,10 @@ def test_an_optional_module_is_only_imported_where_it_is_used() -> None:
             PretrainSettings,
             {"masked": {"embeddings": "cooccurrence"}},
             "tasks.objectives.cooccurrence",
+        ),
+        *(
+            (PretrainSettings, BYTES, module)
+            for module in ("tasks.inputs.byte_pairs", "tasks.objectives._fresh")
         ),
         (
             PretrainSettings,

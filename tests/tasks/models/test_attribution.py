@@ -17,6 +17,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "bert": {"layers": 1, "hidden_size": 16, "heads": 2, "positions": 64},
     "gpt2": {"layers": 1, "hidden_size": 16, "heads": 2, "positions": 64},
     "lstm": {"hidden_size": 16},
+    "lstm by bytes": {"hidden_size": 16},
     "wordvectors": {"hidden_size": 16, "reader": "lstm", "reader_size": 8},
     "wordvectors, weighted": {"hidden_size": 16},
 }
@@ -25,8 +26,16 @@ KINDS: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module", params=KINDS)
 def classifier(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp(request.param)
-    architecture, _, pooling = request.param.partition(", ")
-    save_text_classifier(folder, architecture, KINDS[request.param], 4, pooling or "auto")
+    kind, _, pooling = request.param.partition(", ")
+    architecture, *by_bytes = kind.split(" by bytes")
+    save_text_classifier(
+        folder,
+        architecture,
+        KINDS[request.param],
+        4,
+        pooling or "auto",
+        by_bytes=bool(by_bytes),
+    )
     loaded: Any = load_classifier(folder)
     if pooling:  # vectors of co-occurrence are 0 where no text has a token
         torch.nn.init.zeros_(loaded.model.encoder.embedding.weight[0])
@@ -58,6 +67,14 @@ def test_the_words_together_are_the_beginning_of_the_text(classifier: Classifier
     assert len(pieces) > 10
     assert max(abs(piece.weight) for piece in pieces) == 1.0
     assert word_weights(classifier, text, 0) == pieces
+
+
+def test_a_word_of_bytes_has_the_blanks_behind_it_not_those_before(tmp_path: Path) -> None:
+    save_text_classifier(tmp_path / "model", "lstm", KINDS["lstm"], num_steps=4, by_bytes=True)
+    text = "  corn rose, 東京\n\n profit "
+    pieces = word_weights(load_classifier(tmp_path / "model"), text, 0)
+    words = ["  ", "corn ", "rose", ", ", "東京", "\n\n ", "profit", " "]
+    assert [piece.text for piece in pieces] == words
 
 
 def test_the_words_of_a_wide_part_speak_too_also_behind_the_last_token(tmp_path: Path) -> None:

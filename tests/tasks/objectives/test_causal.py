@@ -1,5 +1,6 @@
 """Causal language modelling, by a GPT-2 and by an LSTM."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from tasks.contracts import records
 from tasks.errors import BadInput, BadSettings
 from tasks.inputs.tokenizer import SEPARATOR, load_tokenizer, token_id
 from tasks.models.architectures import bert, gpt2, lstm
+from tasks.models.initial.own import initial_of
+from tasks.models.model import describe
 from tasks.objectives import causal
 from tasks.training.determinism import make_deterministic
 from tasks.training.loop import train
@@ -136,6 +139,62 @@ def test_what_a_tokenizer_drops_is_no_byte_that_was_told(
         prepared(lstm, (texts[0], path)) for path in (texts[1], tmp_path / "blanks.parquet")
     )
     assert plain._validation_bytes == padded_task._validation_bytes
+
+
+def test_byte_level_bits_per_byte_count_every_byte_of_the_texts(
+    texts: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Blanks between sentences, line ends, accents and case included."""
+    table = records.read_table(texts[1])
+    odd = [f"  {text}.\n\n\t{text.upper()}é [SEP]\0  " for text in table["text"].to_pylist()]
+    column = table.schema.get_field_index("text")
+    with_blanks = table.set_column(column, table.schema.field(column), [odd])
+    records.write_records(tmp_path / "odd.parquet", table.schema, with_blanks.to_batches())
+    task = prepared(lstm, (texts[0], tmp_path / "odd.parquet"), tokenizer="bytes")
+    num_bytes = sum(len(text.encode()) for text in odd)
+    assert task._validation_bytes == num_bytes
+    stream = task._validation.tokens(np.arange(len(task._validation)))
+    between = token_id(SEPARATOR)
+    assert int((stream == between).sum()) == len(odd) + 1
+    ends = np.flatnonzero(stream == between)
+    told = [task._tokenizer.decode(stream[i + 1 : j].tolist()) for i, j in pairwise(ends.tolist())]
+    assert told == odd
+    metrics = task.validate()
+    bits = metrics["loss"] / np.log(2) * (len(stream) - 1)
+    assert metrics["bits_per_byte"] == pytest.approx(bits / num_bytes)
+
+
+@BOTH
+def test_a_byte_level_model_learns_and_is_gone_on_from_without_loss(
+    architecture: Any, texts: tuple[Path, Path], tmp_path: Path
+) -> None:
+    task = prepared(architecture, texts, tokenizer="bytes", tokenizer_sample=20_000)
+    train(task, TrainingSettings(epochs=3, learning_rate=1e-2, batch_size=8), 0, "causal")
+    after = task.validate()
+    assert after["bits_per_byte"] < after["unigram_bits_per_byte"]
+    task.save(tmp_path / "model")
+    name = architecture.__name__.rpartition(".")[2]
+    describe(tmp_path / "model", architecture=name, modality="text")
+    chosen = causal.Settings(tokens=48)
+    further = causal.prepare(
+        architecture, None, chosen, *texts, initial=initial_of(tmp_path / "model")
+    )
+    assert further._validation_bytes == task._validation_bytes
+    assert further.validate() == pytest.approx(after, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"vocabulary_size": 260}, "tokenizer: bytes needs 261 tokens for bytes alone: raise it"),
+        ({"tokenizer": None, "tokenizer_sample": 9}, "is of tokenizer: bytes: set that, or drop"),
+    ],
+)
+def test_settings_of_bytes_that_do_not_fit_are_refused(
+    given: dict[str, object], message: str
+) -> None:
+    with pytest.raises(BadSettings, match=message):
+        causal.Settings.parse({"tokenizer": "bytes", **given}, "causal")
 
 
 @BOTH

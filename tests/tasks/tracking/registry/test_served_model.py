@@ -20,6 +20,7 @@ from PIL import Image
 from tasks.models.classifier import load_classifier
 from tasks.tracking.registry.registry import reconcile
 from tasks.tracking.store import tracking_uri
+from tests.classifiers import save_text_classifier
 
 COLUMNS = ["label", "score", "score_earn", "score_grain"]
 TEXTS = ["wheat and corn", "net profit"]
@@ -30,6 +31,7 @@ GREY = (np.arange(64).reshape(8, 8) * 4).astype(np.uint8)
 def registered(
     text_model: Path,
     wide_model: Path,
+    byte_model: Path,
     image_model: Path,
     new_store: Path,
     tmp_path_factory: pytest.TempPathFactory,
@@ -42,15 +44,29 @@ def registered(
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        models = {"topics": text_model, "digits": image_model, "wide": wide_model}
+        models = {
+            "topics": text_model,
+            "digits": image_model,
+            "wide": wide_model,
+            "bytes": byte_model,
+        }
         for name, model in models.items():
             shutil.copytree(model, paths.finetuned(name))
             files.write_json(paths.metrics(name), {"accuracy": 0.9})
             content_hash = files.sha256_of_folder(model)
             gates = {"passed": True, "missed": []}
             files.write_json(paths.version(name), {"content_hash": content_hash, "gates": gates})
-        assert reconcile(list(models)) == {"topics": 1, "digits": 1, "wide": 1}
+        assert reconcile(list(models)) == dict.fromkeys(models, 1)
         yield folder
+
+
+@pytest.fixture(scope="module")
+def byte_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GPT-2 of one layer, trained for a few steps, that reads bytes."""
+    folder = tmp_path_factory.mktemp("bytes") / "model"
+    sizes = {"layers": 1, "hidden_size": 16, "heads": 2, "positions": 64}
+    save_text_classifier(folder, "gpt2", sizes, num_steps=4, by_bytes=True)
+    return folder
 
 
 @pytest.fixture
@@ -223,8 +239,8 @@ def test_a_server_answers_in_json(load: Callable[[str], Any], monkeypatch: Any) 
             assert [list(row) for row in rows] == [COLUMNS, COLUMNS]
 
 
-def test_both_models_load_from_elsewhere_without_this_repository_and_without_pickle(
-    registered: Path, tmp_path: Path, load: Callable[[str], Any]
+def test_models_load_from_elsewhere_without_this_repository_and_without_pickle(
+    registered: Path, byte_model: Path, tmp_path: Path, load: Callable[[str], Any]
 ) -> None:
     # Another package called "tasks" stands first in line, and must not be touched.
     (tmp_path / "tasks.py").write_text("raise RuntimeError('the wrong tasks was imported')\n")
@@ -234,9 +250,11 @@ def test_both_models_load_from_elsewhere_without_this_repository_and_without_pic
         "import mlflow\n"
         "topics = mlflow.pyfunc.load_model('models:/topics@candidate')\n"
         "digits = mlflow.pyfunc.load_model('models:/digits@candidate')\n"
+        "by_bytes = mlflow.pyfunc.load_model('models:/bytes@candidate')\n"
         "import numpy as np\n"
         "image = np.zeros((8, 8), np.uint8)\n"
-        "frames = [topics.predict(['wheat and corn']), digits.predict(image)]\n"
+        "frames = [topics.predict(['wheat and corn']), digits.predict(image),\n"
+        "          by_bytes.predict(['Wheat  and\\n corn'])]\n"
         "used = [name for name in sys.modules if name.partition('.')[0] in ('tasks', 'flows')]\n"
         "print(json.dumps([used, *(frame.to_dict('records') for frame in frames)]))\n"
     )
@@ -256,12 +274,17 @@ def test_both_models_load_from_elsewhere_without_this_repository_and_without_pic
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    used, topics, digits = json.loads(done.stdout.splitlines()[-1])
+    used, topics, digits, by_bytes = json.loads(done.stdout.splitlines()[-1])
     assert used == []
     here = load("topics").predict(["wheat and corn"]).to_dict("records")
     assert topics[0]["label"] == here[0]["label"]
     assert topics[0]["score"] == pytest.approx(here[0]["score"], abs=1e-6)
     assert list(digits[0]) == COLUMNS
+    [expected], [other] = map(
+        load_classifier(byte_model).scores, (["Wheat  and\n corn"], ["wheat"])
+    )
+    assert by_bytes[0]["score"] == pytest.approx(expected.max(), abs=1e-6)
+    assert abs(expected - other).max() > 1e-4
     assert not list(registered.rglob("*.pkl"))
 
 
