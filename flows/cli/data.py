@@ -123,7 +123,8 @@ def _show_verdict(out: "Console", corpus: str) -> None:
             met = len(expectations) - len(missed)
             out.print(f"validate: {met} of {len(expectations)} expectations met ({path})")
             for each in missed:
-                out.print(f"  {verdict}: {each['table']}: {each['expectation']}")
+                how = each.get("severity", verdict)
+                out.print(f"  {how}: {each['table']}: {each['expectation']}")
             return
     out.print(f"validate: not run yet (downstream run validate@{corpus})", style="dim")
 

@@ -41,6 +41,7 @@ OPTIONAL = {
     "tasks.split.classes": "stratify: true",
     "tasks.split.apart": "group_by or near_duplicates is set",
     "tasks.split.near": "near_duplicates is set",
+    "tasks.validate.near": "near_duplicates is set",
     "tasks.pretrain.init": "init is set",
     "tasks.inputs.byte_pairs": "tokenizer: bytes",
     "tasks.objectives._fresh": "tokenizer: bytes",

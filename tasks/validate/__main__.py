@@ -9,4 +9,5 @@ if __name__ == "__main__":
         from tasks.validate.stage import run
 
         train, validation, test = (paths.split(stage.row, part) for part in paths.PARTS)
-        run(stage.row, train, validation, test, stage.output, stage.settings)
+        metrics = run(stage.row, train, validation, test, stage.output, stage.settings)
+        stage.metrics.update(metrics)

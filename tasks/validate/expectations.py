@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.contracts.paths import PARTS
-from tasks.validate.settings import Settings
+from tasks.validate.settings import NearDuplicatesSettings, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +20,7 @@ class Check:
         arguments: what that class is given.
         what: what is judged, for a message.
         remedy: the setting to change, or what else to do.
+        name: what ``validate.severity`` calls it.
     """
 
     table: str
@@ -27,13 +28,15 @@ class Check:
     arguments: dict[str, Any]
     what: str
     remedy: str
+    name: str
 
 
 def checks(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Check]:
     """Return all expectations on a corpus.
 
     Args:
-        tables: the splits by name, and ``classes``, ``leakage`` and ``corpus``.
+        tables: the splits by name, ``classes``, ``leakage`` and ``corpus``, and what is measured
+            where the settings ask for it.
         settings: the tolerances.
     """
     expected = [check for part in PARTS for check in _on_split(part, tables[part], settings)]
@@ -44,8 +47,11 @@ def checks(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Check]
             {"column": "share", "min_value": 0, "max_value": settings.maximum_leaked_share},
             "share of the second split that stands in the first too",
             "maximum_leaked_share",
+            "leakage",
         )
     )
+    if settings.near_duplicates is not None:
+        expected.append(_on_near_duplicates(settings.near_duplicates))
     if len(tables["classes"]):
         expected += _on_labels(tables, settings)
     return expected
@@ -59,6 +65,7 @@ def _on_split(part: str, split: "pd.DataFrame", settings: Settings) -> list[Chec
             {"min_value": settings.minimum_records},
             f"records in {part}",
             "minimum_records",
+            "records",
         ),
         Check(
             part,
@@ -66,6 +73,7 @@ def _on_split(part: str, split: "pd.DataFrame", settings: Settings) -> list[Chec
             {"column": "id"},
             f"records that stand twice in {part}",
             "remove one of the sources that hold them",
+            "repeated",
         ),
     ]
     if "characters" not in split:
@@ -76,6 +84,7 @@ def _on_split(part: str, split: "pd.DataFrame", settings: Settings) -> list[Chec
                 {"column": column, "max_value": 1},
                 f"different {column}s of the images in {part}",
                 "set clean.size",
+                "size",
             )
             for column in ("width", "height")
         ]
@@ -90,8 +99,20 @@ def _on_split(part: str, split: "pd.DataFrame", settings: Settings) -> list[Chec
             {"column": "characters", **bounds},
             f"characters of a text in {part}",
             "minimum_characters, maximum_characters",
+            "characters",
         ),
     ]
+
+
+def _on_near_duplicates(settings: NearDuplicatesSettings) -> Check:
+    return Check(
+        "near_leakage",
+        "ExpectColumnValuesToBeBetween",
+        {"column": "share", "min_value": 0, "max_value": settings.maximum_share},
+        f"share of the second split that has a like in the first, similarity {settings.similarity}",
+        "near_duplicates.maximum_share, or split.near_duplicates, which leaves them out of train",
+        "near_duplicates",
+    )
 
 
 def _on_labels(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Check]:
@@ -105,6 +126,7 @@ def _on_labels(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Ch
                 {"column": "label", "mostly": 1 - settings.maximum_unlabelled_share},
                 f"records of {part} without a label",
                 "maximum_unlabelled_share",
+                "unlabelled",
             )
             for part in PARTS
         ),
@@ -115,6 +137,7 @@ def _on_labels(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Ch
                 {"column": "label", "value_set": trained},
                 f"classes of {part} that train does not have",
                 "add records of them to train",
+                "unknown_classes",
             )
             for part in PARTS[1:]
         ),
@@ -124,6 +147,7 @@ def _on_labels(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Ch
             {"min_value": settings.minimum_classes},
             f"number of classes ({', '.join(counts['label'][:5])})",
             "minimum_classes",
+            "classes",
         ),
         Check(
             "classes",
@@ -131,6 +155,7 @@ def _on_labels(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Ch
             {"column": "train", "min_value": settings.minimum_records_per_class},
             "records of a class in train",
             "minimum_records_per_class",
+            "records_per_class",
         ),
         Check(
             "corpus",
@@ -138,5 +163,6 @@ def _on_labels(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Ch
             {"column": "class_drift", "min_value": 0, "max_value": settings.maximum_class_drift},
             "distance of the class shares of train and test, beyond chance",
             "maximum_class_drift",
+            "class_drift",
         ),
     ]

@@ -27,8 +27,8 @@ def run(
     test: Path,
     output: Path,
     settings: Settings,
-) -> None:
-    """Write ``result.json``, and ``gate.json`` if every expectation is met.
+) -> dict[str, Any]:
+    """Write ``result.json``, and ``gate.json`` if each expectation is met that does not only warn.
 
     Args:
         corpus: the row of ``params.yaml``, for messages.
@@ -38,24 +38,29 @@ def run(
         output: the folder to write into.
         settings: the tolerances.
 
+    Returns:
+        Numbers for MLflow: of warnings, and of texts that two splits share nearly as they are;
+        empty where the settings ask for neither.
+
     Raises:
         ValidationFailed: an expectation is not met.
     """
-    splits: dict[Part, pd.DataFrame] = {
-        "train": facts.profile(train),
-        "validation": facts.profile(validation),
-        "test": facts.profile(test),
-    }
-    tables = _tables(corpus, splits)
+    paths: dict[Part, Path] = {"train": train, "validation": validation, "test": test}
+    tables, found, metrics = measured(corpus, paths, settings)
     expected = checks(tables, settings)
     evidence = judge(tables, expected)
-    passed = all(result["passed"] for result in evidence)
-    result = {"passed": passed, "facts": facts.summary(splits), "expectations": evidence}
-    failures = [
-        _failure(check, judged)
-        for check, judged in zip(expected, evidence, strict=True)
-        if not judged["passed"]
-    ]
+    severity = settings.severity or {}
+    failures: list[str] = []
+    warnings: list[str] = []
+    for check, judged in zip(expected, evidence, strict=True):
+        is_warning = severity.get(check.name) == "warning"  # type: ignore[call-overload]
+        if is_warning:
+            judged["severity"] = "warning"
+        if not judged["passed"]:
+            (warnings if is_warning else failures).append(_failure(check, judged))
+    if severity:
+        metrics["warnings"] = len(warnings)
+    result = {"passed": not failures, "facts": found, "expectations": evidence}
     if failures:
         kept = STATE / "validate" / corpus / "result.json"
         write_json(kept, result)
@@ -68,7 +73,35 @@ def run(
         )
     write_json(output / "result.json", result)
     write_json(output / "gate.json", {"passed": True})
-    say(f"validate {corpus}: {len(expected)} expectations met")
+    say(f"validate {corpus}: {len(expected) - len(warnings)} expectations met")
+    for warning in warnings:
+        say(f"validate {corpus}: warning: {warning}")
+    return metrics
+
+
+def measured(
+    corpus: str, paths: dict[Part, Path], settings: Settings
+) -> "tuple[dict[str, pd.DataFrame], dict[str, Any], dict[str, Any]]":
+    """Return what is judged, as tables; what ``result.json`` says of it; and what MLflow is told.
+
+    Args:
+        corpus: its name.
+        paths: the splits.
+        settings: what to look for beside what is always measured.
+    """
+    import pandas as pd
+
+    splits = {part: facts.profile(path) for part, path in paths.items()}
+    tables, found = _tables(corpus, splits), facts.summary(splits)
+    metrics: dict[str, Any] = {}
+    if settings.near_duplicates is not None:
+        from tasks.validate.near import near_leakage
+
+        rows = near_leakage(paths, settings.near_duplicates.similarity)
+        tables["near_leakage"] = pd.DataFrame(rows).drop(columns="ids")
+        found["near_leakage"] = rows
+        metrics["near_leakage"] = {row["pair"].replace(", ", "-"): row["near"] for row in rows}
+    return tables, found, metrics
 
 
 def _tables(corpus: str, splits: "dict[Part, pd.DataFrame]") -> "dict[str, pd.DataFrame]":

@@ -26,6 +26,7 @@ from tasks.fingerprint.rows import ALWAYS
 from tasks.fingerprint.syntax_hash import ERRORS
 from tasks.pretrain.settings import Settings as PretrainSettings
 from tasks.split.settings import Settings as SplitSettings
+from tasks.validate.settings import Settings as ValidateSettings
 from tests.tasks.finetune.conftest import convnet, few_images
 
 __all__ = ["convnet", "few_images"]
@@ -210,6 +211,7 @@ def test_an_optional_module_is_only_imported_where_it_is_used() -> None:
         (SplitSettings, {"stratify": True}, "tasks.split.classes"),
         (SplitSettings, {"near_duplicates": {}}, "tasks.split.near"),
         (SplitSettings, {"near_duplicates": {}}, "tasks.split.apart"),
+        (ValidateSettings, {"near_duplicates": {}}, "tasks.validate.near"),
         (FinetuneSettings, {"mode": "lora"}, "tasks.finetune.lora"),
         (FinetuneSettings, {"pooling": "weighted"}, "tasks.finetune.weighted"),
         (FinetuneSettings, {"mode": "frozen", "solver": "lbfgs"}, "tasks.finetune.logistic"),

@@ -24,6 +24,7 @@ class Splits:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.output = root / "validate"
+        self.metrics: dict[str, Any] = {}
         self.kept = root / ".downstream" / "validate" / "reviews" / "result.json"
 
     def write(self, modality: Modality = "text", **parts: Rows) -> None:
@@ -41,7 +42,7 @@ class Splits:
         """Run the stage and return the evidence."""
         paths = [self.root / f"{part}.parquet" for part in PARTS]
         parsed = Settings.parse(settings, "corpora.reviews.validate")
-        run("reviews", *paths, self.output, parsed)
+        self.metrics = run("reviews", *paths, self.output, parsed)
         return json.loads((self.output / "result.json").read_text())
 
 

@@ -6,8 +6,12 @@ from tasks.validate.evidence import judge
 from tasks.validate.expectations import Check
 
 TABLES = {"train": pd.DataFrame({"id": ["1", "2", "2"], "label": ["x", None, "y"]})}
-UNIQUE = Check("train", "ExpectColumnValuesToBeUnique", {"column": "id"}, "repeated", "mend")
-ROWS = Check("train", "ExpectTableRowCountToBeBetween", {"min_value": 3}, "records", "mend")
+UNIQUE = Check(
+    "train", "ExpectColumnValuesToBeUnique", {"column": "id"}, "repeated", "mend", "repeated"
+)
+ROWS = Check(
+    "train", "ExpectTableRowCountToBeBetween", {"min_value": 3}, "records", "mend", "records"
+)
 
 
 def test_evidence_comes_in_the_order_of_the_checks() -> None:

@@ -1,9 +1,11 @@
 """Which expectations a corpus has to meet."""
 
+from typing import get_args
+
 import pandas as pd
 
 from tasks.validate.expectations import checks
-from tasks.validate.settings import Settings
+from tasks.validate.settings import CheckName, NearDuplicatesSettings, Settings
 
 
 def tables(measured: list[str], labels: list[str]) -> dict[str, pd.DataFrame]:
@@ -49,4 +51,14 @@ def test_a_limit_that_is_not_set_is_not_expected() -> None:
 def test_every_remedy_that_is_a_setting_exists() -> None:
     found = checks(tables(["characters"], ["x"]), Settings())
     named = {word for check in found for word in check.remedy.split(", ") if "_" in word}
-    assert named == set(Settings.model_fields)
+    assert named == set(Settings.model_fields) - Settings.neutral()
+
+
+def test_every_check_has_a_name_by_which_its_severity_is_set() -> None:
+    settings = Settings(near_duplicates=NearDuplicatesSettings())
+    named = {
+        check.name
+        for table in (tables(["characters"], ["x"]), tables(["width", "height"], []))
+        for check in checks(table, settings)
+    }
+    assert named == set(get_args(CheckName))

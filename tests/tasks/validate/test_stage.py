@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tasks.contracts.files import read_json
-from tasks.errors import ValidationFailed
+from tasks.errors import BadSettings, ValidationFailed
 
 if TYPE_CHECKING:
     from tests.tasks.validate.conftest import Splits
@@ -152,3 +152,72 @@ def test_images_of_two_sizes_are_refused(splits: "Splits") -> None:
     assert fault(splits) == (
         "different widths of the images in test: 2, expected at most 1 -> set clean.size"
     )
+
+
+LONG = "oil prices rose again as members of the cartel met in Vienna to talk about their quotas"
+
+
+def leaky(splits: "Splits") -> None:
+    """Give test one text of train word for word, and one with a word that is another."""
+    words = " ".join(f"word{place}" for place in range(40))
+    train = [(f"{words} {row}", "bad" if row % 2 else "好评") for row in range(4)]
+    splits.write(train=[*train, (LONG, "bad"), (f"{words} again and again", "bad")])
+    splits.write(test=[(LONG, "bad"), (f"{words} twice", "bad"), ("c", "好评"), ("d", "好评")])
+
+
+def test_near_duplicates_of_train_in_test_are_counted_and_shut_the_gate(splits: "Splits") -> None:
+    leaky(splits)
+    message = fault(splits, maximum_leaked_share=0.25, near_duplicates={})
+    assert message == (
+        "share of the second split that has a like in the first, similarity 0.8: 1 (train, test "
+        "0.5), expected at least 0 and at most 0.0 -> near_duplicates.maximum_share, or "
+        "split.near_duplicates, which leaves them out of train"
+    )
+    rows = read_json(splits.kept)["facts"]["near_leakage"]
+    assert [(row["pair"], row["near"], row["share"]) for row in rows] == [
+        ("train, validation", 0, 0.0),
+        ("train, test", 2, 0.5),
+        ("validation, test", 0, 0.0),
+    ]
+    assert {len(pair) for pair in rows[1]["ids"]} == {2}
+    share = {"similarity": 0.8, "maximum_share": 0.5}
+    assert splits.run(maximum_leaked_share=0.25, near_duplicates=share)["passed"] is True
+
+
+def test_a_warning_is_told_and_changes_no_byte_of_the_gate(
+    splits: "Splits", capsys: pytest.CaptureFixture[str]
+) -> None:
+    splits.run()
+    gate = (splits.output / "gate.json").read_bytes()
+    leaky(splits)
+    capsys.readouterr()
+    severity = {"leakage": "warning", "near_duplicates": "warning"}
+    result = splits.run(near_duplicates={}, severity=severity)
+    assert (splits.output / "gate.json").read_bytes() == gate
+    missed = [each for each in result["expectations"] if not each["passed"]]
+    assert [(each["table"], each["severity"]) for each in missed] == [
+        ("leakage", "warning"),
+        ("near_leakage", "warning"),
+    ]
+    assert result["passed"] is True
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "validate reviews: 17 expectations met"
+    assert [line[: line.index(" in ")] for line in lines[1:]] == [
+        "validate reviews: warning: share of the second split that stands",
+        "validate reviews: warning: share of the second split that has a like",
+    ]
+    assert splits.metrics == {
+        "near_leakage": {"train-validation": 0, "train-test": 2, "validation-test": 0},
+        "warnings": 2,
+    }
+
+
+def test_what_is_no_warning_still_shuts_the_gate(splits: "Splits") -> None:
+    leaky(splits)
+    message = fault(splits, near_duplicates={}, severity={"near_duplicates": "warning"})
+    assert message.startswith("share of the second split that stands in the first too")
+
+
+def test_an_unknown_check_has_no_severity(splits: "Splits") -> None:
+    with pytest.raises(BadSettings, match="severity"):
+        splits.run(severity={"leak": "warning"})
