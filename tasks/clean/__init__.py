@@ -6,5 +6,6 @@ record is counted by reason. A record that stands in two official splits stays i
 finding of ``validate``.
 
 - ``settings``, ``stage``: the section of ``params.yaml``, and the records of a corpus cleaned;
+- ``corrections``: labels that a person has corrected;
 - ``text``, ``images``: how one text or image is repaired; ``report``: what is kept and dropped.
 """

@@ -2,11 +2,13 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from tasks.clean.corrections import Corrections
 from tasks.clean.images import Images
 from tasks.clean.report import Report
 from tasks.clean.settings import Settings
@@ -21,6 +23,7 @@ from tasks.contracts.records import (
     write_records,
 )
 from tasks.corpora.columns import columns_of, with_columns
+from tasks.corpora.corrections import corrections_of
 from tasks.errors import BadInput
 from tasks.progress import progress, say
 
@@ -66,22 +69,32 @@ def run(records: Path, output: Path, settings: Settings) -> None:
     # Columns that the corpus has beside those of every corpus are handed on as they are.
     schema = with_columns(cleaned_schema(modality), columns_of(found))
     report = Report()
+    corrections = Corrections(corrections_of(found), partial(_clean_label, settings=settings))
     num_kept = write_records(
         output / "records.parquet",
         schema,
-        _cleaned(records, schema, settings, report),
+        _cleaned(records, schema, settings, report, corrections),
     )
     if not num_kept:
         raise BadInput(
             f"{records}: no record is left after cleaning: {report.dropped()} were dropped"
         )
-    write_json(output / "report.json", report.as_json())
+    corrected = corrections.counts()
+    told = {"corrections": corrected} if corrected else {}
+    write_json(output / "report.json", {**report.as_json(), **told})
+    if corrected:
+        named = ", ".join(f"{count:,} {outcome}" for outcome, count in corrected.items() if count)
+        say(f"clean: corrections of labels: {named}")
     counts = [f"{count:,} {reason}" for reason, count in report.dropped().items() if count]
     say(f"clean: kept {num_kept:,} records; dropped {', '.join(counts) or 'none'}")
 
 
 def _cleaned(
-    path: Path, schema: pa.Schema, settings: Settings, report: Report
+    path: Path,
+    schema: pa.Schema,
+    settings: Settings,
+    report: Report,
+    corrections: Corrections,
 ) -> Iterator[pa.RecordBatch]:
     cleaners: dict[Modality, Callable[[Settings], Cleaner]] = {
         "text": _text_cleaner,
@@ -91,15 +104,23 @@ def _cleaned(
     seen = Seen()
     with progress("clean") as reporter:
         for batch in read_batches(path):
-            kept = [record for record in batch.to_pylist() if _keeps(record, clean, seen, report)]
+            kept = [
+                record
+                for record in batch.to_pylist()
+                if _keeps(record, clean, seen, report, corrections)
+            ]
             yield pa.RecordBatch.from_pylist(kept, schema=schema)
             reporter.advance(batch.num_rows)
 
 
-def _keeps(record: Record, clean: Cleaner, seen: Seen, report: Report) -> bool:
+def _keeps(
+    record: Record, clean: Cleaner, seen: Seen, report: Report, corrections: Corrections
+) -> bool:
     """Clean a record in place; tell whether it stays, and count it."""
     split = record["split"]
-    reason = clean(record) or seen.reason_to_drop(record["id"], split, record["label"])
+    reason = clean(record)
+    corrections.apply(record)
+    reason = reason or seen.reason_to_drop(record["id"], split, record["label"])
     if reason is None:
         report.keep(split)
     else:

@@ -10,6 +10,7 @@ from tasks.collect.source import Record, SourceContext, as_batches, modality_of
 from tasks.contracts import registry
 from tasks.contracts.records import collected_schema, write_records
 from tasks.corpora.columns import with_columns
+from tasks.corpora.corrections import attach_corrections, read_corrections
 from tasks.errors import BadInput
 from tasks.progress import Reporter, progress, say
 from tasks.remote.downloads import read_pins
@@ -37,7 +38,8 @@ def run(
         settings: the sources.
 
     Raises:
-        BadInput: a source cannot be read, is empty, or mixes text with images.
+        BadInput: a source or the file of corrections cannot be read, a source is empty, or text
+            is mixed with images.
         MissingPin: a remote source is not pinned.
         Unreachable: a remote source does not answer.
     """
@@ -47,6 +49,7 @@ def run(
         for number in range(len(settings.sources))
     ]
     _check_pins(settings, contexts)
+    corrections = read_corrections(sources_folder)
     with progress(f"collect {corpus}") as reporter:
         found = _one_spelling(_one_modality(_records(settings, contexts)))
         records = _counted(found, reporter)
@@ -58,6 +61,7 @@ def run(
             with_columns(collected_schema(modality), columns),
             as_batches(chain([first], records), modality, columns),
         )
+        attach_corrections(output / "records.parquet", corrections)
     say(f"collect {corpus}: {num_records:,} {modality} records")
 
 

