@@ -79,7 +79,7 @@ class Settings(TrainingSettings):
         json_schema_extra=contract.NEUTRAL,
         description="of texts: a linear part on n-grams, trained beside the backbone; null: none",
     )
-    learning_rate: float = Field(3e-4, gt=0, description="AdamW's, at its highest")
+    learning_rate: float = Field(3e-4, gt=0, description="the optimizer's, at its highest")
     solver: Literal["adamw", "lbfgs"] = Field(
         "adamw",
         description="how mode: frozen fits the head; lbfgs: to the minimum, with the L2 penalty "

@@ -1,4 +1,4 @@
-"""How a loss becomes a step: gradients over parts and ranks, clipping, AdamW, the learning rate."""
+"""How a loss becomes a step: gradients over parts and ranks, clipping, the optimizer, its rate."""
 
 from __future__ import annotations
 
@@ -169,8 +169,11 @@ def learning_rate_share(settings: TrainingSettings, step: int, num_steps: int) -
     return 1 - done if settings.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))
 
 
-def _optimizer(groups: list[dict[str, Any]], settings: TrainingSettings) -> torch.optim.AdamW:
-    """Return AdamW; biases, norms and other vectors are not decayed, nor what a group exempts."""
+def _optimizer(groups: list[dict[str, Any]], settings: TrainingSettings) -> torch.optim.Optimizer:
+    """Return AdamW, or SGD where the settings ask for it.
+
+    Biases, norms and other vectors are not decayed, nor what a group exempts. SGD takes no betas.
+    """
     import torch
 
     split = []
@@ -184,4 +187,7 @@ def _optimizer(groups: list[dict[str, Any]], settings: TrainingSettings) -> torc
         ):
             if some:
                 split.append({"params": some, "weight_decay": decay, **own})
+    if settings.sgd is not None:
+        momentum = settings.sgd.model_dump()
+        return torch.optim.SGD(split, lr=settings.learning_rate, fused=True, **momentum)
     return torch.optim.AdamW(split, lr=settings.learning_rate, fused=True)

@@ -7,6 +7,21 @@ from pydantic import Field, model_validator
 from tasks.contracts import settings as contract
 
 
+class SgdSettings(contract.Settings):
+    """Gradient descent with momentum (Polyak, 1964), in place of AdamW."""
+
+    momentum: float = Field(0.9, ge=0, lt=1, description="share of the last step that goes on")
+    nesterov: bool = Field(
+        False, description="look ahead along the momentum (Nesterov, 1983; Sutskever et al., 2013)"
+    )
+
+    @model_validator(mode="after")
+    def _there_is_something_to_look_along(self) -> Self:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov looks ahead along the momentum, which is 0: raise it")
+        return self
+
+
 class TrainingSettings(contract.Settings):
     """How long, how fast and how exactly to train."""
 
@@ -14,10 +29,17 @@ class TrainingSettings(contract.Settings):
     batch_size: int = Field(32, ge=1, description="examples a step, over all devices")
     accumulation: int = Field(1, ge=1, description="parts in which a device works off its batch")
     devices: int = Field(1, ge=1, le=1024, description="GPUs, or processes on a CPU, that train")
-    learning_rate: float = Field(1e-3, gt=0, description="AdamW's, at its highest")
+    learning_rate: float = Field(1e-3, gt=0, description="the optimizer's, at its highest")
     warmup: float = Field(0.1, ge=0, le=1, description="share of the steps the rate rises in")
     schedule: Literal["cosine", "linear"] = Field("cosine", description="how the rate falls to 0")
-    weight_decay: float = Field(0.01, ge=0, description="AdamW's")
+    weight_decay: float = Field(
+        0.01, ge=0, description="AdamW's; with sgd, of the L2 penalty that the gradients have"
+    )
+    sgd: SgdSettings | None = Field(
+        None,
+        json_schema_extra=contract.NEUTRAL,
+        description="train by stochastic gradient descent with momentum; null: by AdamW",
+    )
     maximum_gradient_norm: float = Field(1.0, gt=0, description="gradients are clipped to it")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where the processor multiplies it faster"

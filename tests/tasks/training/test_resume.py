@@ -62,6 +62,24 @@ def test_a_finetuning_killed_twice_ends_in_the_same_bytes(
     assert fault_when_killed(undisturbed, tmp_path, (everything, everything)) is None
 
 
+def test_a_training_by_sgd_with_dropout_that_is_killed_ends_in_the_same_bytes(
+    images: tuple[Path, Path], tmp_path: Path
+) -> None:
+    settings = {
+        "objective": "classification",
+        "architecture": "convnet",
+        "convnet": {"channels": 8, "blocks": [2, 2], "max_pooling": True, "dropout": 0.25},
+        "training": {
+            "epochs": 6,
+            "learning_rate": 0.05,
+            "sgd": {"momentum": 0.9, "nesterov": True},
+        },
+    }
+    undisturbed = Job(tmp_path / "undisturbed", images, "pretrain", settings=settings)
+    undisturbed.run()
+    assert fault_when_killed(undisturbed, tmp_path, (everything, everything)) is None
+
+
 @pytest.mark.parametrize(
     "kills",
     [(everything, one_rank), (preempt, launcher_alone)],
