@@ -14,6 +14,9 @@ from flows.plan.plan import StagePlan, make_plan
 from flows.plan.reasons import reason_line
 from flows.upkeep.accept import beyond_code, not_as_recorded, record, recording
 from tasks.contracts.acceptances import Acceptance
+from tasks.contracts.files import read_json
+from tasks.contracts.params import read_params, row_of
+from tasks.contracts.paths import stage_output
 from tasks.machine.git import ask_git
 from tasks.stage_process.identity import against_settings
 
@@ -60,9 +63,35 @@ def _other_differences(stage: StagePlan, ran: bool) -> list[str]:
     if not ran:
         return ["it never ran"]
     return [
+        *_decided_otherwise_today(stage.name),
         *beyond_code(reason for reason in stage.reasons if reason.kind != "command"),
         # A setting that was left to the code had another value; a new one had none.
         *(reason_line(reason) for reason in stage.reasons if reason.default and reason.known),
+    ]
+
+
+def _decided_otherwise_today(name: str) -> list[str]:
+    """Return, in words, what a default that is new would do to a result, and so to its bytes.
+
+    Of a text with several labels the first was kept, in the order of the sources. Without an
+    official split it is the most frequent one today, and such a report names that rule.
+    """
+    stage, row = name.split("@", 1)
+    if stage != "clean":
+        return []
+    try:
+        report = read_json(stage_output(stage, row) / "report.json")
+        without_split = report["splits"]["none"]["dropped"]["duplicate_other_label"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []  # other stages' report, or a corpus with an official split
+    if not without_split or len(report["splits"]) > 1 or "label_conflicts" in report:
+        return []
+    given = row_of(read_params(), "corpora", row).get(stage) or {}
+    if given.get("label_conflicts") is not None:
+        return []  # which is a difference by itself
+    return [
+        f"{without_split:,} records whose label was not the first of equal ones are judged by "
+        f"majority now: corpora.{row}.clean.label_conflicts: first keeps the records as they are"
     ]
 
 

@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tasks.clean.corrections import Corrections
 from tasks.clean.images import Images
+from tasks.clean.repeated import PROTECTED, Seen
 from tasks.clean.report import Report
 from tasks.clean.settings import Settings
+from tasks.clean.settle import settle
 from tasks.clean.text import clean_text, reason_to_drop
 from tasks.contracts.files import write_json
 from tasks.contracts.records import (
+    ROWS_PER_GROUP,
     Modality,
     cleaned_schema,
     modality_of,
@@ -32,27 +36,6 @@ Record = dict[str, Any]
 Cleaner = Callable[[Record], str | None]
 
 
-class Seen:
-    """The contents seen so far, each with its first label; 16 bytes a record, not the record."""
-
-    def __init__(self) -> None:
-        self._labels: dict[bytes, str | None] = {}
-
-    def reason_to_drop(self, identity: str, split: str | None, label: str | None) -> str | None:
-        """Return why a record is dropped, or nothing; then it counts as seen.
-
-        Args:
-            identity: the sha256 of its content.
-            split: its official split; the same content in another one is no duplicate.
-            label: its class.
-        """
-        key = hashlib.sha256(f"{split}:{identity}".encode()).digest()[:16]
-        if key not in self._labels:
-            self._labels[key] = label
-            return None
-        return "duplicate" if self._labels[key] == label else "duplicate_other_label"
-
-
 def run(records: Path, output: Path, settings: Settings) -> None:
     """Write ``records.parquet`` and ``report.json``.
 
@@ -64,35 +47,73 @@ def run(records: Path, output: Path, settings: Settings) -> None:
     Raises:
         BadInput: an image is damaged or unlike the others, or no record is left.
     """
-    found = read_schema(records)
-    modality = modality_of(found)
-    # Columns that the corpus has beside those of every corpus are handed on as they are.
-    schema = with_columns(cleaned_schema(modality), columns_of(found))
-    report = Report()
-    corrections = Corrections(corrections_of(found), partial(_clean_label, settings=settings))
-    num_kept = write_records(
-        output / "records.parquet",
-        schema,
-        _cleaned(records, schema, settings, report, corrections),
-    )
+    report = Report(_reasons(settings))
+    num_kept = clean(records, output / "records.parquet", settings, report)
     if not num_kept:
         raise BadInput(
             f"{records}: no record is left after cleaning: {report.dropped()} were dropped"
         )
-    corrected = corrections.counts()
-    told = {"corrections": corrected} if corrected else {}
-    write_json(output / "report.json", {**report.as_json(), **told})
-    if corrected:
-        named = ", ".join(f"{count:,} {outcome}" for outcome, count in corrected.items() if count)
-        say(f"clean: corrections of labels: {named}")
+    write_json(output / "report.json", report.as_json())
     counts = [f"{count:,} {reason}" for reason, count in report.dropped().items() if count]
     say(f"clean: kept {num_kept:,} records; dropped {', '.join(counts) or 'none'}")
+
+
+def clean(records: Path, cleaned: Path, settings: Settings, report: Report) -> int:
+    """Write the records that stay, and return their number.
+
+    Args:
+        records: the records as found.
+        cleaned: the file to write.
+        settings: how to clean.
+        report: where every record is counted.
+
+    Raises:
+        BadInput: an image is damaged or unlike the others, or contents have several labels where
+            that is an error.
+    """
+    found = read_schema(records)
+    # Columns that the corpus has beside those of every corpus are handed on as they are.
+    schema = with_columns(cleaned_schema(modality_of(found)), columns_of(found))
+    rule = settings.label_conflicts or ("first" if _has_official_split(records) else "majority")
+    seen = Seen(rule)
+    corrections = Corrections(corrections_of(found), partial(_clean_label, settings=settings))
+    write_records(cleaned, schema, _cleaned(records, schema, settings, seen, report, corrections))
+    settle(cleaned, seen, rule, settings, report)
+    _tell(corrections, report)
+    return report.num_kept()
+
+
+def _tell(corrections: Corrections, report: Report) -> None:
+    corrected = corrections.counts()
+    if corrected:
+        report.note("corrections", corrected)
+        named = ", ".join(f"{count:,} {outcome}" for outcome, count in corrected.items() if count)
+        say(f"clean: corrections of labels: {named}")
+
+
+def _has_official_split(records: Path) -> bool:
+    with pq.ParquetFile(records, pre_buffer=False) as file:
+        batches = file.iter_batches(batch_size=ROWS_PER_GROUP, columns=["split"])
+        return any(batch.num_rows > batch.column(0).null_count for batch in batches)
+
+
+def _reasons(settings: Settings) -> list[str]:
+    """Return the reasons that the settings ask to be told of, also where no record has them."""
+    asked = {
+        "label_tie": settings.label_conflicts == "majority",
+        "label_conflict": settings.label_conflicts == "drop",
+        "blank": settings.blank is not None,
+        "near_duplicate": settings.near_duplicates is not None,
+        "rare_class": settings.rare_classes is not None and settings.rare_classes.then == "drop",
+    }
+    return [reason for reason, is_asked in asked.items() if is_asked]
 
 
 def _cleaned(
     path: Path,
     schema: pa.Schema,
     settings: Settings,
+    seen: Seen,
     report: Report,
     corrections: Corrections,
 ) -> Iterator[pa.RecordBatch]:
@@ -100,25 +121,24 @@ def _cleaned(
         "text": _text_cleaner,
         "image": _image_cleaner,
     }
-    clean = cleaners[modality_of(schema)](settings)
-    seen = Seen()
+    clean_record = cleaners[modality_of(schema)](settings)
     with progress("clean") as reporter:
         for batch in read_batches(path):
             kept = [
                 record
                 for record in batch.to_pylist()
-                if _keeps(record, clean, seen, report, corrections)
+                if _keeps(record, clean_record, seen, report, corrections)
             ]
             yield pa.RecordBatch.from_pylist(kept, schema=schema)
             reporter.advance(batch.num_rows)
 
 
 def _keeps(
-    record: Record, clean: Cleaner, seen: Seen, report: Report, corrections: Corrections
+    record: Record, clean_record: Cleaner, seen: Seen, report: Report, corrections: Corrections
 ) -> bool:
     """Clean a record in place; tell whether it stays, and count it."""
     split = record["split"]
-    reason = clean(record)
+    reason = clean_record(record)
     corrections.apply(record)
     reason = reason or seen.reason_to_drop(record["id"], split, record["label"])
     if reason is None:
@@ -148,6 +168,10 @@ def _image_cleaner(settings: Settings) -> Cleaner:
         where = f"{record['source']}, row {record['row']}"
         record["id"], record["image"] = images.clean(record["image"], where)
         record["label"] = _clean_label(record["label"], settings)
+        if settings.blank is not None and record["split"] != PROTECTED:
+            from tasks.clean.blank import is_blank
+
+            return "blank" if is_blank(record["image"], settings.blank) else None
         return None
 
     return clean

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from tasks.duplicates.joining import by_first_member, join
 from tasks.duplicates.shingles import blocks, shingles
 
 WORDS = 3
@@ -44,13 +45,7 @@ def clusters(texts: Sequence[str], *, similarity: float, words: int = WORDS) -> 
     number_of = np.fromiter(
         (numbers.setdefault(text, len(numbers)) for text in texts), np.int64, len(texts)
     )
-    return _by_first_member(_joined(list(numbers), similarity, words)[number_of])
-
-
-def _by_first_member(component: np.ndarray) -> np.ndarray:
-    """Rename clusters to the index of their first member."""
-    _, first, inverse = np.unique(component, return_index=True, return_inverse=True)
-    return np.asarray(first[inverse])
+    return by_first_member(_joined(list(numbers), similarity, words)[number_of])
 
 
 def _joined(texts: list[str], similarity: float, words: int) -> np.ndarray:
@@ -68,8 +63,8 @@ def _joined(texts: list[str], similarity: float, words: int) -> np.ndarray:
         order = digests * np.uint64(2 * number + 1)
         for first, second in _pairs(bands[chosen, number], order):
             apart = joined[first] != joined[second]
-            joined = _join(joined, *sets.similar(first[apart], second[apart], similarity))
-    component[chosen] = chosen[_by_first_member(joined)]
+            joined = join(joined, *sets.similar(first[apart], second[apart], similarity))
+    component[chosen] = chosen[by_first_member(joined)]
     return component
 
 
@@ -185,16 +180,3 @@ class _Sets:
         either = self._sizes[first] + self._sizes[second] - both
         similar = both / either >= similarity  # as a person rounds it: 55 of 100 are 0.55
         return first[similar], second[similar]
-
-
-def _join(joined: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the clusters, those of each pair made one."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    if not len(first):
-        return joined
-    everyone = np.arange(len(joined))
-    ends = np.concatenate((everyone, first)), np.concatenate((joined, second))
-    graph = coo_array((np.ones(len(ends[0]), dtype=np.int8), ends), shape=(len(joined),) * 2)
-    return _by_first_member(connected_components(graph, directed=False)[1])

@@ -133,6 +133,35 @@ def test_a_new_setting_without_a_value_is_taken_over_and_can_be_accepted(
     assert pipeline.states() == {}
 
 
+def report_of(splits: tuple[str, ...], other_label: int, **more: Any) -> str:
+    counts = {"dropped": {"duplicate_other_label": other_label}}
+    return json.dumps({"splits": dict.fromkeys(splits, counts), **more})
+
+
+@pytest.mark.parametrize(
+    ("report", "is_taken_over"),
+    [
+        (report_of(("none",), 3), False),
+        (report_of(("none",), 0), True),
+        (report_of(("none", "train"), 3), True),
+        (report_of(("train",), 3), True),
+        (report_of(("none",), 3, label_conflicts={"rule": "majority"}), True),
+    ],
+)
+def test_labels_that_today_are_decided_by_majority_are_not_taken_over(
+    pipeline: Pipeline, report: str, is_taken_over: bool
+) -> None:
+    pipeline.write("data/clean/a/report.json", report)
+    pipeline.dvc("commit", "--force", "clean@a")
+    new_version(pipeline)
+    refused = upgrade(pipeline.codes()).refused
+    told = (
+        "3 records whose label was not the first of equal ones are judged by majority now: "
+        "corpora.a.clean.label_conflicts: first keeps the records as they are"
+    )
+    assert refused == ({} if is_taken_over else {"clean@a": told})
+
+
 def test_a_row_that_never_ran_is_named(pipeline: Pipeline) -> None:
     pipeline.change("models.k", {"corpus": "a", "finetune": {"rate": 1.0}, "evaluate": {}})
     new_version(pipeline)

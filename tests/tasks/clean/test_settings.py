@@ -14,6 +14,10 @@ def test_the_defaults_are_known() -> None:
         "maximum_characters": None,
         "mode": "auto",
         "size": None,
+        "blank": None,
+        "label_conflicts": None,
+        "near_duplicates": None,
+        "rare_classes": None,
     }
 
 
