@@ -126,7 +126,7 @@ def add_wide_part(folder: Path, texts: list[str]) -> None:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     from tasks.contracts import files
-    from tasks.models.wide import Ngrams, WidePart
+    from tasks.models.wide import Ngrams, NgramScores, WidePart
 
     ngrams = Ngrams("word", 1, 2)
     fitted = TfidfVectorizer(sublinear_tf=True, **ngrams.options()).fit(texts)
@@ -137,7 +137,7 @@ def add_wide_part(folder: Path, texts: list[str]) -> None:
         random.normal(size=shape).astype(np.float32)
         for shape in ((len(names), num_labels), num_labels)
     )
-    WidePart(ngrams, names, fitted.idf_, weights, biases).save(folder)
+    WidePart([NgramScores(ngrams, names, fitted.idf_, weights, biases)]).save(folder)
 
 
 def write_finetuned_on(folder: Path, train: Path) -> None:

@@ -31,13 +31,16 @@ class WideSettings(contract.Settings):
     minimum_records: int = Field(
         2, ge=1, description="n-grams count that stand in so many of the records trained on"
     )
+    naive_bayes: bool | None = Field(
+        None,
+        json_schema_extra=contract.NEUTRAL,
+        description="add complement naive Bayes (Rennie et al., 2003) of the same n-grams",
+    )
 
-    def analyzer_and_sizes(self) -> tuple[str, int, int]:
-        """Return scikit-learn's word for what an n-gram is of, and the smallest and largest."""
-        if self.words is not None:
-            return "word", self.words[0], self.words[1]
-        assert self.characters is not None  # noqa: S101 - checked below
-        return "char", self.characters[0], self.characters[1]
+    def analyzers_and_sizes(self) -> list[tuple[str, int, int]]:
+        """Return scikit-learn's word for what n-grams are of, the smallest and largest of each."""
+        asked = (("word", self.words), ("char", self.characters))
+        return [(analyzer, sizes[0], sizes[1]) for analyzer, sizes in asked if sizes is not None]
 
     @field_validator("words", "characters")
     @classmethod
@@ -47,9 +50,9 @@ class WideSettings(contract.Settings):
         return value
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.words is None) == (self.characters is None):
-            raise ValueError("expected either words or characters, for example {words: [1, 2]}")
+    def _at_least_one(self) -> Self:
+        if self.words is None and self.characters is None:
+            raise ValueError("expected words, characters or both, for example {words: [1, 2]}")
         return self
 
 

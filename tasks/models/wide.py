@@ -6,6 +6,8 @@
                                                             +-> logits of the classifier
     text -> n-grams -> TF-IDF, linear scores -> scores, K  -+
 
+The n-grams are of words, of characters, or both: two linear models, whose scores are added.
+
 Beside the files of the deep part, a model's folder holds ``wide.json`` (which n-grams there are)
 and ``wide.safetensors`` (their inverse document frequencies, their weight for each class, and the
 biases). The text is cut into n-grams by scikit-learn, here and where the weights were fitted.
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 CONFIG = "wide.json"
 SCORES = "wide_scores"
 """What a batch calls the wide part's scores."""
+KIND_TENSORS = ("frequencies", "weights", "biases")
 TEXTS_AT_ONCE = 1024
 
 
@@ -64,8 +67,8 @@ class Ngrams:
         return {"analyzer": self.analyzer, "ngram_range": (self.shortest, self.longest)}
 
 
-class WidePart:
-    """Linear scores of the n-grams of a text."""
+class NgramScores:
+    """Linear scores of the n-grams of a text, of one kind."""
 
     def __init__(
         self,
@@ -96,8 +99,8 @@ class WidePart:
         )
         self._vectorizer.idf_ = frequencies
 
-    def scores(self, texts: Iterable[str]) -> Float[np.ndarray, "N K"]:
-        """Return what is added to the deep part's logits, float32."""
+    def scores(self, texts: Sequence[str]) -> Float[np.ndarray, "N K"]:
+        """Return the scores, float32."""
         features = self._vectorizer.transform(texts)
         return linear_scores(features, self._weights, self._biases)
 
@@ -147,17 +150,63 @@ class WidePart:
                 start, end = origins[some[0][1]], origins[some[-1][2] - 1] + 1
                 yield joint.join(unit for unit, _, _ in some), start, end
 
+    @property
+    def description(self) -> dict[str, Any]:
+        """The n-grams, as JSON."""
+        return {**asdict(self._ngrams), "ngrams": self._vocabulary}
+
+    @property
+    def tensors(self) -> dict[str, np.ndarray]:
+        """What was fitted, by the name in the file."""
+        return {
+            "frequencies": np.ascontiguousarray(self._frequencies),
+            "weights": np.ascontiguousarray(self._weights),
+            "biases": np.ascontiguousarray(self._biases),
+        }
+
+    @classmethod
+    def of(cls, about: dict[str, Any], tensors: dict[str, np.ndarray]) -> NgramScores:
+        """Return what ``description`` and ``tensors`` were taken from."""
+        ngrams = Ngrams(about["analyzer"], about["shortest"], about["longest"])
+        fitted = (tensors[name] for name in KIND_TENSORS)
+        return cls(ngrams, about["ngrams"], *fitted)
+
+
+class WidePart:
+    """The scores of a text's n-grams of every kind, added."""
+
+    def __init__(self, kinds: Sequence[NgramScores]) -> None:
+        """Take the n-grams of words, of characters, or both."""
+        self.kinds = list(kinds)
+
+    def scores(self, texts: Sequence[str]) -> Float[np.ndarray, "N K"]:
+        """Return what is added to the deep part's logits, float32."""
+        return added(kind.scores(texts) for kind in self.kinds)
+
+    def word_scores(self, text: str, target: int) -> Float[np.ndarray, " C"]:
+        """Return what each of a text's C characters adds to the score of a class.
+
+        Args:
+            text: a record.
+            target: the class, as a position in the labels.
+        """
+        return added(kind.word_scores(text, target) for kind in self.kinds)
+
     def save(self, folder: Path) -> None:
         """Write both files."""
         from safetensors.numpy import save_file
 
-        files.write_json(folder / CONFIG, {**asdict(self._ngrams), "ngrams": self._vocabulary})
-        tensors = {
-            "frequencies": self._frequencies,
-            "weights": self._weights,
-            "biases": self._biases,
+        if len(self.kinds) == 1:  # as it was when there was no other form
+            files.write_json(folder / CONFIG, self.kinds[0].description)
+            save_file(self.kinds[0].tensors, folder / WIDE)
+            return
+        files.write_json(folder / CONFIG, {"kinds": [kind.description for kind in self.kinds]})
+        named = {
+            f"{number}.{name}": tensor
+            for number, kind in enumerate(self.kinds)
+            for name, tensor in kind.tensors.items()
         }
-        save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / WIDE)
+        save_file(named, folder / WIDE)
 
     @classmethod
     def load(cls, folder: Path) -> WidePart:
@@ -165,14 +214,22 @@ class WidePart:
         from safetensors.numpy import load_file
 
         about, tensors = files.read_json(folder / CONFIG), load_file(folder / WIDE)
-        ngrams = Ngrams(about["analyzer"], about["shortest"], about["longest"])
+        if "kinds" not in about:
+            return cls([NgramScores.of(about, tensors)])
         return cls(
-            ngrams,
-            about["ngrams"],
-            tensors["frequencies"],
-            tensors["weights"],
-            tensors["biases"],
+            [
+                NgramScores.of(kind, {name: tensors[f"{number}.{name}"] for name in KIND_TENSORS})
+                for number, kind in enumerate(about["kinds"])
+            ]
         )
+
+
+def added(parts: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the sum of arrays of one shape; of a single one, itself."""
+    first, *others = parts
+    for other in others:
+        first = first + other
+    return first
 
 
 def linear_scores(

@@ -13,11 +13,12 @@ from tasks.errors import BadInput
 from tasks.finetune import stage
 from tasks.finetune.corpus import read_corpus
 from tasks.finetune.settings import Settings
-from tasks.finetune.wide import NUM_FOLDS, WideCorpus, best_scale
+from tasks.finetune.wide import NUM_FOLDS, WideCorpus, best_scale, best_scales
 from tasks.models.classifier import load_classifier
 from tasks.models.model import load_backbone
 
 WIDE = {"words": [1, 2]}
+BOTH = {"words": [1, 1], "characters": [2, 3], "naive_bayes": True}
 QUICK = {"epochs": 2, "batch_size": 16, "learning_rate": 3e-3, "wide": WIDE}
 
 
@@ -37,8 +38,9 @@ def finetuned(
         {"mode": "frozen", "solver": "lbfgs", "repeats": 2, "labels": 5},
         {"mode": "lora", "labels": 5, "class_weights": "balanced"},
         {"labels": 3, "folds": 2, "twin": False},
+        {"mode": "frozen", "solver": "lbfgs", "wide": BOTH, "labels": 5},
     ],
-    ids=["full", "frozen", "lbfgs", "lora", "folds"],
+    ids=["full", "frozen", "lbfgs", "lora", "folds", "both kinds"],
 )
 def test_both_parts_are_saved_and_repeat_to_the_byte(
     bert: Path, few_texts: dict[Part, Path], tmp_path: Path, changes: dict[str, Any]
@@ -67,10 +69,11 @@ def test_a_row_without_it_has_no_such_files(
     assert not list(tmp_path.rglob("wide.*"))
 
 
+@pytest.mark.parametrize("wide_settings", [WIDE, BOTH], ids=["words", "both kinds"])
 def test_the_deep_part_is_given_scores_of_parts_that_have_not_seen_the_record(
-    bert: Path, few_texts: dict[Part, Path]
+    bert: Path, few_texts: dict[Part, Path], wide_settings: dict[str, Any]
 ) -> None:
-    corpus, ngrams = read(bert, few_texts)
+    corpus, ngrams = read(bert, few_texts, wide=wide_settings)
     train = corpus.examples.take(np.arange(corpus.num_train))
     wide = ngrams.fit(train, len(corpus.classes))
     texts = records.read_table(few_texts["train"])["text"].to_pylist()
@@ -92,10 +95,12 @@ def read(bert: Path, splits: dict[Part, Path], **changes: Any) -> tuple[Any, Wid
     return corpus, WideCorpus([*splits.values()], corpus.ids, settings)
 
 
+@pytest.mark.parametrize("naive_bayes", [None, True])
 def test_a_class_of_one_record_is_learnt_though_its_fold_has_never_seen_it(
-    bert: Path, few_texts: dict[Part, Path]
+    bert: Path, few_texts: dict[Part, Path], naive_bayes: bool | None
 ) -> None:
-    corpus, ngrams = read(bert, few_texts, wide={"words": [1, 1], "minimum_records": 1})
+    settings = {"words": [1, 1], "minimum_records": 1, "naive_bayes": naive_bayes}
+    corpus, ngrams = read(bert, few_texts, wide=settings)
     labels = corpus.examples.labels
     rare = np.flatnonzero(labels == 0)[:1]
     others = np.flatnonzero(labels == 1)[: 2 * NUM_FOLDS]
@@ -113,6 +118,19 @@ def test_the_scale_makes_scores_as_sure_as_they_are_right() -> None:
     assert best_scale(scores, labels, np.ones(10)) == pytest.approx(np.log(9) / 2, abs=1e-4)
     surer = np.array([1.0] * 9 + [4.0])
     assert best_scale(scores, labels, surer) == pytest.approx(np.log(9 / 4) / 2, abs=1e-4)
+
+
+def test_several_models_are_scaled_together() -> None:
+    random = np.random.default_rng(0)
+    labels = random.integers(3, size=400)
+    truth = np.eye(3, dtype=np.float32)[labels] + random.normal(size=(400, 3)) / 2
+    noise = random.normal(size=(400, 3)).astype(np.float32)
+    weights = np.ones(400)
+    alone = best_scale(truth.astype(np.float32), labels, weights)
+    assert best_scales([truth, noise], labels, weights) == pytest.approx([alone, 0], abs=0.2)
+    # Of two that say the same, each is trusted half.
+    half = [alone / 2, alone / 2]
+    assert best_scales([truth, truth], labels, weights) == pytest.approx(half, abs=1e-3)
 
 
 def test_images_and_texts_without_ngrams_are_refused(
