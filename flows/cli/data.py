@@ -42,9 +42,7 @@ def show(
 
     Reads params.yaml and data/; writes nothing.
     """
-    corpora = rows_of(read_params(), "corpora")
-    if corpus not in corpora:
-        raise BadSettings(f"params.yaml: corpora has no row {corpus!r}; {one_of(corpus, corpora)}")
+    _require_corpus(corpus)
     if part is not None and part not in get_args(Part):
         raise DownstreamError(f"--part: no split {part!r}; {one_of(part, PARTS)}")
     if rows < 0:
@@ -60,6 +58,51 @@ def show(
     for known in parts if rows else ():
         _show_records(out, paths.split(corpus, known), known, rows)
     return 0
+
+
+@data.command
+def labels(
+    corpus: Annotated[str, Parameter(help="A row of corpora.")],
+    *,
+    rows: Annotated[int, Parameter(help="How many of them to print.")] = 20,
+) -> int:
+    """List the labels of train and validation that are likely wrong; it changes none of them.
+
+    Reads params.yaml, data/split/ and data/sources/CORPUS/corrections.csv; writes all of them to
+    .downstream/labels/CORPUS.csv. Copy id and label of those that are wrong indeed, with your name
+    and the reason, to corrections.csv (id,label,who,why): collect and clean apply it.
+    """
+    _require_corpus(corpus)
+    if rows < 0:
+        raise DownstreamError(f"--rows: expected a number from 0, found {rows}")
+    from flows.corpora.labels import review_labels, write_report
+
+    review = review_labels(corpus)
+    path = paths.STATE / "labels" / f"{corpus}.csv"
+    write_report(review, path)
+    shown = table("id", "given", "likely", "probability of given", "content")
+    for each in review.suspects[:rows]:
+        content = content_of({"text" if isinstance(each.content, str) else "image": each.content})
+        confidence = f"{each.confidence:.3f}"
+        shown.add_row(each.identity[:8], each.given, each.suggested, confidence, content)
+    out = console()
+    title = (
+        f"{corpus}: {len(review.suspects):,} of {review.num_records:,} labels are likely wrong "
+        f"({path})"
+    )
+    _print(out, title, shown)
+    if review.num_decided:
+        out.print(f"{review.num_decided:,} more are decided by corrections.csv", style="dim")
+    if review.too_rare:
+        rare = ", ".join(plain(label) for label in review.too_rare[:CLASSES_SHOWN])
+        out.print(f"too rare to be judged: {rare}", style="dim", soft_wrap=True)
+    return 0
+
+
+def _require_corpus(corpus: str) -> None:
+    corpora = rows_of(read_params(), "corpora")
+    if corpus not in corpora:
+        raise BadSettings(f"params.yaml: corpora has no row {corpus!r}; {one_of(corpus, corpora)}")
 
 
 def _count_labels(path: Path, corpus: str) -> "Counter[str]":
