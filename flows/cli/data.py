@@ -99,6 +99,59 @@ def labels(
     return 0
 
 
+@data.command
+def dropped(
+    corpus: Annotated[str, Parameter(help="A row of corpora.")],
+    *,
+    reason: Annotated[
+        str | None, Parameter(help="One reason, near_duplicate for example; none is all.")
+    ] = None,
+    rows: Annotated[int, Parameter(help="How many records to print; 0 is all.")] = 20,
+) -> int:
+    """List what clean dropped or changed, record by record, as it was found.
+
+    Reads params.yaml and data/, and cleans the records again to tell; writes nothing.
+    """
+    from tasks.clean.dropped import as_found, listed
+    from tasks.clean.settings import Settings
+
+    _require_corpus(corpus)
+    if rows < 0:
+        raise DownstreamError(f"--rows: expected a number from 0, found {rows}")
+    output, records = paths.stage_output("clean", corpus), paths.collected(corpus)
+    report = _read_report(output / "report.json", f"clean@{corpus}")
+    if not records.is_file():
+        raise BadInput(f"{records} does not exist: `downstream run collect@{corpus}`")
+    used = _read_report(output / "settings.json", f"clean@{corpus}")["settings"]
+    listing = listed(
+        records, Settings.parse(used, f"{output / 'settings.json'}: settings"), paths.STATE
+    )
+    counts = {**report["dropped"], **report.get("changed", {})}
+    if reason is not None and reason not in counts:
+        raise DownstreamError(f"--reason: no {reason!r} in {corpus}; {one_of(reason, counts)}")
+    touched = [record for record in listing.touched if reason in (None, record.reason)]
+    told = touched[:rows] if rows else touched
+    found = as_found(records, (record.place for record in told))
+    shown = table("why", "source, row", "split", "class", "stays", "content as found")
+    for record in told:
+        content = found[record.place]
+        stays = f"{record.of[0]}, row {record.of[1]}" if record.of else ""
+        shown.add_row(
+            record.reason, f"{record.place[0]}, row {record.place[1]}", content["split"] or "",
+            content["label"] or NO_LABEL, stays, content_of(content),
+        )  # fmt: skip
+    out = console()
+    wanted = f" ({reason})" if reason else ""
+    _print(out, f"{corpus}: {len(told):,} of {len(touched):,} records{wanted}", shown)
+    counted = Counter({why: count for why, count in listing.dropped().items() if count})
+    if counted != Counter({why: count for why, count in report["dropped"].items() if count}):
+        out.print(
+            f"The report of clean@{corpus} counts otherwise: its records or this code have changed "
+            f"since (downstream run clean@{corpus})"
+        )
+    return 0
+
+
 def _require_corpus(corpus: str) -> None:
     corpora = rows_of(read_params(), "corpora")
     if corpus not in corpora:
