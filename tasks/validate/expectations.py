@@ -136,7 +136,7 @@ def _on_labels(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Ch
                 "ExpectColumnValuesToBeInSet",
                 {"column": "label", "value_set": trained},
                 f"classes of {part} that train does not have",
-                "add records of them to train",
+                "clean.rare_classes, or add records of them to train",
                 "unknown_classes",
             )
             for part in PARTS[1:]
@@ -154,7 +154,7 @@ def _on_labels(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Ch
             "ExpectColumnValuesToBeBetween",
             {"column": "train", "min_value": settings.minimum_records_per_class},
             "records of a class in train",
-            "minimum_records_per_class",
+            "minimum_records_per_class, or clean.rare_classes",
             "records_per_class",
         ),
         Check(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # How much of a failure goes into the message; the rest is in the evidence.
 _NAMED_FAILURES = 3
 _VALUE_CHARACTERS = 40
+_NAMED_VALUES = 5
 
 
 def run(
@@ -126,9 +127,13 @@ def _failure(check: Check, judged: dict[str, Any]) -> str:
     ]
     observed = judged["observed"].get("observed_value")
     if observed is None:
+        # Of a set, what is outside of it is told, and how often, not which records have it.
+        named = judged["observed"].get("partial_unexpected_counts") or ()
+        values = [one.values() for one in named[:_NAMED_VALUES]]
+        if "value_set" not in check.arguments:
+            values = [row.values() for row in judged["rows"]]
         rows = ", ".join(
-            " ".join(str(value)[:_VALUE_CHARACTERS] for value in row.values())
-            for row in judged["rows"]
+            " ".join(str(value)[:_VALUE_CHARACTERS] for value in row) for row in values
         )
         observed = f"{judged['observed']['unexpected_count']} ({rows})"
     expected = f", expected {' and '.join(bounds)}" if bounds else ""

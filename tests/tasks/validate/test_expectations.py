@@ -1,9 +1,11 @@
 """Which expectations a corpus has to meet."""
 
+import re
 from typing import get_args
 
 import pandas as pd
 
+from tasks.clean.settings import Settings as CleanSettings
 from tasks.validate.expectations import checks
 from tasks.validate.settings import CheckName, NearDuplicatesSettings, Settings
 
@@ -50,8 +52,11 @@ def test_a_limit_that_is_not_set_is_not_expected() -> None:
 
 def test_every_remedy_that_is_a_setting_exists() -> None:
     found = checks(tables(["characters"], ["x"]), Settings())
-    named = {word for check in found for word in check.remedy.split(", ") if "_" in word}
+    words = {word for check in found for word in re.split(r",? ", check.remedy) if "_" in word}
+    of_clean = {word.removeprefix("clean.") for word in words if word.startswith("clean.")}
+    named = {word for word in words if "." not in word}
     assert named == set(Settings.model_fields) - Settings.neutral()
+    assert of_clean == {"rare_classes"} <= set(CleanSettings.model_fields)
 
 
 def test_every_check_has_a_name_by_which_its_severity_is_set() -> None:
