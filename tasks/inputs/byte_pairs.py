@@ -90,9 +90,22 @@ def train_byte_tokenizer(texts: Iterable[str], vocabulary_size: int) -> Tokenize
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    return without_added_tokens(tokenizer)
+
+
+def without_added_tokens(tokenizer: Tokenizer) -> Tokenizer:
+    """Return a tokenizer whose added tokens are looked for in no text, if it is one of bytes.
+
+    They keep their ids, as entries of the vocabulary that no bytes are merged to.
+    """
     content = json.loads(tokenizer.to_str())
-    content["added_tokens"] = []  # these are looked for in every text
-    return Tokenizer.from_str(json.dumps(content))
+    before = content["pre_tokenizer"] or {}
+    if content["model"]["type"] != "BPE" or before.get("type") != "ByteLevel":
+        return tokenizer
+    for token in content["added_tokens"]:
+        content["model"]["vocab"].setdefault(token["content"], token["id"])
+    content["added_tokens"] = []
+    return tokenizer.from_str(json.dumps(content))
 
 
 def sample(train: Path, most_bytes: int) -> Iterator[str]:

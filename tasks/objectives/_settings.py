@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 OBJECTIVES = "tasks.objectives"
 NO_OBJECTIVE = "none"
-DECIDED = ("vocabulary_size", "embeddings", "tokenizer", "tokenizer_sample")
-"""Settings of an objective that a model to start from decides."""
+TOKENIZER_DECIDES = ("vocabulary_size", "tokenizer", "tokenizer_sample")
+"""Settings of an objective that a tokenizer to start from decides."""
+DECIDED = (*TOKENIZER_DECIDES, "embeddings")
+"""Those that a model to start from decides."""
 
 
 class ObjectiveSettings(contract.Settings):

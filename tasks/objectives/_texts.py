@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tasks.contracts import records
 from tasks.errors import BadInput
 from tasks.inputs.tokenising import corpus_tokenizer
-from tasks.inputs.tokenizer import PADDING, id_in
+from tasks.inputs.tokenizer import PADDING, SEPARATOR, id_in
 from tasks.inputs.traits import TextTraits
 from tasks.models import text
 from tasks.models.initial.kinds import UNLIMITED
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from tasks.models.initial.kinds import InitialText
+
+END_OF_TEXT = "<|endoftext|>"
 
 
 class StartingPoint(NamedTuple):
@@ -75,3 +77,8 @@ def start(
     tokenizer = corpus_tokenizer(train, settings, objective)
     traits = TextTraits(tokenizer.get_vocab_size(), id_in(tokenizer, PADDING))
     return StartingPoint(tokenizer, architecture.build(sizes, traits), longest)
+
+
+def separator_of(tokenizer: Tokenizer) -> str:
+    """Return the token that stands between texts: ours, or that of a published GPT-2."""
+    return END_OF_TEXT if tokenizer.token_to_id(END_OF_TEXT) is not None else SEPARATOR

@@ -26,14 +26,13 @@ from tasks.contracts import settings as contract
 from tasks.inputs.documents import Documents, Stream
 from tasks.inputs.tokenising import read_documents, read_token_inputs
 from tasks.inputs.tokenizer import (
-    SEPARATOR,
     SPECIAL_TOKENS,
     add_no_special_tokens,
     id_in,
     save_tokenizer,
 )
 from tasks.models import text
-from tasks.objectives._texts import start
+from tasks.objectives._texts import separator_of, start
 from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom, Task
 
@@ -52,7 +51,6 @@ VALIDATION_BATCH_SIZE = 16
 TEXTS_AT_ONCE = 1000
 NO_TARGET = -100
 """What torch's cross entropy passes over."""
-END_OF_TEXT = "<|endoftext|>"
 FEWEST_BYTE_TOKENS = len(SPECIAL_TOKENS) + 256
 
 
@@ -212,11 +210,6 @@ class Causal(Task):
         return {**batch, "counts": torch.tensor([float(is_target.sum())])}
 
 
-def separator_of(tokenizer: Tokenizer) -> str:
-    """Return the token that stands between texts: ours, or that of a published GPT-2."""
-    return END_OF_TEXT if tokenizer.token_to_id(END_OF_TEXT) is not None else SEPARATOR
-
-
 def prepare(
     architecture: ModuleType,
     architecture_settings: Any,
@@ -258,10 +251,15 @@ def prepare(
 
 def is_lossless(tokenizer: Tokenizer) -> bool:
     """Tell whether every text comes back from its tokens: bytes, none of them a special token."""
+    from tokenizers import decoders
     from tokenizers.pre_tokenizers import ByteLevel
 
-    by_bytes = isinstance(tokenizer.pre_tokenizer, ByteLevel) and tokenizer.normalizer is None
-    return by_bytes and not tokenizer.get_added_tokens_decoder()
+    before: Any = tokenizer.pre_tokenizer
+    by_bytes = isinstance(before, ByteLevel) and isinstance(tokenizer.decoder, decoders.ByteLevel)
+    if not by_bytes or before.add_prefix_space or tokenizer.normalizer is not None:
+        return False
+    has_all = all(tokenizer.token_to_id(byte) is not None for byte in ByteLevel.alphabet())
+    return has_all and not tokenizer.get_added_tokens_decoder()
 
 
 def read_whole(path: Path, tokenizer: Tokenizer) -> Documents:

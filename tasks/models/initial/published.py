@@ -52,6 +52,30 @@ _SIZES = {
 _FIXED = ("intermediate_size", "hidden_act", "layer_norm_eps", "qkv_bias")
 
 
+def published_tokenizer(folder: Path, name: str) -> Tokenizer:
+    """Return the tokenizer in a folder; it neither cuts texts nor fills them up.
+
+    Args:
+        folder: where it lies.
+        name: what errors call it.
+
+    Raises:
+        BadInput: there is none, or it is damaged.
+    """
+    if not (folder / TOKENIZER).is_file():
+        raise BadInput(
+            f"{name} holds no {TOKENIZER}: write it with AutoTokenizer.from_pretrained and "
+            "save_pretrained"
+        )
+    try:
+        tokenizer = load_tokenizer(folder)
+    except Exception:  # noqa: BLE001 - the library raises no other
+        raise BadInput(f"{name}: {TOKENIZER} is damaged: choose another checkpoint") from None
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
 class Checkpoint:
     """A folder with a model and, if it reads texts, its tokenizer.
 
@@ -196,17 +220,7 @@ class Checkpoint:
         Raises:
             BadInput: there is none, or it has more tokens than the model.
         """
-        if not (self._folder / TOKENIZER).is_file():
-            raise BadInput(
-                f"{self._name} holds no {TOKENIZER}: write it with AutoTokenizer.from_pretrained "
-                "and save_pretrained"
-            )
-        try:
-            tokenizer = load_tokenizer(self._folder)
-        except Exception:  # noqa: BLE001 - the library raises no other
-            raise self._damaged(TOKENIZER) from None
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
+        tokenizer = published_tokenizer(self._folder, self._name)
         known, rows = tokenizer.get_vocab_size(), self.config.vocab_size
         if known > rows:
             raise BadInput(

@@ -242,6 +242,11 @@ def test_an_optional_module_is_only_imported_where_it_is_used() -> None:
             {"init": {"path": "data/sources/bert/model"}},
             "tasks.pretrain.init",
         ),
+        (
+            PretrainSettings,
+            {"init": {"path": "data/sources/bert/model", "only": "tokenizer"}},
+            "tasks.objectives._fresh",
+        ),
     ],
 )
 def test_settings_name_each_optional_module_where_it_is_used(

@@ -47,7 +47,7 @@ def published(texts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
 def published_gpt2(texts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A GPT-2 as published: a byte-level tokenizer, and one separator, its last token."""
     import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import GPT2Config, GPT2LMHeadModel
 
     from tasks.inputs.tokenising import read_texts
@@ -55,6 +55,7 @@ def published_gpt2(texts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("published-gpt2")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False)
     tokenizer.train_from_iterator(read_texts(texts[0]), trainer)

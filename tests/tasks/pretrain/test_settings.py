@@ -40,7 +40,7 @@ def test_the_modules_of_a_row_are_those_it_names() -> None:
         ),
         (
             {"init": {"hub": "a/b", "version": "1"}},
-            r"pretrain\.init\.version: unknown key; allowed: hub, revision",
+            r"pretrain\.init\.version: unknown key; allowed: hub, only, revision",
         ),
         (
             {"init": {"path": "data/pretrain/other/model"}},
@@ -84,6 +84,30 @@ def test_the_modules_of_a_row_are_those_it_names() -> None:
             {"architecture": "brt", "init": {"hub": "a/b"}},
             r"pretrain\.architecture: 'brt' is unknown; .*did you mean 'bert'",
         ),
+        (
+            {"init": {"hub": "a/b", "only": "weights"}},
+            r"pretrain\.init\.only: input should be 'tokenizer', found 'weights'",
+        ),
+        (
+            {"init": {"hub": "a/b", "only": "tokenizer"}, "masked": {"vocabulary_size": 500}},
+            r"pretrain\.masked\.vocabulary_size: the tokenizer of init decides it: remove it",
+        ),
+        (
+            {
+                "init": {"hub": "a/b"},
+                "objective": "causal",
+                "causal": {"tokenizer": "bytes"},
+                "architecture": "gpt2",
+            },
+            r"pretrain\.causal\.tokenizer: the checkpoint decides it: remove it",
+        ),
+        *(
+            (
+                {"init": {"hub": "a/b", "only": "tokenizer"}, "objective": name},
+                rf"pretrain\.init\.only: the objective '{name}' trains no new model with a",
+            )
+            for name in ("none", "cooccurrence", "classification", "adversarial")
+        ),
         ({"objective": 3}, r"pretrain\.objective: input should be a valid string, found 3"),
         (
             {"architecture": "brt"},
@@ -105,8 +129,16 @@ def test_what_a_row_starts_from_is_read_by_its_fingerprint() -> None:
 
 def test_the_sizes_of_a_checkpoint_are_no_settings() -> None:
     dumped = parse(init={"hub": "a/b"}).model_dump(mode="json")
-    assert dumped["init"] == {"hub": "a/b", "revision": "main"}
+    assert dumped["init"] == {"hub": "a/b", "revision": "main", "only": None}
     assert "bert" not in dumped
+
+
+def test_the_sizes_of_a_model_for_a_tokenizer_are_settings() -> None:
+    settings = parse(init={"hub": "a/b", "only": "tokenizer"}, bert={"layers": 2})
+    assert settings.bert.layers == 2
+    assert {"tasks.pretrain.init", "tasks.objectives._fresh"} <= set(settings.modules())
+    again = pickle.loads(pickle.dumps(settings))  # noqa: S301 - made above
+    assert again.model_dump() == settings.model_dump()
 
 
 def test_pickled_settings_still_know_which_keys_were_given() -> None:

@@ -160,6 +160,79 @@ def test_a_causal_pretraining_goes_on_from_a_published_gpt2(
     assert tokens.ids[1:] == load_tokenizer(published_gpt2).encode("oil prices rose").ids
 
 
+def test_a_published_tokenizer_is_taken_without_its_weights(
+    published: Path, texts: tuple[Path, Path], link: Link
+) -> None:
+    init = {**link(published), "only": "tokenizer"}
+    sizes = {"layers": 1, "hidden_size": 16, "heads": 2, "positions": 64}
+    raw = {
+        "objective": "masked",
+        "init": init,
+        "bert": sizes,
+        "masked": {"tokens": 48, "embeddings": "cooccurrence"},
+        "training": {"epochs": 3, "learning_rate": 1e-2, "batch_size": 8},
+    }
+    for output in ("one", "two"):
+        metrics = pretrained(texts, output, **raw)["validation"]
+    assert metrics["perplexity"] < metrics["unigram_perplexity"]
+    assert files.sha256_of_folder(Path("one")) == files.sha256_of_folder(Path("two"))
+    config = files.read_json(Path("one/model/config.json"))
+    own = load_tokenizer(published)
+    assert (config["hidden_size"], config["vocab_size"]) == (16, own.get_vocab_size())
+    assert config["pad_token_id"] == own.token_to_id("[PAD]")
+    own.no_truncation()
+    own.no_padding()
+    assert load_tokenizer(Path("one/model")).to_str() == own.to_str()
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "lstm"])
+def test_a_published_tokenizer_of_bytes_is_taken_without_its_weights_and_loses_nothing(
+    architecture: str, published_gpt2: Path, texts: tuple[Path, Path], link: Link
+) -> None:
+    small = {"hidden_size": 16, **({"heads": 2} if architecture == "gpt2" else {})}
+    raw = {
+        "objective": "causal",
+        "architecture": architecture,
+        "init": {**link(published_gpt2), "only": "tokenizer"},
+        architecture: small,
+        "causal": {"tokens": 48},
+        "training": {"epochs": 4, "learning_rate": 1e-2, "batch_size": 8},
+    }
+    metrics = pretrained(texts, "out", **raw)["validation"]
+    assert metrics["perplexity"] < metrics["unigram_perplexity"]
+    tokenizer = load_tokenizer(Path("out/model"))
+    published = load_tokenizer(published_gpt2)
+    end = published.token_to_id("<|endoftext|>")
+    text = "  Oil<|endoftext|>\n\nprices"
+    encoded = tokenizer.encode(text)
+    assert encoded.ids[0] == end
+    assert tokenizer.decode(encoded.ids[1:]) == text
+    assert tokenizer.encode("Oil prices").ids[1:] == published.encode("Oil prices").ids
+    if architecture == "gpt2":
+        for name in ("config.json", "generation_config.json"):
+            about = files.read_json(Path("out/model") / name)
+            assert (about["bos_token_id"], about["eos_token_id"]) == (end, end)
+
+
+def test_a_tokenizer_that_is_missing_damaged_or_has_gaps_is_one_line(
+    published: Path, texts: tuple[Path, Path], link: Link, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(published, folder)
+    init = {**link(folder), "only": "tokenizer"}
+    content = files.read_json(folder / "tokenizer.json")
+    content["model"]["vocab"]["zzz"] = 9000
+    files.write_json(folder / "tokenizer.json", content)
+    with pytest.raises(BadInput, match=r"tokens, but their ids go up to 9,000: choose another"):
+        pretrained(texts, "out", objective="masked", init=init)
+    (folder / "tokenizer.json").write_text("{")
+    with pytest.raises(BadInput, match=r"tiny/model: tokenizer\.json is damaged"):
+        pretrained(texts, "out", objective="masked", init=init)
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(BadInput, match=r"tiny/model holds no tokenizer\.json: write it with"):
+        pretrained(texts, "out", objective="masked", init=init)
+
+
 def test_a_published_gpt2_is_trained_without_a_cache(
     published_gpt2: Path, texts: tuple[Path, Path]
 ) -> None:
