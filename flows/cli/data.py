@@ -13,6 +13,7 @@ from tasks.contracts.images import opened
 from tasks.contracts.params import read_params, rows_of
 from tasks.contracts.paths import PARTS, Part
 from tasks.errors import BadInput, BadSettings, DownstreamError, one_of
+from tasks.progress import say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -152,6 +153,35 @@ def dropped(
     return 0
 
 
+@data.command
+def profile(corpus: Annotated[str, Parameter(help="A row of corpora.")]) -> int:
+    """Write what a corpus is like now, for later versions of it to be compared with.
+
+    Reads params.yaml and data/split/; writes data/sources/CORPUS.profile.json, which belongs in
+    git. Without `drift` in corpora.CORPUS.validate nothing is compared.
+    """
+    _require_corpus(corpus)
+    from tasks.corpora.profile import profile_of, reference_of
+
+    parts = {part: paths.split(corpus, part) for part in PARTS}
+    for path in parts.values():
+        _require_split(path, corpus)
+    path = reference_of(corpus)
+    found = profile_of(parts)
+    files.write_json(path, found)
+    say(
+        f"{path}: {found['records']:,} records, {len(found['labels']):,} classes, "
+        f"{len(found['words']):,} words; belongs in git. Compared where corpora.{corpus}.validate "
+        "has `drift: {}`"
+    )
+    return 0
+
+
+def _require_split(path: Path, corpus: str) -> None:
+    if not path.is_file():
+        raise BadInput(f"{path} does not exist yet: `downstream run split@{corpus}`")
+
+
 def _require_corpus(corpus: str) -> None:
     corpora = rows_of(read_params(), "corpora")
     if corpus not in corpora:
@@ -162,8 +192,7 @@ def _count_labels(path: Path, corpus: str) -> "Counter[str]":
     import pyarrow.parquet as pq
     from pyarrow import ArrowException
 
-    if not path.is_file():
-        raise BadInput(f"{path} does not exist yet: `downstream run split@{corpus}`")
+    _require_split(path, corpus)
     try:
         column = pq.read_table(path, columns=["label"]).column("label")
     except (ArrowException, OSError) as error:

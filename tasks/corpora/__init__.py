@@ -2,4 +2,5 @@
 
 - ``columns``: further columns of its records, from ``collect`` to ``split``
 - ``corrections``: labels that a person has corrected, from the sources to ``clean``
+- ``profile``: what it was like, to compare with
 """

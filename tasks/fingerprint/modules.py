@@ -42,6 +42,7 @@ OPTIONAL = {
     "tasks.split.apart": "group_by or near_duplicates is set",
     "tasks.split.near": "near_duplicates is set",
     "tasks.validate.near": "near_duplicates is set",
+    "tasks.corpora.profile": "drift is set",
     "tasks.clean.blank": "clean.blank is set",
     "tasks.clean.near_duplicates": "clean.near_duplicates is set",
     "tasks.clean.rare_classes": "clean.rare_classes is set",

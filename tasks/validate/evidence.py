@@ -10,7 +10,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # How a row of each table is named in the evidence.
-_ROW_NAMES = {"classes": "label", "leakage": "pair", "near_leakage": "pair", "corpus": "corpus"}
+_ROW_NAMES = {
+    "classes": "label",
+    "leakage": "pair",
+    "near_leakage": "pair",
+    "corpus": "corpus",
+    "drift": "corpus",
+}
 # What of a result is kept; the rest repeats these, or is a position within a table.
 _KEPT = (
     "observed_value",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.contracts.paths import PARTS
-from tasks.validate.settings import NearDuplicatesSettings, Settings
+from tasks.validate.settings import DriftSettings, NearDuplicatesSettings, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +52,8 @@ def checks(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Check]
     )
     if settings.near_duplicates is not None:
         expected.append(_on_near_duplicates(settings.near_duplicates))
+    if settings.drift is not None:
+        expected += _on_drift(list(tables["drift"].columns.drop("corpus")), settings.drift)
     if len(tables["classes"]):
         expected += _on_labels(tables, settings)
     return expected
@@ -101,6 +103,20 @@ def _on_split(part: str, split: "pd.DataFrame", settings: Settings) -> list[Chec
             "minimum_characters, maximum_characters",
             "characters",
         ),
+    ]
+
+
+def _on_drift(measures: list[str], settings: DriftSettings) -> list[Check]:
+    return [
+        Check(
+            "drift",
+            "ExpectColumnValuesToBeBetween",
+            {"column": measure, "min_value": 0, "max_value": getattr(settings, measure)},
+            f"distance of the {measure} from the reference profile, beyond chance",
+            f"drift.{measure}, or `downstream data profile` if the corpus is to be like this",
+            f"drift_{measure}",
+        )
+        for measure in measures
     ]
 
 

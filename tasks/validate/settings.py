@@ -1,10 +1,12 @@
 """Settings of ``validate``: the tolerances of the gate."""
 
 from operator import not_
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
+from tasks.contracts.paths import sources
 from tasks.contracts.settings import NEUTRAL
 from tasks.contracts.settings import Settings as Base
 
@@ -21,6 +23,9 @@ CheckName = Literal[
     "classes",
     "records_per_class",
     "class_drift",
+    "drift_labels",
+    "drift_lengths",
+    "drift_vocabulary",
 ]
 
 
@@ -32,6 +37,16 @@ class NearDuplicatesSettings(Base):
     )
     maximum_share: float = Field(
         0.0, ge=0, le=1, description="share of a split that has a like in an earlier one"
+    )
+
+
+class DriftSettings(Base):
+    """How far the corpus may be from its reference profile, beyond what chance explains."""
+
+    labels: float = Field(0.1, ge=0, le=1, description="half the sum of differences of shares")
+    lengths: float = Field(0.1, ge=0, le=1, description="the same of lengths, in half octaves")
+    vocabulary: float = Field(
+        0.1, ge=0, le=1, description="the same of the shares of texts that have a word, relatively"
     )
 
 
@@ -64,6 +79,13 @@ class Settings(Base):
         exclude_if=not_,
         description="look for texts of a split that an earlier one has nearly as they are",
     )
+    drift: DriftSettings | None = Field(
+        None,
+        json_schema_extra=NEUTRAL,
+        exclude_if=not_,
+        description="compare with data/sources/<corpus>.profile.json, which `downstream data "
+        "profile` writes",
+    )
     severity: dict[CheckName, Severity] | None = Field(
         None,
         json_schema_extra=NEUTRAL,
@@ -75,4 +97,9 @@ class Settings(Base):
     def modules(self) -> list[str]:
         """Return what is only used with some of these settings."""
         near = ["tasks.validate.near"] if self.near_duplicates is not None else []
-        return [*super().modules(), *near]
+        profile = ["tasks.corpora.profile"] if self.drift is not None else []
+        return [*super().modules(), *near, *profile]
+
+    def reads(self, row: str) -> list[Path]:
+        """Return the reference profile, where the corpus is compared with one."""
+        return [sources(row).with_name(f"{row}.profile.json")] if self.drift is not None else []

@@ -102,6 +102,13 @@ def measured(
         tables["near_leakage"] = pd.DataFrame(rows).drop(columns="ids")
         found["near_leakage"] = rows
         metrics["near_leakage"] = {row["pair"].replace(", ", "-"): row["near"] for row in rows}
+    if settings.drift is not None:
+        from tasks.corpora import profile
+
+        reference = profile.read_profile(profile.reference_of(corpus))
+        found["drift"] = profile.drift(reference, profile.profile_of(paths))
+        metrics["drift"] = {name: told["beyond_chance"] for name, told in found["drift"].items()}
+        tables["drift"] = pd.DataFrame([{"corpus": corpus, **metrics["drift"]}])
     return tables, found, metrics
 
 

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from flows.cli.data import content_of, short_text, show
+from flows.cli.data import content_of, profile, short_text, show
 from tasks.contracts import paths
-from tasks.contracts.files import write_json
+from tasks.contracts.files import read_json, write_json
 from tasks.contracts.records import split_schema, write_records
 from tasks.errors import BadInput, BadSettings, DownstreamError
 
@@ -138,3 +138,15 @@ def test_a_damaged_file_is_told_with_what_to_do(dropped: bool) -> None:
     Path("data/clean/news/report.json").write_text("{")
     with pytest.raises(BadInput, match=r"delete it, then `downstream run (split|clean)@news`"):
         call("news", None, dropped, 5)
+
+
+def test_a_profile_is_written_beside_the_sources(capsys: pytest.CaptureFixture[str]) -> None:
+    assert profile("news") == 0
+    found = read_json(Path("data/sources/news.profile.json"))
+    assert (found["records"], found["labels"]) == (5, {"c0": 3, "c1": 1})
+    said = capsys.readouterr().err
+    assert said.startswith("data/sources/news.profile.json: 5 records, 2 classes")
+    with pytest.raises(BadInput, match="run split@new"):
+        profile("new")
+    with pytest.raises(BadSettings, match="corpora has no row 'nws'"):
+        profile("nws")

@@ -212,6 +212,7 @@ def test_an_optional_module_is_only_imported_where_it_is_used() -> None:
         (SplitSettings, {"near_duplicates": {}}, "tasks.split.near"),
         (SplitSettings, {"near_duplicates": {}}, "tasks.split.apart"),
         (ValidateSettings, {"near_duplicates": {}}, "tasks.validate.near"),
+        (ValidateSettings, {"drift": {}}, "tasks.corpora.profile"),
         (FinetuneSettings, {"mode": "lora"}, "tasks.finetune.lora"),
         (FinetuneSettings, {"pooling": "weighted"}, "tasks.finetune.weighted"),
         (FinetuneSettings, {"mode": "frozen", "solver": "lbfgs"}, "tasks.finetune.logistic"),

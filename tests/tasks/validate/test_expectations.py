@@ -6,8 +6,9 @@ from typing import get_args
 import pandas as pd
 
 from tasks.clean.settings import Settings as CleanSettings
+from tasks.corpora.profile import MEASURES
 from tasks.validate.expectations import checks
-from tasks.validate.settings import CheckName, NearDuplicatesSettings, Settings
+from tasks.validate.settings import CheckName, DriftSettings, NearDuplicatesSettings, Settings
 
 
 def tables(measured: list[str], labels: list[str]) -> dict[str, pd.DataFrame]:
@@ -60,10 +61,11 @@ def test_every_remedy_that_is_a_setting_exists() -> None:
 
 
 def test_every_check_has_a_name_by_which_its_severity_is_set() -> None:
-    settings = Settings(near_duplicates=NearDuplicatesSettings())
+    settings = Settings(near_duplicates=NearDuplicatesSettings(), drift=DriftSettings())
+    drift = pd.DataFrame(columns=["corpus", *MEASURES])
     named = {
         check.name
         for table in (tables(["characters"], ["x"]), tables(["width", "height"], []))
-        for check in checks(table, settings)
+        for check in checks({**table, "drift": drift}, settings)
     }
     assert named == set(get_args(CheckName))

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from tasks.contracts.files import read_json
-from tasks.errors import BadSettings, ValidationFailed
+from tasks.contracts.files import read_json, write_json
+from tasks.corpora.profile import profile_of, reference_of
+from tasks.errors import BadInput, BadSettings, ValidationFailed
 
 if TYPE_CHECKING:
     from tests.tasks.validate.conftest import Splits
@@ -221,3 +222,26 @@ def test_what_is_no_warning_still_shuts_the_gate(splits: "Splits") -> None:
 def test_an_unknown_check_has_no_severity(splits: "Splits") -> None:
     with pytest.raises(BadSettings, match="severity"):
         splits.run(severity={"leak": "warning"})
+
+
+def test_a_corpus_that_has_drifted_from_its_profile_is_refused_or_warned_of(
+    splits: "Splits",
+) -> None:
+    with pytest.raises(BadInput, match=r"reviews\.profile\.json does not exist"):
+        splits.run(drift={})
+    paths = {part: splits.root / f"{part}.parquet" for part in ("train", "validation", "test")}
+    write_json(reference_of("reviews"), profile_of(paths))
+    result = splits.run(drift={})
+    assert {name: told["distance"] for name, told in result["facts"]["drift"].items()} == {
+        "labels": 0.0,
+        "lengths": 0.0,
+        "vocabulary": 0.0,
+    }
+    splits.write(train=[(f"quite another text {row}", "bad") for row in range(12)])
+    allowed = {"maximum_class_drift": 1.0, "minimum_records_per_class": 0}
+    severity = {"unknown_classes": "warning", "drift_vocabulary": "warning"}
+    (splits.output / "gate.json").unlink()
+    message = fault(splits, severity=severity, drift={"labels": 0.0}, **allowed)
+    assert message.startswith("distance of the labels from the reference profile, beyond chance: ")
+    assert message.endswith("if the corpus is to be like this")
+    assert "vocabulary" not in message
