@@ -6,6 +6,12 @@ attention, precision, schedule, AdamW). What comes from settings is the differen
 Trainers, what comes from the engine is the rest. The losses are those of the same held-out batches,
 without dropout, after as many tokens. Each round draws weights, order and masks anew.
 
+Those batches are packed: no token is padding. Real texts have lengths, and their batches padding:
+so a second table has one pass over R8's texts (cut to 128 tokens), each side with what it does by
+itself: our batches of similar lengths, and Trainer's random ones, masked and padded by
+transformers' ``DataCollatorForLanguageModeling``. Tokens there are the texts' own. Masked tokens
+alone: no next sentence, which that collator does not make.
+
     python -m benchmarks.training_speed [--steps 120] [--rounds 2] [--quick] [--json]
 
 It needs the default pipeline's ``data/split/reuters/train.parquet`` (``dvc repro split@reuters``),
@@ -21,6 +27,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +36,7 @@ import numpy as np
 from torch import Tensor
 
 from benchmarks._trainer import quiet_arguments, quiet_trainer
+from tasks.inputs.tokenizer import MASK, PADDING, SEPARATOR, START, UNKNOWN
 from tasks.training.optimizers import Optimizers
 from tasks.training.task import Batch, ExampleRandom, Task
 
@@ -78,7 +87,10 @@ def main() -> None:
                 steps = time_trainer(task, batches, **TRAINERS[name])
             seconds[name] += steps
             losses[name].append(held_out_loss(task, num_steps, seed))
-    report(seconds, losses, statistics.median(peaks), parts_of_a_step(sizes), arguments.json)
+    result = report(seconds, losses, statistics.median(peaks), parts_of_a_step(sizes))
+    result["real_texts"] = on_real_texts(sizes, num_steps, rounds)
+    if arguments.json:
+        print(json.dumps(result))
 
 
 def report(
@@ -86,9 +98,18 @@ def report(
     losses: dict[str, list[float]],
     peak: float,
     profile: dict[str, Any],
-    as_json: bool,
-) -> None:
-    """Print tokens per second by the median step, ratios, and what a step is made of."""
+) -> dict[str, Any]:
+    """Print tokens per second by the median step, ratios, and what a step is made of.
+
+    Args:
+        seconds: of each step, by whose it is.
+        losses: of each round, likewise.
+        peak: FLOP a second of a matrix product.
+        profile: what ``parts_of_a_step`` gives.
+
+    Returns:
+        The figures.
+    """
     medians = {name: statistics.median(steps) for name, steps in seconds.items()}
     rates = {name: BATCH_SIZE * TOKENS / median for name, median in medians.items()}
     print(f"{'':24}{'tokens/s':>10}{'ours is':>10}{'held-out loss':>15}")
@@ -103,18 +124,182 @@ def report(
     print(f"making a batch: {profile['batch_seconds'] * 1e3:.1f} ms, beside the step")
     for name, share in profile["shares"].items():
         print(f"  {name:24}{share:6.1%}")
-    if as_json:
-        ratios = {name: round(rates[OURS] / rates[name], 3) for name in TRAINERS}
-        result = {
-            "ratio": ratios["Trainer, defaults"],
-            "ratios": ratios,
-            "tokens_per_second": rates,
-            "held_out_losses": losses,
-            "share_of_peak": achieved / peak,
-            "parts": profile["shares"],
-            "batch_seconds": profile["batch_seconds"],
+    ratios = {name: round(rates[OURS] / rates[name], 3) for name in TRAINERS}
+    return {
+        "ratio": ratios["Trainer, defaults"],
+        "ratios": ratios,
+        "tokens_per_second": rates,
+        "held_out_losses": losses,
+        "share_of_peak": achieved / peak,
+        "parts": profile["shares"],
+        "batch_seconds": profile["batch_seconds"],
+    }
+
+
+def on_real_texts(sizes: dict[str, int], num_steps: int, rounds: int) -> dict[str, Any]:
+    """Train on texts of their own lengths; print and return tokens a second, padding and losses.
+
+    Args:
+        sizes: of the model, where they are not the defaults.
+        num_steps: batches; all see the same texts.
+        rounds: seeds.
+    """
+    peers = {"Trainer, defaults": False, "Trainer, bf16=True": True}
+    passes: dict[str, list[Pass]] = {name: [] for name in (OURS, *peers)}
+    for seed in range(rounds):
+        task = real_task(sizes, seed)
+        passes[OURS].append(pass_of_ours(task, num_steps, seed))
+        for name, bf16 in peers.items():
+            passes[name].append(pass_of_trainer(sizes, num_steps, seed, bf16=bf16))
+    rates = {name: statistics.fmean(p.tokens_per_second for p in of) for name, of in passes.items()}
+    paddings = {name: statistics.fmean(p.padding for p in of) for name, of in passes.items()}
+    losses = {name: [p.loss for p in of] for name, of in passes.items()}
+    heads = f"{'tokens/s':>10}{'ours is':>10}{'padding':>10}{'validation loss':>17}"
+    print(f"\n{'on real texts':24}{heads}")
+    for name, rate in rates.items():
+        ratio, loss = rates[OURS] / rate, statistics.fmean(losses[name])
+        print(f"{name:24}{rate:10,.0f}{ratio:9.2f}x{paddings[name]:10.1%}{loss:17.3f}")
+    ratios = {name: round(rates[OURS] / rates[name], 3) for name in peers}
+    return {"ratios": ratios, "tokens_per_second": rates, "padding": paddings, "losses": losses}
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass over some texts."""
+
+    tokens: list[int]
+    """Of the texts in each batch."""
+    places: list[int]
+    """Tokens and padding."""
+    seconds: list[float]
+    """Of each step; of the last one it is not known."""
+    loss: float
+    """On the validation split."""
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Of the texts, the first two steps left out."""
+        return sum(self.tokens[2:-1]) / sum(self.seconds[2:])
+
+    @property
+    def padding(self) -> float:
+        """The share of all places."""
+        return 1 - sum(self.tokens) / sum(self.places)
+
+
+def real_task(sizes: dict[str, int], seed: int) -> Any:
+    """Return our masked task on R8's texts, of which none is longer than ``TOKENS``."""
+    from tasks.contracts import registry
+    from tasks.objectives import masked
+    from tasks.training.determinism import make_deterministic
+
+    make_deterministic(seed)
+    architecture = registry.load("tasks.models.architectures", "bert", "architecture")
+    settings = masked.Settings(tokens=TOKENS, vocabulary_size=VOCABULARY, next_sentence=False)
+    validation = SOURCE.with_name("validation.parquet")
+    sizes_of = architecture.Settings(positions=TOKENS, **sizes)
+    return masked.prepare(architecture, sizes_of, settings, SOURCE, validation)
+
+
+def pass_of_ours(task: Any, num_steps: int, seed: int) -> Pass:
+    """Train with our loop, whose batches have texts of similar lengths."""
+    from tasks.training.loop import train
+
+    watched = Watched(task, num_steps)
+    train(watched, training_settings(), seed, OURS)
+    return Pass(*sizes_of_batches(watched.batches), np.diff(watched.starts).tolist(), loss_of(task))
+
+
+def pass_of_trainer(sizes: dict[str, int], num_steps: int, seed: int, *, bf16: bool) -> Pass:
+    """Train on the same texts with Trainer's defaults and transformers' own collator.
+
+    Args:
+        sizes: of the model.
+        num_steps: batches.
+        seed: of weights, order and masks.
+        bf16: Trainer's setting.
+    """
+    from transformers import (
+        BertConfig,
+        BertForMaskedLM,
+        DataCollatorForLanguageModeling,
+        PreTrainedTokenizerFast,
+    )
+
+    task = real_task(sizes, seed)
+    config = BertConfig.from_dict(
+        {
+            **task.model.config.to_dict(),
+            "hidden_dropout_prob": 0.1,
+            "attention_probs_dropout_prob": 0.1,
         }
-        print(json.dumps(result))
+    )
+    config._attn_implementation = "sdpa"
+    model = BertForMaskedLM(config)
+    model.load_state_dict(task.model.state_dict(), strict=False)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=task._tokenizer,
+        pad_token=PADDING,
+        unk_token=UNKNOWN,
+        cls_token=START,
+        sep_token=SEPARATOR,
+        mask_token=MASK,
+    )
+    collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15)
+    batches: list[Batch] = []
+
+    def noting(examples: list[dict[str, Any]]) -> Batch:
+        batch: Batch = collator(examples)
+        batches.append(batch)
+        return batch
+
+    starts: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        quiet_trainer(
+            starts,
+            model=model,
+            args=quiet_arguments(
+                folder,
+                per_device_train_batch_size=BATCH_SIZE,
+                max_steps=num_steps,
+                learning_rate=LEARNING_RATE,
+                bf16=bf16,
+                seed=seed,
+                logging_steps=num_steps,
+            ),
+            data_collator=noting,
+            train_dataset=texts_for_trainer(task, BATCH_SIZE * num_steps),
+        ).train()
+    task.model.load_state_dict(model.state_dict(), strict=False)
+    return Pass(*sizes_of_batches(batches), np.diff(starts).tolist(), loss_of(task))
+
+
+def texts_for_trainer(task: Any, number: int) -> list[dict[str, list[int]]]:
+    """Return the tokens of the first texts as ``[CLS] text [SEP]``, cut to ``TOKENS``."""
+    first, last = (task._tokenizer.token_to_id(name) for name in (START, SEPARATOR))
+    documents = task.train_pairs.documents
+    texts = (
+        documents.tokens[start:end][: TOKENS - 2].tolist()
+        for start, end in pairwise(documents.text_starts[: number + 1])
+    )
+    return [{"input_ids": [first, *text, last]} for text in texts]
+
+
+def sizes_of_batches(batches: list[Batch]) -> tuple[list[int], list[int]]:
+    """Return how many tokens of texts each batch has, and how many places."""
+    places = [batch["input_ids"].numel() for batch in batches]
+    masks = [batch.get("attention_mask") for batch in batches]
+    tokens = [
+        number if mask is None else int(mask.sum())
+        for number, mask in zip(places, masks, strict=True)
+    ]
+    return tokens, places
+
+
+def loss_of(task: Any) -> float:
+    """Return the task's loss on its validation split."""
+    task.model.eval()
+    return float(task.validate()["loss"])
 
 
 def bf16_product_rate() -> float:
