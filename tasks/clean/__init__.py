@@ -8,6 +8,8 @@ finding of ``validate``.
 - ``settings``, ``stage``: the section of ``params.yaml``, and the records of a corpus cleaned;
 - ``corrections``: labels that a person has corrected;
 - ``text``, ``images``: how one text or image is repaired; ``blank``: images that show nothing;
+- ``boilerplate``, ``personal_data``: lines left out, data masked; ``languages``, ``quality``: texts
+  that do not belong here;
 - ``repeated``: equal contents, and the label that stays; ``settle``: what is decided when all
   records were seen, with ``near_duplicates`` and ``rare_classes``;
 - ``report``: what is kept, dropped and changed.

@@ -1,6 +1,6 @@
 """Settings of ``clean``."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -31,6 +31,63 @@ class RareClasses(contract.Settings):
     )
 
 
+class Languages(contract.Settings):
+    """Which languages stay."""
+
+    keep: list[str] = Field(min_length=1, description="codes of ISO 639-1, for example [en, de]")
+    minimum_characters: int = Field(
+        50, ge=1, description="shorter texts stay: their language cannot be told"
+    )
+    minimum_probability: float = Field(
+        0.5, ge=0, le=1, description="of another language, for a text to be dropped"
+    )
+
+
+class StopWords(contract.Settings):
+    """Words that prose cannot do without."""
+
+    minimum: int = Field(2, ge=1, description="how many of them a text has to have")
+    words: list[str] = Field(
+        ["the", "be", "to", "of", "and", "that", "have", "with"],
+        min_length=1,
+        description="in small letters; the default is for English",
+    )
+
+
+def _rule(description: str, **limits: Any) -> Any:
+    return Field(None, json_schema_extra=contract.NEUTRAL, description=description, **limits)
+
+
+class Quality(contract.Settings):
+    """Rules for pages of the web; each is off where it is null."""
+
+    minimum_words: int | None = _rule("words of the shortest text", ge=1)
+    maximum_words: int | None = _rule("words of the longest text", ge=1)
+    mean_word_length: list[float] | None = _rule("characters of a word on average: [least, most]")
+    maximum_symbols: float | None = _rule("hash signs and ellipses for each word", ge=0)
+    minimum_alphabetic: float | None = _rule("share of words with a letter", ge=0, le=1)
+    stop_words: StopWords | None = _rule("words of which a text has to have some")
+    maximum_repeated_words: float | None = _rule(
+        "share of words in runs of five that stood there before", ge=0, le=1
+    )
+    maximum_frequent_pair: float | None = _rule(
+        "share of characters in the most frequent pair of words", ge=0, le=1
+    )
+    maximum_repeated_lines: float | None = _rule("share of lines that repeat others", ge=0, le=1)
+    maximum_bullet_lines: float | None = _rule("share of lines that begin a list item", ge=0, le=1)
+    maximum_ellipsis_lines: float | None = _rule("share of lines cut by an ellipsis", ge=0, le=1)
+    maximum_short_lines: float | None = _rule("share of lines up to 30 characters", ge=0, le=1)
+    minimum_ended_lines: float | None = _rule("share of lines that end a sentence", ge=0, le=1)
+    placeholders: Literal[True] | None = _rule("true: no text with a curly bracket or lorem ipsum")
+
+    @field_validator("mean_word_length")
+    @classmethod
+    def _least_and_most(cls, value: list[float] | None) -> list[float] | None:
+        if value is not None and not (len(value) == 2 and 0 < value[0] <= value[1]):
+            raise ValueError("expected the least and the most, for example [3, 10]")
+        return value
+
+
 class Settings(contract.Settings):
     """How texts are repaired and images made alike, and which records stay."""
 
@@ -45,6 +102,22 @@ class Settings(contract.Settings):
     )
     size: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=2, max_length=2)] | None = (
         Field(None, description="images: [width, height] in pixels to scale to; null keeps theirs")
+    )
+    boilerplate: Literal["keep", "remove"] | None = Field(
+        None,
+        json_schema_extra=contract.NEUTRAL,
+        description="text: lines on cookies, rights, subscriptions and the like; null: keep",
+    )
+    personal_data: list[Literal["email", "card", "ip", "telephone"]] | None = Field(
+        None,
+        json_schema_extra=contract.NEUTRAL,
+        description="text: what is masked, <EMAIL> for example; null: nothing",
+    )
+    languages: Languages | None = Field(
+        None, json_schema_extra=contract.NEUTRAL, description="text: which stay; null: all"
+    )
+    quality: Quality | None = Field(
+        None, json_schema_extra=contract.NEUTRAL, description="text: rules for pages of the web"
     )
     blank: int | None = Field(
         None,
@@ -74,6 +147,10 @@ class Settings(contract.Settings):
     def modules(self) -> list[str]:
         """Return what is only used with some of these settings."""
         used = {
+            "tasks.clean.boilerplate": self.boilerplate == "remove",
+            "tasks.clean.personal_data": bool(self.personal_data),
+            "tasks.clean.languages": self.languages is not None,
+            "tasks.clean.quality": self.quality is not None,
             "tasks.clean.blank": self.blank is not None,
             "tasks.clean.near_duplicates": self.near_duplicates is not None,
             "tasks.clean.rare_classes": self.rare_classes is not None,

@@ -100,13 +100,16 @@ def _has_official_split(records: Path) -> bool:
 def _reasons(settings: Settings) -> list[str]:
     """Return the reasons that the settings ask to be told of, also where no record has them."""
     asked = {
+        "language": settings.languages is not None,
         "label_tie": settings.label_conflicts == "majority",
         "label_conflict": settings.label_conflicts == "drop",
         "blank": settings.blank is not None,
         "near_duplicate": settings.near_duplicates is not None,
         "rare_class": settings.rare_classes is not None and settings.rare_classes.then == "drop",
     }
-    return [reason for reason, is_asked in asked.items() if is_asked]
+    rules = settings.quality or ()
+    broken = [name for name, limit in rules if limit is not None]
+    return [*broken, *(reason for reason, is_asked in asked.items() if is_asked)]
 
 
 def _cleaned(
@@ -117,11 +120,11 @@ def _cleaned(
     report: Report,
     corrections: Corrections,
 ) -> Iterator[pa.RecordBatch]:
-    cleaners: dict[Modality, Callable[[Settings], Cleaner]] = {
+    cleaners: dict[Modality, Callable[[Settings, Report], Cleaner]] = {
         "text": _text_cleaner,
         "image": _image_cleaner,
     }
-    clean_record = cleaners[modality_of(schema)](settings)
+    clean_record = cleaners[modality_of(schema)](settings, report)
     with progress("clean") as reporter:
         for batch in read_batches(path):
             kept = [
@@ -148,18 +151,49 @@ def _keeps(
     return reason is None
 
 
-def _text_cleaner(settings: Settings) -> Cleaner:
+def _text_cleaner(settings: Settings, report: Report) -> Cleaner:
     def clean(record: Record) -> str | None:
-        text = clean_text(record["text"] or "", settings)
+        found = record["text"] or ""
+        if settings.boilerplate == "remove":
+            from tasks.clean.boilerplate import without_boilerplate
+
+            whole, found = found, without_boilerplate(found)
+            if found != whole:
+                report.change("boilerplate", record["source"], record["row"])
+        text = clean_text(found, settings)
+        if settings.personal_data:
+            from tasks.clean.personal_data import masked
+
+            text, kinds = masked(text, settings.personal_data)
+            for kind in kinds:
+                report.change(kind, record["source"], record["row"])
+            text = clean_text(text, settings) if kinds else text
         record["text"] = text
         record["id"] = hashlib.sha256(text.encode()).hexdigest()
         record["label"] = _clean_label(record["label"], settings)
-        return reason_to_drop(text, settings)
+        reason = reason_to_drop(text, settings)
+        if reason is not None or record["split"] == PROTECTED:
+            return reason
+        return _further_reason_to_drop(text, found, settings)
 
     return clean
 
 
-def _image_cleaner(settings: Settings) -> Cleaner:
+def _further_reason_to_drop(text: str, found: str, settings: Settings) -> str | None:
+    """Return which of the rules that are off unless asked for drops a text, or nothing."""
+    if settings.languages is not None:
+        from tasks.clean.languages import is_other_language
+
+        if is_other_language(text, settings.languages):
+            return "language"
+    if settings.quality is not None:
+        from tasks.clean.quality import fault
+
+        return fault(text, found, settings.quality)
+    return None
+
+
+def _image_cleaner(settings: Settings, _report: Report) -> Cleaner:
     images = Images(settings)
 
     def clean(record: Record) -> str | None:

@@ -1,0 +1,99 @@
+"""Personal data, planted in real texts and masked."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.clean.personal_data import MASKS, Kind, masked
+
+SAMPLE = Path(__file__).parents[2] / "data" / "reuters-sample.csv"
+PLANTED: dict[Kind, list[str]] = {
+    "email": [
+        "anna.kowalska@example.org", "b_o+news@mail.example.co.uk", "x@y.de", "Jürgen@müller.de",
+        "first.last@sub-domain.example.museum", "12345@qq.com", "info@example.com",
+    ],
+    "card": [
+        "4111 1111 1111 1111", "4111111111111111", "5500-0000-0000-0004", "340000000000009",
+        "3400 000000 00009", "6011000000000004", "3530111333300000", "2223003122003222",
+    ],
+    "ip": [
+        "192.168.0.1", "10.0.0.255", "8.8.8.8", "2001:db8:85a3:0:0:8a2e:370:7334",
+        "fe80::1ff:fe23:4567:890a", "255.255.255.0",
+    ],
+    "telephone": [
+        "+49 30 123456", "+1 212 555 0123", "(212) 555-0123", "212-555-0123", "212.555.0123",
+        "+44 20 7946 0958", "030 1234567", "0171-1234567", "+33 1 23 45 67 89", "1-800-555-0199",
+        "0049 89 1234567", "+86 138 0013 8000", "(030) 123 4567", "+49 (0)89 123456",
+    ],
+}  # fmt: skip
+DECOYS = [
+    "12:30:45", "2020-01-02", "1,234,567.89", "3.14159265358979", "version 1.2.3", "1.2.3.4.5.6",
+    "ISBN 0-306-40615-2", "4111 1111 1111 1112", "1234567890123456", "std::vector", "a::b",
+    "user @ home", "@handle", "1990-1995", "01.02.2020", "2.5.2021", "555-0123", "12 345 678",
+    "999.999.999.999", "page 100-200", "0.123456789", "(2019) 345-350", "§ 12 (3) 45", "10:00-12",
+    "1 000 000 000", "12-34-56", "00:1A:2B", "US$ 100-200", "v10.0.0", "007", "$1,234,567,890",
+]  # fmt: skip
+
+
+def texts() -> list[str]:
+    with SAMPLE.open(encoding="utf-8", newline="") as file:
+        return [row["text"] for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize("kind", MASKS)
+def test_each_kind_is_found_and_nothing_else(kind: Kind) -> None:
+    found = wrong = planted = 0
+    for number, text in enumerate(texts()):
+        words = text.split()
+        middle = len(words) // 2
+        what = PLANTED[kind][number % len(PLANTED[kind])]
+        decoy = DECOYS[number % len(DECOYS)]
+        with_it = " ".join([*words[:middle], f"{what},", *words[middle:]])
+        without = " ".join([*words[:middle], f"({decoy}).", *words[middle:]])
+        planted += 1
+        found += masked(with_it, [kind])[0] == with_it.replace(what, MASKS[kind])
+        wrong += masked(without, [kind])[0] != without
+    assert found / planted >= 0.95  # recall
+    assert found / (found + wrong) >= 0.95  # precision
+
+
+def test_a_card_is_not_masked_as_a_telephone() -> None:
+    text = "call 212-555-0123, pay with 4111 1111 1111 1111, write to a@b.org, from 10.0.0.1"
+    assert masked(text, ["telephone", "card", "email", "ip"]) == (
+        "call <TELEPHONE>, pay with <CARD>, write to <EMAIL>, from <IP>",
+        ["email", "card", "ip", "telephone"],
+    )
+    assert masked(text, ["ip"]) == (text.replace("10.0.0.1", "<IP>"), ["ip"])
+    assert masked(text, []) == (text, [])
+
+
+DIGITS = st.text(alphabet="0123456789.-+@: ()ab", max_size=60)
+
+
+@given(DIGITS)
+def test_what_is_masked_stays_so(text: str) -> None:
+    once, _ = masked(text, list(MASKS))
+    assert masked(once, list(MASKS)) == (once, [])
+
+
+@pytest.mark.parametrize("character", ["a", "1", "1 ", "a@", "a.", ":", "1.", "@", "a@a.", "+1 "])
+def test_a_long_text_of_one_character_takes_no_time(character: str) -> None:
+    text = character * 200_000
+    assert isinstance(masked(text, list(MASKS))[0], str)
+
+
+def test_masked_records_are_counted_by_kind(clean: Any) -> None:
+    found = [
+        {"text": "mail a@b.org or c@d.org", "split": "train"},
+        {"text": "mail x@y.org or c@d.org", "split": "train"},
+        {"text": "call +49 30 123456", "split": "test"},
+    ]
+    records, report = clean(found, personal_data=["email", "telephone"])
+    assert [record["text"] for record in records] == ["mail <EMAIL> or <EMAIL>", "call <TELEPHONE>"]
+    assert report["changed"] == {"email": 2, "telephone": 1}
+    assert report["changed_examples"]["telephone"] == [{"source": "files:a", "row": 3}]
+    assert report["dropped"]["duplicate"] == 1
