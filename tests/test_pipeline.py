@@ -311,6 +311,29 @@ def test_a_loosened_tolerance_that_still_passes_runs_validate_alone(workspace: W
     assert workspace.repro() == {"validate@topics"}
 
 
+def test_warnings_drift_and_data_docs_reach_mlflow_and_no_gpu_stage(workspace: Workspace) -> None:
+    done = workspace.run("downstream", "data", "profile", "topics")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert workspace.stale() == set()
+    workspace.edit(
+        "params.yaml",
+        "split: {validation: 0.15, test: 0.25}\n    validate: {}",
+        "split: {validation: 0.15, test: 0.25}\n    validate: {drift: {}, minimum_classes: 9, "
+        "severity: {classes: warning}}",
+    )
+    assert workspace.repro("validate@topics") == {"validate@topics"}
+    assert workspace.stale() == set()
+    profile = workspace.root / "data" / "sources" / "topics.profile.json"
+    profile.write_text(profile.read_text() + " ")
+    assert workspace.stale() >= {"validate@topics"}
+    done = workspace.run("downstream", "data", "docs", "topics")
+    assert done.returncode == 0, done.stdout + done.stderr
+    metrics = query(workspace, "select key, value from latest_metrics where key in "
+                    "('warnings', 'drift.labels', 'suites_not_met') order by key")  # fmt: skip
+    assert metrics == [("drift.labels", 0.0), ("suites_not_met", 0.0), ("warnings", 1.0)]
+    assert len([*workspace.root.glob("mlartifacts/**/artifacts/topics/index.html")]) == 1
+
+
 @pytest.mark.parametrize("edited", ["parameter", "source"])
 def test_an_edit_while_a_stage_runs_fails_it_and_nothing_is_recorded(
     workspace: Workspace, edited: str

@@ -3,7 +3,8 @@
 - ``app``: the command line, from its words to the exit code; the commands that need no file
 - ``plan``: a plan as a table, a flowchart or JSON
 - ``run``: ``downstream run``, from its options to the exit code
-- ``data``: a corpus, its splits, what was dropped and why, its likely wrong labels, its profile
+- ``data``: a corpus, its splits, what was dropped and why, its likely wrong labels,
+  its profile, its Data Docs
 - ``review``: candidates beside their champions, and decisions
 - ``registry``: ``rollback`` and ``history``
 - ``lineage``: from a version back to its sources

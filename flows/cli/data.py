@@ -154,6 +154,29 @@ def dropped(
 
 
 @data.command
+def docs(corpus: Annotated[str, Parameter(help="A row of corpora.")]) -> int:
+    """Build the Data Docs of a corpus: Great Expectations' pages on what validate expects of it.
+
+    Reads params.yaml and data/split/; writes .downstream/docs/CORPUS/index.html and what it leads
+    to, and keeps them with a run in MLflow.
+    """
+    _require_corpus(corpus)
+    for part in PARTS:
+        _require_split(paths.split(corpus, part), corpus)
+    from flows.corpora.docs import INDEX, build_docs, keep_docs, num_not_met
+    from tasks.contracts.params import stage_settings
+
+    settings = stage_settings(read_params(), "validate", corpus)
+    folder = paths.STATE / "docs" / corpus
+    with files.new_folder(folder) as made:
+        suites = build_docs(corpus, settings, made)
+    met = len(suites) - num_not_met(suites)
+    say(f"{folder / INDEX}: {met} of {len(suites)} suites are met")
+    keep_docs(corpus, settings, folder, suites)
+    return 0
+
+
+@data.command
 def profile(corpus: Annotated[str, Parameter(help="A row of corpora.")]) -> int:
     """Write what a corpus is like now, for later versions of it to be compared with.
 
