@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PROBED = ("pretrain", "adapt", "finetune", "evaluate")
 """The stages that can be probed: those that cost GPU hours."""
 FOLDS, REPEATS, BOOTSTRAP_SAMPLES = 2, 2, 100
-NUM_SCANNED = 20_000
+NUM_SCANNED, NUM_SAMPLED_BYTES = 20_000, 2_000
 NUM_LONGEST, NUM_SHORTEST, NUM_RARE, NUM_CLASSES = 4, 2, 16, 12
 
 
@@ -119,6 +119,10 @@ def shrunk(stage: str, section: dict[str, Any], size: Size) -> dict[str, Any]:
     if isinstance(own, dict):
         # A size that is asked for has to come out; of the default's, few texts give what they can.
         own.pop("vocabulary_size", None)
+        if own.get("tokenizer") == "bytes":
+            # Fewer than the slice has: of a large corpus, a sample is all that a tokenizer sees.
+            given = own.get("tokenizer_sample") or NUM_SAMPLED_BYTES
+            own["tokenizer_sample"] = min(given, NUM_SAMPLED_BYTES)
     if objective != "none":
         training = small.get("training") or {}
         small["training"] = {**training, **_short_training(training, size)}

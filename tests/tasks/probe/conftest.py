@@ -32,6 +32,15 @@ PARAMS: dict[str, Any] = {
                 "bert": {"layers": 1, "hidden_size": 32, "heads": 2, "positions": 64},
             },
         },
+        "texts-bytes": {
+            "corpus": "texts",
+            "pretrain": {
+                "objective": "causal",
+                "architecture": "lstm",
+                "causal": {"tokens": 48, "tokenizer": "bytes"},
+                "lstm": {"hidden_size": 16},
+            },
+        },
     },
     "adapted": {
         "digits-further": {

@@ -87,6 +87,17 @@ def test_code_with_another_effect_gives_other_bytes(
     assert made.files["model/model.safetensors"] != of_digits.files["model/model.safetensors"]
 
 
+def test_a_tokenizer_that_reads_a_sample_is_probed_on_less_than_all_texts(
+    workspace: Path, code: Code, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace)
+    row = subject("pretrain", "texts-bytes", workspace)
+    before = short_run(row, ROOT / "tasks")["files"]
+    old, new = "np.minimum(ends, most_bytes)", "np.minimum(ends, most_bytes // 2)"
+    after = short_run(row, code("inputs/byte_pairs.py", old, new))["files"]
+    assert before["model/tokenizer.json"] != after["model/tokenizer.json"]
+
+
 def test_a_short_run_that_fails_is_told_by_its_last_line(
     workspace: Path, code: Code, monkeypatch: pytest.MonkeyPatch
 ) -> None:
