@@ -77,7 +77,7 @@ class Member:
         if self.parts[-1].lower().endswith(".gz"):
             packed = self.packed()
             inner: IO[bytes] = gzip.GzipFile(fileobj=packed)  # type: ignore[assignment]
-            return _guarded(inner, self.name, most_unpacked(self.num_bytes), packed)
+            return guarded(inner, self.name, most_unpacked(self.num_bytes), packed)
         return self.packed()
 
     def require_honest(self, num_bytes: int) -> None:
@@ -119,7 +119,7 @@ def in_folder(folder: Path) -> Iterator[Member]:
         _require_inside(folder, sources)
     for path in sorted(own_files(folder, sources)):
         parts = path.relative_to(folder).parts
-        if not _is_data(parts) or parts == _CORRECTIONS:
+        if not is_data(parts) or parts == _CORRECTIONS:
             continue
         if path.is_dir():
             raise BadInput(f"{path} is a link to a folder, which is not followed: copy the files")
@@ -209,16 +209,21 @@ def in_archive(path: Path, parts: tuple[str, ...] = ()) -> Iterator[Member]:
     with archive:
         infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
         _refuse_bomb(path.name, path.stat().st_size, sum(info.file_size for info in infos))
-        members = [(_safe_parts(info, path), info) for info in infos]
+        members = [(safe_parts(_name_of(info, path.name), path.name), info) for info in infos]
         members.sort(key=lambda member: member[0])
-        _refuse_twice([inner for inner, _ in members], path.name)
+        refuse_twice([inner for inner, _ in members], path.name)
         for inner, info in members:
-            if _is_data(inner):
+            if is_data(inner):
                 opened = partial(_open, archive, info, path.name)
                 yield Member(parts + inner, parts, opened, info.compress_size)
 
 
-def _refuse_twice(names: list[tuple[str, ...]], archive: str) -> None:
+def refuse_twice(names: list[tuple[str, ...]], archive: str) -> None:
+    """Refuse sorted names of which two are equal.
+
+    Raises:
+        BadInput: an archive has two members of one name.
+    """
     for name, following in pairwise(names):
         if name == following:
             raise BadInput(
@@ -226,34 +231,48 @@ def _refuse_twice(names: list[tuple[str, ...]], archive: str) -> None:
             )
 
 
-def _is_data(parts: tuple[str, ...]) -> bool:
+def is_data(parts: tuple[str, ...]) -> bool:
+    """Tell whether a file can hold records, by its path."""
     hidden = any(part.startswith(".") or part in _NO_RECORDS for part in parts)
     return not hidden and not parts[-1].endswith(".dvc")
 
 
-def _safe_parts(info: zipfile.ZipInfo, path: Path) -> tuple[str, ...]:
+def _name_of(info: zipfile.ZipInfo, archive: str) -> str:
     name = info.filename
-    if not info.flag_bits & _NAME_IS_UTF8 and not name.isascii():
-        # Without the flag zipfile reads names as the IBM PC did; most tools meant UTF-8.
-        try:
-            name = name.encode("cp437").decode("utf-8")
-        except UnicodeError:
-            raise BadInput(
-                f"{path.name}: the member name {name!r} is not UTF-8: pack the archive again with "
-                "UTF-8 names"
-            ) from None
+    if info.flag_bits & _NAME_IS_UTF8 or name.isascii():
+        return name
+    # Without the flag zipfile reads names as the IBM PC did; most tools meant UTF-8.
+    try:
+        return name.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        raise BadInput(
+            f"{archive}: the member name {name!r} is not UTF-8: pack the archive again with "
+            "UTF-8 names"
+        ) from None
+
+
+def safe_parts(name: str, archive: str) -> tuple[str, ...]:
+    """Return the path of an archive's member, folder by folder.
+
+    Args:
+        name: what the archive calls it.
+        archive: its own name, for messages.
+
+    Raises:
+        BadInput: the name points outside, or is none.
+    """
     parts = tuple(name.replace("\\", "/").split("/"))
     if len(name) > _LONGEST_NAME:
-        raise BadInput(f"{path.name}: the member {name[:40]!r}… has too long a name; rename it")
+        raise BadInput(f"{archive}: the member {name[:40]!r}… has too long a name; rename it")
     if "\n" in name:
         raise BadInput(
-            f"{path.name}: the member name {name!r} has a line end: pack the archive again"
+            f"{archive}: the member name {name!r} has a line end: pack the archive again"
         )
     if not set(parts) - {"", "."}:
-        raise BadInput(f"{path.name}: a member without a name: pack the archive again")
+        raise BadInput(f"{archive}: a member without a name: pack the archive again")
     if ".." in parts or parts[0] == "" or parts[0].endswith(":"):
         raise BadInput(
-            f"{path.name}: the member {name!r} points outside of the archive; it was not opened"
+            f"{archive}: the member {name!r} points outside of the archive; it was not opened"
         )
     return tuple(part for part in parts if part not in ("", "."))
 
@@ -268,7 +287,7 @@ def _open(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> IO[byte
     if info.flag_bits & _ENCRYPTED:
         raise BadInput(f"{where} is encrypted: pack the archive again without a password")
     try:
-        return _guarded(archive.open(info), where, info.file_size)
+        return guarded(archive.open(info), where, info.file_size)
     except (*_DAMAGED, NotImplementedError) as error:
         raise BadInput(f"{where} cannot be unpacked: {error}") from None
 
@@ -317,7 +336,7 @@ class _Guarded(io.RawIOBase):
         super().close()
 
 
-def _guarded(inner: IO[bytes], name: str, limit: int, below: IO[bytes] | None = None) -> IO[bytes]:
+def guarded(inner: IO[bytes], name: str, limit: int, below: IO[bytes] | None = None) -> IO[bytes]:
     """Return ``inner`` as a stream that raises :class:`BadInput` on damage or above ``limit``.
 
     Args:

@@ -15,7 +15,10 @@ from tasks.remote.members import Member
 def _check(value: Any) -> Any:
     choices = value.values() if isinstance(value, dict) else [value]
     if isinstance(value, dict) and (not value or not set(value) <= set(PARTS)):
-        raise ValueError(f"expected the splits {', '.join(PARTS)} as keys")
+        raise ValueError(
+            f"expected the splits {', '.join(PARTS)} as keys; files without an official split are "
+            "a plain glob, for example members: '**/*.csv'"
+        )
     for choice in choices:
         globs = choice if isinstance(choice, list) else [choice]
         if not globs or not all(isinstance(glob, str) and glob for glob in globs):

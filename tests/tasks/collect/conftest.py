@@ -1,7 +1,11 @@
 """A small corpus on disk that the real stage reads."""
 
 import io
+import threading
 import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +73,34 @@ def png() -> bytes:
     file = io.BytesIO()
     Image.new("L", (2, 2), 7).save(file, format="PNG")
     return file.getvalue()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves a folder; the first answer for ``flaky.csv`` is an error."""
+
+    failures = 0
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        """Answer, or fail once."""
+        if self.path.startswith("/flaky") and Quiet.failures == 0:
+            Quiet.failures = 1
+            self.send_error(503)
+        else:
+            super().do_GET()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """Return a served folder and its address."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()

@@ -60,14 +60,14 @@ def test_a_wrong_type_is_named_with_its_full_path() -> None:
 def test_an_unknown_kind_lists_the_kinds() -> None:
     assert fault({"kind": "wheels"}) == (
         "params.yaml: corpora.reuters.collect.sources.0.kind: 'wheels' is unknown; "
-        "allowed: files, hub, sklearn, url, wheel; did you mean 'wheel'?"
+        "allowed: files, hub, package, sklearn, url, wheel; did you mean 'wheel'?"
     )
 
 
 def test_a_source_without_a_kind_is_refused() -> None:
     assert fault({"path": "*.csv"}) == (
         "params.yaml: corpora.reuters.collect.sources.0: expected a mapping with the key kind "
-        "(files, hub, sklearn, url, wheel), found {'path': '*.csv'}"
+        "(files, hub, package, sklearn, url, wheel), found {'path': '*.csv'}"
     )
 
 
@@ -78,7 +78,11 @@ def test_a_corpus_needs_a_source() -> None:
 @pytest.mark.parametrize(
     ("members", "expected"),
     [
-        ({"tset": "*.tab"}, "expected the splits train, validation, test as keys"),
+        (
+            {"tset": "*.tab"},
+            "expected the splits train, validation, test as keys; files without an official split "
+            "are a plain glob, for example members: '**/*.csv'",
+        ),
         ([], "expected a text, a list of texts, or a mapping of train, validation, test to them"),
         (3, "expected a text, a list of texts, or a mapping of train, validation, test to them"),
     ],
