@@ -6,7 +6,6 @@ record is counted by reason. A record that stands in two official splits stays i
 finding of ``validate``.
 
 - ``settings``, ``stage``: the section of ``params.yaml``, and the records of a corpus cleaned;
-- ``corrections``: labels that a person has corrected;
 - ``text``, ``images``: how one text or image is repaired; ``blank``: images that show nothing;
 - ``boilerplate``, ``personal_data``: lines left out, data masked; ``languages``, ``quality``: texts
   that do not belong here;

@@ -1,16 +1,7 @@
-"""The language of a text, by py3langid: naive Bayes on character sequences, 140 languages."""
-
-from functools import cache
-from typing import TYPE_CHECKING
+"""Texts that are in none of the languages that stay."""
 
 from tasks.clean.settings import Languages
-from tasks.errors import BadSettings, one_of
-
-if TYPE_CHECKING:
-    from py3langid.langid import LanguageIdentifier
-
-CHARACTERS_READ = 2_000
-"""More of a text tells nothing more."""
+from tasks.corpora.languages import language_of, require_known
 
 
 def is_other_language(text: str, settings: Languages) -> bool:
@@ -23,25 +14,8 @@ def is_other_language(text: str, settings: Languages) -> bool:
     Raises:
         BadSettings: one of them is not among those that can be told.
     """
-    _require_known(tuple(settings.keep))
+    require_known(tuple(settings.keep), "clean.languages.keep")
     if len(text) < settings.minimum_characters:
         return False
-    language, probability = _identifier().classify(text[:CHARACTERS_READ])
+    language, probability = language_of(text)
     return language not in settings.keep and probability >= settings.minimum_probability
-
-
-@cache
-def _require_known(languages: tuple[str, ...]) -> None:
-    known = _identifier().labels
-    for language in languages:
-        if language not in known:
-            raise BadSettings(
-                f"clean.languages.keep: no language {language!r}; {one_of(language, known)}"
-            )
-
-
-@cache
-def _identifier() -> "LanguageIdentifier":
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.clean.corrections import Corrections
 from tasks.clean.images import Images
 from tasks.clean.repeated import PROTECTED, Seen
 from tasks.clean.report import Report
@@ -27,7 +26,7 @@ from tasks.contracts.records import (
     write_records,
 )
 from tasks.corpora.columns import columns_of, with_columns
-from tasks.corpora.corrections import corrections_of
+from tasks.corpora.corrections import Corrections, corrections_of
 from tasks.errors import BadInput
 from tasks.progress import progress, say
 

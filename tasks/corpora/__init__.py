@@ -2,5 +2,6 @@
 
 - ``columns``: further columns of its records, from ``collect`` to ``split``
 - ``corrections``: labels that a person has corrected, from the sources to ``clean``
+- ``languages``: those that its texts are in
 - ``profile``: what it was like, to compare with
 """

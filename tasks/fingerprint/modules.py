@@ -42,6 +42,7 @@ OPTIONAL = {
     "tasks.split.apart": "group_by or near_duplicates is set",
     "tasks.split.near": "near_duplicates is set",
     "tasks.validate.near": "near_duplicates is set",
+    "tasks.validate.languages": "languages is set",
     "tasks.corpora.profile": "drift is set",
     "tasks.clean.boilerplate": "clean.boilerplate: remove",
     "tasks.clean.personal_data": "clean.personal_data is set",

@@ -16,6 +16,7 @@ _ROW_NAMES = {
     "near_leakage": "pair",
     "corpus": "corpus",
     "drift": "corpus",
+    "languages": "split",
 }
 # What of a result is kept; the rest repeats these, or is a position within a table.
 _KEPT = (

@@ -52,6 +52,17 @@ def checks(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Check]
     )
     if settings.near_duplicates is not None:
         expected.append(_on_near_duplicates(settings.near_duplicates))
+    if settings.languages is not None:
+        expected.append(
+            Check(
+                "languages",
+                "ExpectColumnValuesToBeBetween",
+                {"column": "share", "min_value": settings.languages.minimum_share},
+                f"share of a split's texts in {', '.join(settings.languages.expected)}",
+                "languages.minimum_share, or clean.languages, which drops the others",
+                "languages",
+            )
+        )
     if settings.drift is not None:
         expected += _on_drift(list(tables["drift"].columns.drop("corpus")), settings.drift)
     if len(tables["classes"]):

@@ -18,6 +18,7 @@ CheckName = Literal[
     "characters",
     "leakage",
     "near_duplicates",
+    "languages",
     "unlabelled",
     "unknown_classes",
     "classes",
@@ -37,6 +38,18 @@ class NearDuplicatesSettings(Base):
     )
     maximum_share: float = Field(
         0.0, ge=0, le=1, description="share of a split that has a like in an earlier one"
+    )
+
+
+class LanguagesSettings(Base):
+    """In which languages the texts of a corpus are."""
+
+    expected: list[str] = Field(
+        min_length=1, description="codes of ISO 639-1, for example [en, de]"
+    )
+    minimum_share: float = Field(0.95, ge=0, le=1, description="of the texts of each split")
+    minimum_characters: int = Field(
+        50, ge=1, description="shorter texts do not count: their language cannot be told"
     )
 
 
@@ -79,6 +92,12 @@ class Settings(Base):
         exclude_if=not_,
         description="look for texts of a split that an earlier one has nearly as they are",
     )
+    languages: LanguagesSettings | None = Field(
+        None,
+        json_schema_extra=NEUTRAL,
+        exclude_if=not_,
+        description="the languages that texts are expected to be in",
+    )
     drift: DriftSettings | None = Field(
         None,
         json_schema_extra=NEUTRAL,
@@ -96,9 +115,12 @@ class Settings(Base):
 
     def modules(self) -> list[str]:
         """Return what is only used with some of these settings."""
-        near = ["tasks.validate.near"] if self.near_duplicates is not None else []
-        profile = ["tasks.corpora.profile"] if self.drift is not None else []
-        return [*super().modules(), *near, *profile]
+        used = {
+            "tasks.validate.near": self.near_duplicates is not None,
+            "tasks.validate.languages": self.languages is not None,
+            "tasks.corpora.profile": self.drift is not None,
+        }
+        return [*super().modules(), *(module for module, is_used in used.items() if is_used)]
 
     def reads(self, row: str) -> list[Path]:
         """Return the reference profile, where the corpus is compared with one."""

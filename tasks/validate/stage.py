@@ -102,6 +102,12 @@ def measured(
         tables["near_leakage"] = pd.DataFrame(rows).drop(columns="ids")
         found["near_leakage"] = rows
         metrics["near_leakage"] = {row["pair"].replace(", ", "-"): row["near"] for row in rows}
+    if settings.languages is not None:
+        from tasks.validate.languages import language_shares
+
+        found["languages"] = language_shares(paths, settings.languages)
+        tables["languages"] = pd.DataFrame(found["languages"]).drop(columns="others")
+        metrics["languages"] = {row["split"]: row["share"] for row in found["languages"]}
     if settings.drift is not None:
         from tasks.corpora import profile
 

@@ -113,3 +113,42 @@ def test_columns_that_only_this_corpus_has_are_handed_on(clean: Clean) -> None:
     kept, _ = clean(records)
     assert [(record["text"], record["author"]) for record in kept] == [("a", "Anna "), ("b", None)]
     assert list(kept[0])[-1] == "author"
+
+
+def identity(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+CORRECTED = [
+    {"text": " wrong  one", "label": "x"},
+    {"text": "wrong one", "label": "y"},
+    {"text": "right", "label": "x"},
+    {"text": "in test", "label": "x", "split": "test"},
+]
+CORRECTIONS = {
+    identity("wrong one"): " y ",
+    identity("right"): "x",
+    identity("in test"): "y",
+    identity("gone"): "y",
+}
+
+
+def test_a_corrected_label_settles_a_conflict_and_test_keeps_its_labels(clean: Clean) -> None:
+    kept, report = clean(CORRECTED, corrections=CORRECTIONS)
+    assert [(record["text"], record["label"]) for record in kept] == [
+        ("wrong one", "y"),
+        ("right", "x"),
+        ("in test", "x"),
+    ]
+    assert report["corrections"] == {
+        "applied": 1,
+        "already_so": 2,
+        "kept_in_test": 1,
+        "no_such_record": 1,
+    }
+    assert report["dropped"]["duplicate"] == 1
+
+
+def test_without_corrections_the_report_is_as_it_was(clean: Clean) -> None:
+    _, report = clean(CORRECTED)
+    assert "corrections" not in report

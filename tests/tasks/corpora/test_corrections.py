@@ -7,7 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.contracts.records import collected_schema, read_schema, read_table, write_records
-from tasks.corpora.corrections import attach_corrections, corrections_of, read_corrections
+from tasks.corpora.corrections import (
+    Corrections,
+    attach_corrections,
+    corrections_of,
+    read_corrections,
+)
 from tasks.errors import BadInput
 
 ONE, TWO = "1" * 64, "a" * 64
@@ -76,3 +81,11 @@ def test_corrections_travel_in_the_metadata_of_a_record_file(tmp_path: Path) -> 
     assert read_table(path).to_pylist() == pa.Table.from_pylist(rows, schema).to_pylist()
     assert pq.read_metadata(path).num_row_groups == 2
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_record_that_was_dropped_before_it_had_an_id_is_passed_over() -> None:
+    corrections = Corrections({ONE: "x"}, lambda label: label)
+    record = {"image": b"", "label": None, "split": None}
+    corrections.apply(record)
+    assert record["label"] is None
+    assert corrections.counts()["no_such_record"] == 1

@@ -213,6 +213,7 @@ def test_an_optional_module_is_only_imported_where_it_is_used() -> None:
         (SplitSettings, {"near_duplicates": {}}, "tasks.split.apart"),
         (ValidateSettings, {"near_duplicates": {}}, "tasks.validate.near"),
         (ValidateSettings, {"drift": {}}, "tasks.corpora.profile"),
+        (ValidateSettings, {"languages": {"expected": ["en"]}}, "tasks.validate.languages"),
         (FinetuneSettings, {"mode": "lora"}, "tasks.finetune.lora"),
         (FinetuneSettings, {"pooling": "weighted"}, "tasks.finetune.weighted"),
         (FinetuneSettings, {"mode": "frozen", "solver": "lbfgs"}, "tasks.finetune.logistic"),

@@ -99,3 +99,18 @@ def test_images_are_not_compared_as_texts(tmp_path: Path) -> None:
     )
     with pytest.raises(BadSettings, match=r"split\.near_duplicates compares texts"):
         cluster_of_each(path, 0.8)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
+@given(
+    st.sets(st.tuples(st.integers(0, 79), st.integers(0, 3)), min_size=60, max_size=120),
+    st.sets(st.tuples(st.integers(0, 79), st.integers(0, 3)), min_size=60, max_size=120),
+)
+def test_no_record_moves_to_another_split_whatever_is_added_edited_or_removed(
+    split: "Split", before: set[tuple[int, int]], after: set[tuple[int, int]]
+) -> None:
+    first, second = (
+        where(split(sorted((text_of(*key), "a", None) for key in keys), **ASKED))
+        for keys in (before, after)
+    )
+    assert all(second[text] == part for text, part in first.items() if text in second)

@@ -8,7 +8,13 @@ import pandas as pd
 from tasks.clean.settings import Settings as CleanSettings
 from tasks.corpora.profile import MEASURES
 from tasks.validate.expectations import checks
-from tasks.validate.settings import CheckName, DriftSettings, NearDuplicatesSettings, Settings
+from tasks.validate.settings import (
+    CheckName,
+    DriftSettings,
+    LanguagesSettings,
+    NearDuplicatesSettings,
+    Settings,
+)
 
 
 def tables(measured: list[str], labels: list[str]) -> dict[str, pd.DataFrame]:
@@ -61,7 +67,11 @@ def test_every_remedy_that_is_a_setting_exists() -> None:
 
 
 def test_every_check_has_a_name_by_which_its_severity_is_set() -> None:
-    settings = Settings(near_duplicates=NearDuplicatesSettings(), drift=DriftSettings())
+    settings = Settings(
+        near_duplicates=NearDuplicatesSettings(),
+        drift=DriftSettings(),
+        languages=LanguagesSettings(expected=["en"]),
+    )
     drift = pd.DataFrame(columns=["corpus", *MEASURES])
     named = {
         check.name

@@ -1,0 +1,62 @@
+"""Planted leaks, word swaps among them, are found, and what is not leaked is not."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from tasks.contracts.files import read_json
+from tasks.errors import ValidationFailed
+from tasks.validate.near import near_leakage
+from tests.tasks.validate.conftest import identity
+
+if TYPE_CHECKING:
+    from tests.tasks.validate.conftest import Splits
+
+WORDS = [f"word{number}" for number in range(3_000)]
+
+
+def texts(number: int, random: np.random.Generator) -> list[str]:
+    return [" ".join(map(str, random.choice(WORDS, 80))) for _ in range(number)]
+
+
+def swapped(text: str, random: np.random.Generator) -> str:
+    """Return a text with two words of it replaced: it keeps 0.86 of its shingles or more."""
+    words = text.split()
+    for place in random.choice(len(words), 2, replace=False):
+        words[place] = str(random.choice(WORDS))
+    return " ".join(words)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_planted_leaks_are_found_with_precision_and_recall(splits: "Splits", seed: int) -> None:
+    random = np.random.default_rng(seed)
+    train, own = texts(400, random), texts(150, random)
+    leaked = [train[row] if row % 3 == 0 else swapped(train[row], random) for row in range(60)]
+    splits.write(
+        train=[(text, "xy"[row % 2]) for row, text in enumerate(train)],
+        validation=[(text, "xy"[row % 2]) for row, text in enumerate(texts(50, random))],
+        test=[(text, "xy"[row % 2]) for row, text in enumerate(own + leaked)],
+    )
+    with pytest.raises(ValidationFailed):
+        splits.run(maximum_leaked_share=1.0, near_duplicates={"similarity": 0.8})
+    rows = read_json(splits.kept)["facts"]["near_leakage"]
+    assert [(row["pair"], row["near"]) for row in rows] == [
+        ("train, validation", 0),
+        ("train, test", 60),
+        ("validation, test", 0),
+    ]
+
+
+def test_the_examples_name_both_records(splits: "Splits") -> None:
+    random = np.random.default_rng(0)
+    train = texts(5, random)
+    splits.write(
+        train=[(text, "x") for text in train],
+        validation=[(text, "x") for text in texts(5, random)],
+        test=[(swapped(train[3], random), "x")],
+    )
+    paths = {part: splits.root / f"{part}.parquet" for part in ("train", "validation", "test")}
+    (found,) = [row for row in near_leakage(paths, 0.8) if row["near"]]  # type: ignore[arg-type]
+
+    assert found["ids"][0][1] == identity(train[3])
