@@ -8,6 +8,11 @@ from tasks.contracts import settings as contract
 from tasks.contracts.images import MAXIMUM_PIXELS
 
 
+def _is_none(value: Any) -> bool:
+    """Leave what is not set out of ``settings.json``, which keeps its bytes where nothing is."""
+    return value is None
+
+
 class NearDuplicates(contract.Settings):
     """When two records are nearly the same."""
 
@@ -55,7 +60,13 @@ class StopWords(contract.Settings):
 
 
 def _rule(description: str, **limits: Any) -> Any:
-    return Field(None, json_schema_extra=contract.NEUTRAL, description=description, **limits)
+    return Field(
+        None,
+        json_schema_extra=contract.NEUTRAL,
+        exclude_if=_is_none,
+        description=description,
+        **limits,
+    )
 
 
 class Quality(contract.Settings):
@@ -106,29 +117,39 @@ class Settings(contract.Settings):
     boilerplate: Literal["keep", "remove"] | None = Field(
         None,
         json_schema_extra=contract.NEUTRAL,
+        exclude_if=_is_none,
         description="text: lines on cookies, rights, subscriptions and the like; null: keep",
     )
     personal_data: list[Literal["email", "card", "ip", "telephone"]] | None = Field(
         None,
         json_schema_extra=contract.NEUTRAL,
+        exclude_if=_is_none,
         description="text: what is masked, <EMAIL> for example; null: nothing",
     )
     languages: Languages | None = Field(
-        None, json_schema_extra=contract.NEUTRAL, description="text: which stay; null: all"
+        None,
+        json_schema_extra=contract.NEUTRAL,
+        exclude_if=_is_none,
+        description="text: which stay; null: all",
     )
     quality: Quality | None = Field(
-        None, json_schema_extra=contract.NEUTRAL, description="text: rules for pages of the web"
+        None,
+        json_schema_extra=contract.NEUTRAL,
+        exclude_if=_is_none,
+        description="text: rules for pages of the web",
     )
     blank: int | None = Field(
         None,
         ge=0,
         le=255,
         json_schema_extra=contract.NEUTRAL,
+        exclude_if=_is_none,
         description="images: drop those whose pixels differ by no more of 255 levels; null: none",
     )
     label_conflicts: Literal["majority", "drop", "first", "error"] | None = Field(
         None,
         json_schema_extra=contract.NEUTRAL,
+        exclude_if=_is_none,
         description="equal contents with several labels: keep the most frequent label (none of a "
         "tie), none, or the first in the order of the sources; null: majority, but first in a "
         "corpus with an official split",
@@ -136,11 +157,13 @@ class Settings(contract.Settings):
     near_duplicates: NearDuplicates | None = Field(
         None,
         json_schema_extra=contract.NEUTRAL,
+        exclude_if=_is_none,
         description="of records of one class that are nearly the same, keep one; null: keep all",
     )
     rare_classes: RareClasses | None = Field(
         None,
         json_schema_extra=contract.NEUTRAL,
+        exclude_if=_is_none,
         description="what becomes of classes with few records; null: they stay",
     )
 

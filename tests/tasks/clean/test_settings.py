@@ -14,15 +14,12 @@ def test_the_defaults_are_known() -> None:
         "maximum_characters": None,
         "mode": "auto",
         "size": None,
-        "boilerplate": None,
-        "personal_data": None,
-        "languages": None,
-        "quality": None,
-        "blank": None,
-        "label_conflicts": None,
-        "near_duplicates": None,
-        "rare_classes": None,
     }
+
+
+def test_what_is_not_set_is_not_told_and_a_zero_is() -> None:
+    told = Settings(blank=0).model_dump(mode="json")
+    assert told == {**Settings().model_dump(mode="json"), "blank": 0}
 
 
 def test_a_size_has_two_numbers() -> None:
