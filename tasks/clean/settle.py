@@ -123,25 +123,22 @@ def _write(standing: Standing, report: Report) -> None:
 
 def _settled(standing: Standing, schema: pa.Schema, report: Report) -> Iterator[pa.RecordBatch]:
     origins = _origins(standing)
-    place = 0
+    start = 0
     for batch in read_batches(standing.path):
-        kept = []
-        for record in batch.to_pylist():
+        places = range(start, start + batch.num_rows)
+        start += batch.num_rows
+        origin = batch.select(["split", "source", "row"]).to_pylist()
+        for place in places:
+            record = origin[place - places.start]
             if place in standing.reasons:
-                report.drop_kept(
-                    standing.reasons[place],
-                    record["split"],
-                    record["source"],
-                    record["row"],
-                    origins.get(place),
-                )
-            else:
-                if place in standing.new_labels:
-                    record["label"] = standing.new_labels[place]
-                    report.change(CHANGED_LABEL, record["source"], record["row"])
-                kept.append(record)
-            place += 1
-        yield pa.RecordBatch.from_pylist(kept, schema=schema)
+                of = origins.get(place)
+                report.drop_kept(standing.reasons[place], **record, of=of)
+            elif place in standing.new_labels:
+                report.change(CHANGED_LABEL, record["source"], record["row"])
+        labels = [standing.new_labels.get(place, standing.labels[place]) for place in places]
+        column = batch.schema.get_field_index("label")
+        relabelled = batch.set_column(column, schema.field("label"), pa.array(labels, pa.string()))
+        yield relabelled.filter(pa.array([place not in standing.reasons for place in places]))
 
 
 def _origins(standing: Standing) -> dict[int, tuple[str, int]]:

@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 
 import numpy as np
 
-BLOCK_CHARACTERS = 2**21
+BLOCK_CHARACTERS = 2**18
 """Texts are hashed so many characters at a time (a longer text by itself), about 100 bytes each."""
 
 _SEPARATOR = "\0"  # is no part of a word
@@ -72,7 +72,10 @@ def _words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return the hash of each word, text after text, and where each text's words begin."""
     lowered = [text.replace(_SEPARATOR, " ").lower() for text in texts]
     joined = f"{_SEPARATOR.join(lowered)}{_SEPARATOR}"
-    codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    if joined.isascii():
+        codes = np.frombuffer(joined.encode(), dtype=np.uint8)
+    else:
+        codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     kinds = _kinds_of(codes)
     inside, alone = kinds == _INSIDE, kinds == _ALONE
     starts_here, ends_here = inside.copy(), inside.copy()
@@ -82,7 +85,7 @@ def _words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     ends = np.flatnonzero(ends_here | alone) + 1
     powers, inverses = _powers(max(2 * BLOCK_CHARACTERS, len(codes)))
     sums = np.zeros(len(codes) + 1, dtype=np.uint64)
-    np.cumsum(_mixed(codes.astype(np.uint64) + np.uint64(1)) * powers[: len(codes)], out=sums[1:])
+    np.cumsum(_character_hashes()[codes] * powers[: len(codes)], out=sums[1:])
     hashes = _mixed((sums[ends] - sums[starts]) * inverses[starts] + np.uint64(1))
     # The last separator ends the last text.
     text_ends = np.flatnonzero(codes == 0)
@@ -97,6 +100,12 @@ def _powers(number: int) -> tuple[np.ndarray, np.ndarray]:
     both[:, 0] = 1
     np.multiply.accumulate(both, axis=1, out=both)
     return both[0], both[1]
+
+
+@cache
+def _character_hashes() -> np.ndarray:
+    """Return a hash of each code point; to look them up is faster than to mix each anew."""
+    return _mixed(np.arange(1, 0x110001, dtype=np.uint64))
 
 
 def _mixed(values: np.ndarray) -> np.ndarray:

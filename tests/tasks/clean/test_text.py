@@ -66,3 +66,10 @@ def test_marks_without_number_on_one_letter_are_sorted_in_runs() -> None:
     cleaned = clean_text(many, Settings())
     assert cleaned.replace("\u034f", "").count("\u0316") == 1_000_000
     assert cleaned.count("\u034f") == 9_999
+
+
+@given(st.text(alphabet=st.sampled_from("ab 　\t\n\x00\x1c\x7f\x85\xa0\u2028\ufeff\u200d好")))
+def test_texts_that_are_not_split_would_come_out_the_same(text: str) -> None:
+    control = "\x00\x1c\x7f\ufeff"  # of these letters; \x85 is white space
+    without = "".join(letter for letter in text if letter not in control)
+    assert clean_text(text, Settings(repair=False)) == " ".join(without.split())
