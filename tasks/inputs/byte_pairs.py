@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from array import array
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +31,11 @@ if TYPE_CHECKING:
 
     from tasks.contracts.settings import Settings
 
-SAMPLE_BYTES = 50_000_000
-"""What a tokenizer is trained on at most; its time and memory grow with that."""
+SAMPLE_BYTES = 10_000_000
+"""What a tokenizer is trained on at most: of a script without blanks between words, 1.3 GB."""
+LONGEST_WORD = 1_000
+"""In characters. Learning takes the square of a word's length: longer ones are cut for it."""
+_TOO_LONG = re.compile(rf"\S{{{LONGEST_WORD + 1}}}|\s{{{LONGEST_WORD + 1}}}")
 
 
 def corpus_byte_tokenizer(train: Path, settings: Settings, objective: str) -> Tokenizer:
@@ -89,8 +94,15 @@ def train_byte_tokenizer(texts: Iterable[str], vocabulary_size: int) -> Tokenize
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(chain.from_iterable(map(_with_short_words, texts)), trainer)
     return without_added_tokens(tokenizer)
+
+
+def _with_short_words(text: str) -> list[str]:
+    """Return a text as it is, or in pieces where it has a word that is too long."""
+    if not _TOO_LONG.search(text):
+        return [text]
+    return [text[start : start + LONGEST_WORD] for start in range(0, len(text), LONGEST_WORD)]
 
 
 def without_added_tokens(tokenizer: Tokenizer) -> Tokenizer:

@@ -70,7 +70,7 @@ class Settings(contract.Settings):
         ge=1,
         json_schema_extra=contract.NEUTRAL,
         description="tokenizer: bytes learns from so many bytes of the training texts at most; "
-        "null: 50,000,000",
+        "null: 10,000,000",
     )
 
     def modules(self) -> list[str]:

@@ -32,6 +32,16 @@ def test_every_text_comes_back_from_its_tokens(text: str) -> None:
     assert not set(ids) & set(range(len(SPECIAL_TOKENS)))
 
 
+def test_a_word_of_a_million_characters_is_learnt_from_in_seconds_and_comes_back() -> None:
+    """Uncut, this takes many minutes."""
+    blob = "ab" * 500_000
+    trained = train_byte_tokenizer([blob, *TEXTS], 280)
+    assert trained.token_to_id("ab") is not None
+    ids = trained.encode(blob).ids
+    assert len(ids) < 100_000
+    assert trained.decode(ids) == blob
+
+
 def test_special_tokens_come_first_and_all_bytes_follow() -> None:
     assert [TRAINED.token_to_id(token) for token in SPECIAL_TOKENS] == [0, 1, 2, 3, 4]
     assert train_byte_tokenizer([], 300).get_vocab_size() == 5 + 256
