@@ -44,7 +44,7 @@ class Languages(contract.Settings):
         50, ge=1, description="shorter texts stay: their language cannot be told"
     )
     minimum_probability: float = Field(
-        0.5, ge=0, le=1, description="of another language, for a text to be dropped"
+        0.8, ge=0, le=1, description="of another language, for a text to be dropped"
     )
 
 
