@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.collect.sources._columns import MAXIMUM_VALUE_BYTES, TableSettings
-from tasks.collect.sources._formats import read_member
+from tasks.collect.sources._columns import MAXIMUM_VALUE_BYTES
+from tasks.collect.sources._formats import FileSettings, read_member
 from tasks.errors import BadInput
 from tasks.remote import members
 from tasks.remote.members import of_file
@@ -118,7 +118,7 @@ def fault(path: Path) -> str:
     """Read a file as collect does; return the error."""
     (member,) = of_file(path, (path.name,))
     with pytest.raises(BadInput) as error:
-        for _ in read_member(member, None, TableSettings(), "files"):
+        for _ in read_member(member, None, FileSettings(), "files"):
             pass
     return str(error.value)
 

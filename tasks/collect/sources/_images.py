@@ -32,7 +32,11 @@ def rows(member: Member, split: Part | None) -> Iterator[Row]:
     with member.open() as file:
         content = file.read(MAXIMUM_BYTES + 1)
     check(content, member.name)
-    folders = member.folders
-    if split and folders[:1] == (split,):
-        folders = folders[1:]
+    folders = class_folders(member, split)
     yield Row(content, folders[-1] if folders else None)
+
+
+def class_folders(member: Member, split: Part | None) -> tuple[str, ...]:
+    """Return the folders above a file, of which the last is its class."""
+    folders = member.folders
+    return folders[1:] if split and folders[:1] == (split,) else folders

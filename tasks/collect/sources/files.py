@@ -6,14 +6,13 @@ from typing import Any, Literal
 from pydantic import Field
 
 from tasks.collect.source import Record, SourceContext
-from tasks.collect.sources._columns import TableSettings
-from tasks.collect.sources._formats import read_member
+from tasks.collect.sources._formats import FileSettings, read_member
 from tasks.collect.sources._selection import Selection, select
 from tasks.remote.members import in_folder
 
 
-class Settings(TableSettings):
-    """Local csv, tsv, jsonl, parquet, txt (also gzipped or zipped), and folders of images."""
+class Settings(FileSettings):
+    """Local tables, texts and mail (also gzipped or zipped), and folders of images."""
 
     kind: Literal["files"] = "files"
     path: Selection = Field(

