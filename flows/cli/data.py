@@ -154,6 +154,45 @@ def dropped(
 
 
 @data.command
+def left_out(
+    corpus: Annotated[str, Parameter(help="A row of corpora.")],
+    *,
+    reason: Annotated[
+        str | None, Parameter(help="One reason, near_duplicates for example; none is all.")
+    ] = None,
+    rows: Annotated[int, Parameter(help="How many records to print; 0 is all.")] = 20,
+) -> int:
+    """List the records that split left out, since what belongs together stood in two splits.
+
+    Reads params.yaml and data/, and divides the records again to tell; writes nothing.
+    """
+    from flows.corpora.left_out import left_out_of
+
+    _require_corpus(corpus)
+    if rows < 0:
+        raise DownstreamError(f"--rows: expected a number from 0, found {rows}")
+    records = paths.cleaned(corpus)
+    if not records.is_file():
+        raise BadInput(f"{records} does not exist: `downstream run clean@{corpus}`")
+    used = _read_report(paths.stage_output("split", corpus) / "settings.json", f"split@{corpus}")
+    found = left_out_of(records, used)
+    reasons = sorted({record["why"] for record in found})
+    if reason is not None and reason not in reasons:
+        raise DownstreamError(f"--reason: no {reason!r} in {corpus}; {one_of(reason, reasons)}")
+    touched = [record for record in found if reason in (None, record["why"])]
+    told = touched[:rows] if rows else touched
+    shown = table("why", "of", "source, row", "class", "content")
+    for record in told:
+        shown.add_row(
+            record["why"], record["of"], f"{record['source']}, row {record['row']}",
+            record["label"] or NO_LABEL, content_of(record),
+        )  # fmt: skip
+    title = f"{corpus}: {len(told):,} of {len(touched):,} records that split left out"
+    _print(console(), title, shown)
+    return 0
+
+
+@data.command
 def docs(corpus: Annotated[str, Parameter(help="A row of corpora.")]) -> int:
     """Build the Data Docs of a corpus: Great Expectations' pages on what validate expects of it.
 

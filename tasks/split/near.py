@@ -7,9 +7,10 @@ import numpy as np
 from tasks.contracts.records import modality_of, read_schema, read_table
 from tasks.duplicates.text import clusters
 from tasks.errors import BadSettings
+from tasks.split.settings import NearDuplicatesSettings
 
 
-def cluster_of_each(records: Path, similarity: float) -> np.ndarray:
+def cluster_of_each(records: Path, settings: NearDuplicatesSettings) -> np.ndarray:
     """Return a number for each text's cluster.
 
     Raises:
@@ -19,4 +20,5 @@ def cluster_of_each(records: Path, similarity: float) -> np.ndarray:
         raise BadSettings(
             f"split.near_duplicates compares texts, and {records} holds images: drop it there"
         )
-    return clusters(read_table(records, ["text"]).column(0).to_pylist(), similarity=similarity)
+    texts = read_table(records, ["text"]).column(0).to_pylist()
+    return clusters(texts, similarity=settings.similarity, words=settings.words)

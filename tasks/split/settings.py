@@ -13,8 +13,9 @@ class NearDuplicatesSettings(Base):
     """Which texts are nearly the same."""
 
     similarity: float = Field(
-        0.8, gt=0, le=1, description="share of runs of three words that two texts have in common"
+        0.8, gt=0, le=1, description="share of runs of words that two texts have in common"
     )
+    words: int = Field(3, ge=1, description="words of a run; in scripts without spaces, characters")
 
 
 class CutsSettings(Base):

@@ -46,14 +46,15 @@ def run(records: Path, output: Path, settings: Settings, seed: int) -> dict[str,
         BadSettings: cuts are no dates, or images are asked to be compared as texts.
     """
     schema = split_schema(modality_of(read_schema(records)))
-    parts, report = _assign_all(records, settings, seed)
+    parts, reasons = assign_all(records, settings, seed)
+    report = _counted(reasons)
     counts = {part: int((parts == number).sum()) for number, part in enumerate(PARTS)}
     for part, count in counts.items():
         if not count:
             raise BadInput(
                 f"{records}: the {part} split stays empty, {len(parts):,} records gave "
                 f"{', '.join(f'{name} {number:,}' for name, number in counts.items())}: "
-                f"{_remedy(settings, report)}"
+                f"{_remedy(records, settings)}"
             )
     for number, part in enumerate(PARTS):
         wanted = parts == number
@@ -65,11 +66,11 @@ def run(records: Path, output: Path, settings: Settings, seed: int) -> dict[str,
     return report
 
 
-def _remedy(settings: Settings, report: dict[str, Any]) -> str:
+def _remedy(records: Path, settings: Settings) -> str:
     if settings.by is not None:
         return "set other dates in split.cuts, or add records"
     if settings.group_by is not None:
-        num_groups = report["group_by"]["groups"]
+        num_groups = len({*_values(records, settings.group_by)})
         return (
             f"{num_groups:,} groups of {settings.group_by!r} (split.group_by) are too few for "
             "these shares: set split.validation and split.test higher or lower"
@@ -77,38 +78,51 @@ def _remedy(settings: Settings, report: dict[str, Any]) -> str:
     return "set split.validation and split.test higher or lower, or add records"
 
 
-def _assign_all(
+def assign_all(
     records: Path, settings: Settings, seed: int
-) -> tuple[np.ndarray, dict[str, dict[str, int]]]:
+) -> tuple[np.ndarray, dict[str, tuple[np.ndarray, np.ndarray]]]:
     """Return for each record, in the file's order, its split as an index into ``PARTS``.
 
-    Beside it, what the settings that keep records together have left out or moved.
+    Args:
+        records: the cleaned records.
+        settings: the shares, and what belongs together.
+        seed: the seed of ``params.yaml``.
+
+    Returns:
+        The splits, and by each setting that moves records or leaves them out the splits before it
+        and after.
     """
     parts, is_official = _by_rule(records, settings, seed)
-    report: dict[str, dict[str, int]] = {}
+    reasons: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     if settings.stratify:
         before, parts = parts, _stratified(records, parts, settings, seed)
-        report["stratify"] = {"moved": int((before != parts).sum())}
+        reasons["stratify"] = before, parts
     if settings.group_by is not None:
         from tasks.split import apart, groups
 
         keys = np.array(groups.keys(_values(records, settings.group_by)))
         before, parts = parts, apart.kept_apart(parts, is_official, keys)
-        report["group_by"] = {"groups": len({*keys.tolist()}), **_left_out(before, parts)}
+        reasons["group_by"] = before, parts
     if settings.near_duplicates is not None:
         from tasks.split import apart, near
 
-        keys = near.cluster_of_each(records, settings.near_duplicates.similarity)
+        keys = near.cluster_of_each(records, settings.near_duplicates)
         before, parts = parts, apart.kept_apart(parts, is_official, keys)
-        report["near_duplicates"] = _left_out(before, parts)
-    return parts, report
+        reasons["near_duplicates"] = before, parts
+    return parts, reasons
 
 
-def _left_out(before: np.ndarray, after: np.ndarray) -> dict[str, int]:
-    return {
-        f"left_out_of_{part}": int(((before == number) & (after != number)).sum())
-        for number, part in enumerate(PARTS)
-    }
+def _counted(reasons: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, dict[str, int]]:
+    report: dict[str, dict[str, int]] = {}
+    for reason, (before, after) in reasons.items():
+        if reason == "stratify":
+            report[reason] = {"moved": int((before != after).sum())}
+        else:
+            report[reason] = {
+                f"left_out_of_{part}": int(((before == number) & (after != number)).sum())
+                for number, part in enumerate(PARTS)
+            }
+    return report
 
 
 def _by_rule(records: Path, settings: Settings, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -150,21 +164,24 @@ def _rule(
         from tasks.split import dates
 
         column = _known_column(records, settings.by, "by")
-        place = ["source", "row", column]
+        place = ["split", "source", "row", column]
 
         def read(record: dict[str, Any]) -> Any:
             return dates.read_date(record[column], f"{record['source']}, row {record['row']}")
 
         if settings.cuts is None:
             found = [
-                read(record) for batch in _columns(records, place) for record in batch.to_pylist()
+                read(record)
+                for batch in _columns(records, place)
+                for record in batch.to_pylist()
+                if record["split"] in (None, "train")
             ]
             raise BadInput(
                 f"split.by: {column}: set where validation and test begin; your shares would be "
                 f"split.{dates.suggested(found, validation, test)}"
             )
         first_dates = dates.read_cuts(settings.cuts)
-        return (lambda record: dates.part_by_date(read(record), *first_dates)), place
+        return (lambda record: dates.part_by_date(read(record), *first_dates)), place[1:]
     return (lambda record: part_by_hash(record["id"], seed, validation, test)), []
 
 

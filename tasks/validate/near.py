@@ -8,16 +8,17 @@ from tasks.contracts.records import modality_of, read_schema, read_table
 from tasks.duplicates.text import clusters
 from tasks.errors import BadSettings
 from tasks.validate.facts import EXAMPLE_IDS, PAIRS
+from tasks.validate.settings import NearDuplicatesSettings
 
 
-def near_leakage(paths: dict[Part, Path], similarity: float) -> list[dict[str, Any]]:
+def near_leakage(paths: dict[Part, Path], settings: NearDuplicatesSettings) -> list[dict[str, Any]]:
     """Return one row a pair of splits: how many texts of the later have a like in the earlier one.
 
     Texts that are equal are among them. Like are texts of one cluster, as ``split`` has them.
 
     Args:
         paths: the splits.
-        similarity: the share of runs of words that two texts have in common.
+        settings: when two texts are nearly the same.
 
     Raises:
         BadSettings: the records are images.
@@ -34,7 +35,8 @@ def near_leakage(paths: dict[Part, Path], similarity: float) -> list[dict[str, A
         bounds[part] = slice(len(texts), len(texts) + table.num_rows)
         texts += table.column("text").to_pylist()
         ids[part] = table.column("id").to_pylist()
-    cluster_of = clusters(texts, similarity=similarity).tolist()
+    found_in = clusters(texts, similarity=settings.similarity, words=settings.words)
+    cluster_of = found_in.tolist()
     rows = []
     for earlier, later in PAIRS:
         first = dict(zip(cluster_of[bounds[earlier]], ids[earlier], strict=True))

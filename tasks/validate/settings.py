@@ -34,8 +34,9 @@ class NearDuplicatesSettings(Base):
     """Which texts are nearly the same, and how many of them two splits may share."""
 
     similarity: float = Field(
-        0.8, gt=0, le=1, description="share of runs of three words that two texts have in common"
+        0.8, gt=0, le=1, description="share of runs of words that two texts have in common"
     )
+    words: int = Field(3, ge=1, description="words of a run; in scripts without spaces, characters")
     maximum_share: float = Field(
         0.0, ge=0, le=1, description="share of a split that has a like in an earlier one"
     )

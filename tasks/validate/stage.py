@@ -98,7 +98,7 @@ def measured(
     if settings.near_duplicates is not None:
         from tasks.validate.near import near_leakage
 
-        rows = near_leakage(paths, settings.near_duplicates.similarity)
+        rows = near_leakage(paths, settings.near_duplicates)
         tables["near_leakage"] = pd.DataFrame(rows).drop(columns="ids")
         found["near_leakage"] = rows
         metrics["near_leakage"] = {row["pair"].replace(", ", "-"): row["near"] for row in rows}

@@ -101,6 +101,23 @@ def test_a_few_records_are_not_said_to_have_shifted_by_chance(
     assert told["distance"] <= told["expected_by_chance"] * 4 + 1e-9
 
 
+def test_a_shifted_balance_is_told_from_chance_with_precision_and_recall() -> None:
+    random = np.random.default_rng(0)
+
+    def sample(shares: list[float]) -> dict[str, Any]:
+        counts = {str(n): int(c) for n, c in enumerate(random.multinomial(500, shares))}
+        return {"texts": 500, "labels": counts, "lengths": counts, "words": counts}
+
+    reference = sample([0.25, 0.25, 0.25, 0.25])
+    even = [sample([0.25, 0.25, 0.25, 0.25]) for _ in range(200)]
+    shifted = [sample([0.45, 0.25, 0.15, 0.15]) for _ in range(200)]
+    wrong, found = (
+        sum(beyond(reference, each)["labels"] > 0.1 for each in group) for group in (even, shifted)
+    )
+    assert found / len(shifted) >= 0.95  # recall
+    assert found / (found + wrong) >= 0.95  # precision
+
+
 def test_images_have_classes_alone(tmp_path: Path) -> None:
     schema = split_schema("image")
     rows = [{"id": "0" * 64, "image": b"png", "label": "7"}]

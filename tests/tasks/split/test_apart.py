@@ -14,6 +14,7 @@ from tasks.duplicates.text import clusters
 from tasks.errors import BadSettings
 from tasks.split.apart import LEFT_OUT, kept_apart
 from tasks.split.near import cluster_of_each
+from tasks.split.settings import NearDuplicatesSettings
 
 if TYPE_CHECKING:
     from tests.tasks.split.conftest import Split
@@ -98,7 +99,7 @@ def test_images_are_not_compared_as_texts(tmp_path: Path) -> None:
         path, cleaned_schema("image"), [pa.RecordBatch.from_pylist([], cleaned_schema("image"))]
     )
     with pytest.raises(BadSettings, match=r"split\.near_duplicates compares texts"):
-        cluster_of_each(path, 0.8)
+        cluster_of_each(path, NearDuplicatesSettings())
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)

@@ -33,7 +33,6 @@ def test_each_group_is_in_one_split(split: "Split") -> None:
     assert {len(found) for found in parts_of_authors(parts, authors).values()} == {1}
     assert sum(map(len, parts.values())) == 90
     assert split.report["group_by"] == {
-        "groups": 30,
         "left_out_of_train": 0,
         "left_out_of_validation": 0,
         "left_out_of_test": 0,

@@ -8,6 +8,7 @@ import pytest
 from tasks.contracts.files import read_json
 from tasks.errors import ValidationFailed
 from tasks.validate.near import near_leakage
+from tasks.validate.settings import NearDuplicatesSettings
 from tests.tasks.validate.conftest import identity
 
 if TYPE_CHECKING:
@@ -57,6 +58,6 @@ def test_the_examples_name_both_records(splits: "Splits") -> None:
         test=[(swapped(train[3], random), "x")],
     )
     paths = {part: splits.root / f"{part}.parquet" for part in ("train", "validation", "test")}
-    (found,) = [row for row in near_leakage(paths, 0.8) if row["near"]]  # type: ignore[arg-type]
+    (found,) = [row for row in near_leakage(paths, NearDuplicatesSettings()) if row["near"]]  # type: ignore[arg-type]
 
     assert found["ids"][0][1] == identity(train[3])
