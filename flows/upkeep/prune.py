@@ -29,6 +29,8 @@ from tasks.stage_process.stage_hash import entry_hash
 
 BY_STAGE = ("work", "durations", "failures", "executed", "probes")
 """Rooms of ``.downstream`` with one folder ``<stage>@<row>``, or one file ``….json``, a stage."""
+BY_CORPUS = ("validate", "docs", "labels")
+"""Rooms of ``.downstream`` with one folder, or one file, a corpus."""
 SNAPSHOTS_KEPT = 5
 """Of copies of the code, those that were used last: a running stage has one of them."""
 
@@ -104,10 +106,11 @@ def _of_gone_rows(graph: Graph) -> Iterator[Candidate]:
     for name, path in _kept_by_stage():
         if name not in graph.stages and name != CODE:
             yield path, gone, name
-    corpora = {name.partition("@")[2] for name in graph.stages if name.startswith("validate@")}
-    for folder in sorted((paths.STATE / "validate").glob("*")):
-        if folder.name not in corpora:
-            yield folder, gone, f"validate@{folder.name}"
+    corpora = {name.partition("@")[2] for name in graph.stages if name.startswith("split@")}
+    for room in BY_CORPUS:
+        for path in sorted((paths.STATE / room).glob("*")):
+            if path.stem not in corpora:
+                yield path, gone, f"validate@{path.stem}"
     for lock in sorted(kept_results.LOCKS.glob("*@*.lock")):
         if lock.stem not in graph.stages:
             yield lock, gone, lock.stem

@@ -67,6 +67,18 @@ def test_all_of_a_gone_row_goes_and_the_other_rows_stay_fresh(without_n: Pipelin
     assert removed_now() == set()
 
 
+def test_what_is_told_of_a_corpus_goes_with_its_row(pipeline: Pipeline) -> None:
+    for corpus in ("a", "gone"):
+        pipeline.write(f".downstream/validate/{corpus}/result.json", "{}")
+        pipeline.write(f".downstream/docs/{corpus}/index.html", "")
+        pipeline.write(f".downstream/labels/{corpus}.csv", "")
+    assert removed_now() == {
+        ".downstream/validate/gone",
+        ".downstream/docs/gone",
+        ".downstream/labels/gone.csv",
+    }
+
+
 def test_a_lock_that_somebody_laid_out_otherwise_is_cleaned_too(without_n: Pipeline) -> None:
     lock = without_n.lock()
     Path("dvc.lock").write_text(json.dumps(lock))
