@@ -6,10 +6,9 @@ record is counted by reason. A record that stands in two official splits stays i
 finding of ``validate``.
 
 - ``settings``, ``stage``: the section of ``params.yaml``, and the records of a corpus cleaned;
-- ``text``, ``images``: how one text or image is repaired; ``blank``: images that show nothing;
-- ``boilerplate``, ``personal_data``: lines left out, data masked; ``languages``, ``quality``: texts
-  that do not belong here;
+- ``text``, ``images``: how one text or image is repaired;
+- ``rules``: what one record may be changed for, or dropped, where a setting asks for it;
 - ``repeated``: equal contents, and the label that stays; ``settle``: what is decided when all
   records were seen, with ``near_duplicates`` and ``rare_classes``;
-- ``report``: what is kept, dropped and changed.
+- ``report``: what is kept, dropped and changed; ``dropped``: each such record, told anew.
 """

@@ -170,11 +170,11 @@ class Settings(contract.Settings):
     def modules(self) -> list[str]:
         """Return what is only used with some of these settings."""
         used = {
-            "tasks.clean.boilerplate": self.boilerplate == "remove",
-            "tasks.clean.personal_data": bool(self.personal_data),
-            "tasks.clean.languages": self.languages is not None,
-            "tasks.clean.quality": self.quality is not None,
-            "tasks.clean.blank": self.blank is not None,
+            "tasks.clean.rules.boilerplate": self.boilerplate == "remove",
+            "tasks.clean.rules.personal_data": bool(self.personal_data),
+            "tasks.clean.rules.languages": self.languages is not None,
+            "tasks.clean.rules.quality": self.quality is not None,
+            "tasks.clean.rules.blank": self.blank is not None,
             "tasks.clean.near_duplicates": self.near_duplicates is not None,
             "tasks.clean.rare_classes": self.rare_classes is not None,
         }

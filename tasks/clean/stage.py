@@ -154,14 +154,14 @@ def _text_cleaner(settings: Settings, report: Report) -> Cleaner:
     def clean(record: Record) -> str | None:
         found = record["text"] or ""
         if settings.boilerplate == "remove":
-            from tasks.clean.boilerplate import without_boilerplate
+            from tasks.clean.rules.boilerplate import without_boilerplate
 
             whole, found = found, without_boilerplate(found)
             if found != whole:
                 report.change("boilerplate", record["source"], record["row"])
         text = clean_text(found, settings)
         if settings.personal_data:
-            from tasks.clean.personal_data import masked
+            from tasks.clean.rules.personal_data import masked
 
             text, kinds = masked(text, settings.personal_data)
             for kind in kinds:
@@ -181,12 +181,12 @@ def _text_cleaner(settings: Settings, report: Report) -> Cleaner:
 def _further_reason_to_drop(text: str, found: str, settings: Settings) -> str | None:
     """Return which of the rules that are off unless asked for drops a text, or nothing."""
     if settings.languages is not None:
-        from tasks.clean.languages import is_other_language
+        from tasks.clean.rules.languages import is_other_language
 
         if is_other_language(text, settings.languages):
             return "language"
     if settings.quality is not None:
-        from tasks.clean.quality import fault
+        from tasks.clean.rules.quality import fault
 
         return fault(text, found, settings.quality)
     return None
@@ -202,7 +202,7 @@ def _image_cleaner(settings: Settings, _report: Report) -> Cleaner:
         record["id"], record["image"] = images.clean(record["image"], where)
         record["label"] = _clean_label(record["label"], settings)
         if settings.blank is not None and record["split"] != PROTECTED:
-            from tasks.clean.blank import is_blank
+            from tasks.clean.rules.blank import is_blank
 
             return "blank" if is_blank(record["image"], settings.blank) else None
         return None

@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.clean.boilerplate import is_boilerplate, without_boilerplate
+from tasks.clean.rules.boilerplate import is_boilerplate, without_boilerplate
 
-SAMPLE = Path(__file__).parents[2] / "data" / "reuters-sample.csv"
+SAMPLE = Path(__file__).parents[3] / "data" / "reuters-sample.csv"
 PLANTED = [
     "Please enable JavaScript to view this page.", "JavaScript is required for this site.",
     "This website uses cookies to improve your experience.", "Accept all cookies",

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tasks.clean.languages import is_other_language
+from tasks.clean.rules.languages import is_other_language
 from tasks.clean.settings import Languages
 from tasks.errors import BadSettings
 
-DATA = Path(__file__).parents[2] / "data"
+DATA = Path(__file__).parents[3] / "data"
 SAMPLE = DATA / "reuters-sample.csv"
 # From the Universal Declaration of Human Rights, in sixteen languages, none of them English.
 OTHERS = (DATA / "human-rights.txt").read_text(encoding="utf-8").splitlines()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tasks.clean.quality import fault
+from tasks.clean.rules.quality import fault
 from tasks.clean.settings import Quality
 from tasks.errors import BadSettings
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.clean.personal_data import MASKS, Kind, masked
+from tasks.clean.rules.personal_data import MASKS, Kind, masked
 
-SAMPLE = Path(__file__).parents[2] / "data" / "reuters-sample.csv"
+SAMPLE = Path(__file__).parents[3] / "data" / "reuters-sample.csv"
 PLANTED: dict[Kind, list[str]] = {
     "email": [
         "anna.kowalska@example.org", "b_o+news@mail.example.co.uk", "x@y.de", "Jürgen@müller.de",
