@@ -94,7 +94,13 @@ def _patterns(init: AnyInit) -> tuple[str, ...]:
 
 
 def _download(init: HubInit, commit: str, folder: Path) -> None:
-    download_model(init.hub, commit, _patterns(init), folder)
+    patterns = _patterns(init)
+    download_model(init.hub, commit, patterns, folder)
+    if not (folder / patterns[0]).is_file():
+        raise BadInput(
+            f"init.hub: {init.hub} at {commit} has no {patterns[0]}: choose another checkpoint, or "
+            "write it in Hugging Face's format and name its folder by init.path"
+        )
     shutil.rmtree(folder / ".cache", ignore_errors=True)  # what the hub's library notes for itself
 
 

