@@ -13,6 +13,8 @@ from tasks.contracts.paths import PARTS
 LEFT_OUT = -1
 """In place of an index into ``PARTS``."""
 _TRAIN, _VALIDATION, _TEST = (PARTS.index(part) for part in PARTS)
+_LAST = 9
+"""The rank of what is in no split."""
 
 
 def kept_apart(parts: np.ndarray, is_official: np.ndarray, keys: np.ndarray) -> np.ndarray:
@@ -23,14 +25,15 @@ def kept_apart(parts: np.ndarray, is_official: np.ndarray, keys: np.ndarray) -> 
         is_official: which records have an official split that is kept.
         keys: a number for each record; those with the same number belong together.
     """
-    ranks = np.full(len(parts), 9, dtype=np.int8)
+    # The lower, the sooner a split keeps its records.
+    ranks = np.full(len(parts), _LAST, dtype=np.int8)
     ranks[parts == _TEST] = 4
     ranks[parts == _VALIDATION] = 3
     ranks[parts == _TRAIN] = 2
     ranks[(parts == _VALIDATION) & is_official] = 1
     ranks[(parts == _TEST) & is_official] = 0
     _, place = np.unique(keys, return_inverse=True)
-    best = np.full(place.max(initial=-1) + 1, 9, dtype=np.int8)
+    best = np.full(place.max(initial=-1) + 1, _LAST, dtype=np.int8)
     np.minimum.at(best, place, ranks)
     winner = np.array([_TEST, _VALIDATION, _TRAIN, _VALIDATION, _TEST], dtype=parts.dtype)
     result = parts.copy()
