@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from tasks.contracts import records as contract
 from tasks.errors import BadInput
 from tests.tasks.clean.conftest import cleaned_in
 
@@ -109,6 +110,17 @@ def test_the_order_of_the_sources_does_not_matter(
     others, other_report = cleaned(folder, shuffled, label_conflicts=conflicts, **rules)
     assert contents(others) == contents(kept)
     assert other_report["records_out"] == report["records_out"]
+
+
+@given(records(None, "train", "test"), RULES, st.sampled_from([None, "majority"]))
+@quick
+def test_it_does_not_matter_how_many_records_are_read_at_once(
+    folder: Path, found: list[dict[str, Any]], rules: dict[str, Any], conflicts: str | None
+) -> None:
+    at_once = cleaned(folder, found, label_conflicts=conflicts, **rules)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contract, "ROWS_PER_GROUP", 3)
+        assert cleaned(folder, found, label_conflicts=conflicts, **rules) == at_once
 
 
 @given(records("train", "test"), st.fixed_dictionaries({}, optional=THAT_DROP), CONFLICTS)
