@@ -4,4 +4,5 @@
 - ``corrections``: labels that a person has corrected, from the sources to ``clean``
 - ``languages``: those that its texts are in
 - ``profile``: what it was like, to compare with
+- ``scripts``: whether its words are told apart by spaces
 """

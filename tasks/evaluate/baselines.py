@@ -4,7 +4,6 @@ Text: TF-IDF and a linear support vector machine. Images: logistic regression on
 that does not beat it has not earned its cost.
 """
 
-import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,15 +14,9 @@ from typing import Any
 from tasks.contracts import records
 from tasks.contracts.images import opened
 from tasks.contracts.records import Modality
+from tasks.corpora.scripts import words_are_spaced
 from tasks.metrics.predictions import Labelled
 
-# Scripts that are written without spaces between words: Thai, Lao, Myanmar, Khmer, kana, and Han
-# with its extensions. Korean is spaced.
-UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-    "\uff66-\uff9f\U00020000-\U0003ffff]"
-)
-UNSPACED_SHARE = 0.3
 # Larger images are shrunk: a linear model gains nothing from more, and its cost grows with them.
 LARGEST_SIDE_PIXELS = 32
 
@@ -96,14 +89,6 @@ def _text_baseline(train: Sequence[str], labels: Sequence[str], test: Sequence[s
         features = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True)
     baseline = make_pipeline(features, LinearSVC(random_state=0))
     return [str(label) for label in baseline.fit(train, labels).predict(test)]
-
-
-def words_are_spaced(texts: Sequence[str]) -> bool:
-    """Tell whether word n-grams suit these texts, or whether characters are needed."""
-    num_letters = sum(map(str.isalpha, (letter for text in texts for letter in text)))
-    num_unspaced = sum(len(UNSPACED.findall(text)) for text in texts)
-    has_a_word = any(re.search(r"\w\w", text) for text in texts)
-    return has_a_word and num_unspaced <= UNSPACED_SHARE * num_letters
 
 
 def _image_baseline(

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.evaluate.baselines import words_are_spaced
+from tasks.corpora.scripts import words_are_spaced
 
 # Of the SVM's own weights; the rest is naive Bayes. The paper has 0.25 for two classes.
 SHARES = (1.0, 0.75, 0.5, 0.25)

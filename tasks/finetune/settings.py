@@ -22,7 +22,11 @@ class LoraSettings(contract.Settings):
 
 
 class WideSettings(contract.Settings):
-    """A linear part on n-grams beside the backbone (wide and deep, Cheng et al., 2016)."""
+    """A linear part on n-grams beside the backbone (wide and deep, Cheng et al., 2016).
+
+    Without words and characters, the texts decide: words and pairs of them, or up to three
+    characters where words are not told apart by spaces.
+    """
 
     words: list[int] | None = Field(None, description="words of its shortest and longest n-gram")
     characters: list[int] | None = Field(
@@ -38,7 +42,10 @@ class WideSettings(contract.Settings):
     )
 
     def analyzers_and_sizes(self) -> list[tuple[str, int, int]]:
-        """Return scikit-learn's word for what n-grams are of, the smallest and largest of each."""
+        """Return scikit-learn's word for what n-grams are of, the smallest and largest of each.
+
+        Empty where the texts decide.
+        """
         asked = (("word", self.words), ("char", self.characters))
         return [(analyzer, sizes[0], sizes[1]) for analyzer, sizes in asked if sizes is not None]
 
@@ -48,12 +55,6 @@ class WideSettings(contract.Settings):
         if value is not None and not (len(value) == 2 and 1 <= value[0] <= value[1]):
             raise ValueError("expected the smallest and the largest size, for example [1, 2]")
         return value
-
-    @model_validator(mode="after")
-    def _at_least_one(self) -> Self:
-        if self.words is None and self.characters is None:
-            raise ValueError("expected words, characters or both, for example {words: [1, 2]}")
-        return self
 
 
 class Settings(TrainingSettings):

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.contracts import records
+from tasks.corpora.scripts import words_are_spaced
 from tasks.errors import BadInput
 from tasks.finetune.corpus import by_class
 from tasks.models.wide import (
@@ -86,7 +87,8 @@ class WideCorpus:
         self._settings: WideSettings = settings.wide
         self._is_balanced = settings.class_weights == "balanced"
         self._ids = ids
-        self._kinds = [Ngrams(*asked) for asked in settings.wide.analyzers_and_sizes()]
+        asked = settings.wide.analyzers_and_sizes() or [_suitable(splits)]
+        self._kinds = [Ngrams(*of_one) for of_one in asked]
         self._counts: list[Any] = []
         self._vocabularies: list[np.ndarray] = []
         for ngrams in self._kinds:
@@ -343,6 +345,11 @@ class WideLearner:
         """Write both parts."""
         self._deep.save(folder)
         self._part.save(folder)
+
+
+def _suitable(splits: Sequence[Path]) -> tuple[str, int, int]:
+    """Return what the linear baseline takes for such texts."""
+    return ("word", 1, 2) if words_are_spaced(list(_texts(splits))) else ("char", 1, 3)
 
 
 def _texts(splits: Sequence[Path]) -> Iterator[str]:

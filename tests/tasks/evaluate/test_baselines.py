@@ -16,7 +16,6 @@ from tasks.evaluate.baselines import (
     pixels,
     train_and_validation,
     with_same_labels,
-    words_are_spaced,
 )
 from tasks.metrics.predictions import Labelled
 
@@ -40,20 +39,6 @@ def test_chinese_is_told_apart_by_its_characters() -> None:
     train = [MARKET + str(n) for n in range(5)] + [SPORT + str(n) for n in range(5)]
     labels = ["market"] * 5 + ["sport"] * 5
     assert linear_baseline("text", train, labels, ["投资者", "冠军"]) == ["market", "sport"]
-
-
-def test_scripts_without_spaces_are_known() -> None:
-    assert words_are_spaced(["Plain English, of course."])
-    assert words_are_spaced(["한국어는 띄어쓰기를 한다"])
-    for text in (
-        MARKET,
-        "これは日本語の文章です",
-        "ภาษาไทยไม่เว้นวรรค",
-        "ພາສາລາວ",
-        "ភាសាខ្មែរ",
-        "မြန်မာဘာသာ",
-    ):
-        assert not words_are_spaced([text]), text
 
 
 def test_texts_without_a_single_word_do_not_fail() -> None:

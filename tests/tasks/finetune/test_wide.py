@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -60,6 +61,29 @@ def test_both_parts_are_saved_and_repeat_to_the_byte(
     if "folds" in changes:
         held_out = pq.read_table(tmp_path / "one" / "folds.parquet").to_pandas()
         assert (held_out["label"] == held_out["predicted"]).mean() > 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("profits rose again", ("word", 1, 2)), ("利润上升了", ("char", 1, 3))],
+)
+def test_the_texts_decide_what_ngrams_are_of_where_the_settings_do_not(
+    bert: Path,
+    few_texts: dict[Part, Path],
+    tmp_path: Path,
+    words: str,
+    expected: tuple[str, int, int],
+) -> None:
+    splits: dict[Part, Path] = {}
+    for part, path in few_texts.items():
+        table = pq.read_table(path)
+        column = pa.array([f"{words} {row}" for row in range(len(table))], pa.string())
+        table = table.set_column(table.schema.get_field_index("text"), "text", column)
+        splits[part] = tmp_path / path.name
+        pq.write_table(table, splits[part])
+    _, ngrams = read(bert, splits, wide={})
+    (kind,) = ngrams._kinds
+    assert (kind.analyzer, kind.shortest, kind.longest) == expected
 
 
 def test_a_row_without_it_has_no_such_files(

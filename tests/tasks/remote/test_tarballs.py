@@ -76,6 +76,7 @@ def test_links_devices_and_hidden_files_are_no_data(tmp_path: Path) -> None:
         ("a.deb", b"!<arch>\n" + b"control.tar".ljust(48) + b"-5        `\n", "has no data.tar"),
         ("a.tar.gz", gzip.compress(bytes(70 * 2**20)), "unpacks to more than"),
     ],
+    ids=range(12),  # the bytes hold the time
 )
 def test_what_is_damaged_or_made_to_do_harm_is_refused(
     tmp_path: Path, name: str, content: bytes, message: str
