@@ -37,7 +37,7 @@ from tasks.collect.settings import Settings as CollectSettings
 from tasks.contracts.records import collected_schema, read_table, write_records
 from tasks.duplicates.joining import join
 from tasks.duplicates.shingles import blocks, shingles
-from tasks.duplicates.text import PLACES, WORDS, _bands, _rows_of_a_band, clusters
+from tasks.duplicates.text import PLACES, WORDS, _rows_of_a_band, bands_of, clusters
 
 SIMILARITY = 0.8
 NEAR = Settings.parse({"near_duplicates": {"similarity": SIMILARITY}}, "clean")
@@ -138,7 +138,7 @@ def steps(texts: list[str], best: dict[str, float]) -> dict[str, float]:
     cut = min(
         timed(lambda: [shingles(texts[block], WORDS) for block in blocks(texts)]) for _ in "abc"
     )
-    signed = min(timed(lambda: _bands(texts, SIMILARITY, WORDS)) for _ in "abc")
+    signed = min(timed(lambda: bands_of(texts, SIMILARITY, WORDS)) for _ in "abc")
     joined = min(timed(lambda: clusters(texts, similarity=SIMILARITY)) for _ in "abc")
     return {
         "repair, exact repeats": best["repair"],

@@ -110,7 +110,7 @@ CHANGING = [
     PlantedEdit(
         "how labels are cleaned",
         "clean@topics",
-        "tasks/clean/stage.py",
+        "tasks/clean/one_record.py",
         'return clean_text(label or "", settings) or None',
         'return clean_text(label or "", settings).upper() or None',
         True,

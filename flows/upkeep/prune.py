@@ -27,7 +27,7 @@ from tasks.stage_process import kept_results, snapshot
 from tasks.stage_process.identity import IDENTITIES, snapshot_of
 from tasks.stage_process.stage_hash import entry_hash
 
-BY_STAGE = ("work", "durations", "failures", "executed", "probes")
+BY_STAGE = ("work", "durations", "failures", "executed", "probes", "shards")
 """Rooms of ``.downstream`` with one folder ``<stage>@<row>``, or one file ``….json``, a stage."""
 BY_CORPUS = ("validate", "docs", "labels")
 """Rooms of ``.downstream`` with one folder, or one file, a corpus."""

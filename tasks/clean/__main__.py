@@ -6,6 +6,8 @@ from tasks.stage_process.process import stage_process
 
 if __name__ == "__main__":
     with stage_process("clean", Settings) as stage:
+        from tasks.clean.shard_work import Kept
         from tasks.clean.stage import run
 
-        run(paths.collected(stage.row), stage.output, stage.settings)
+        kept = Kept.of(stage.row, code=stage.about["tags"]["downstream.code"])
+        run(paths.collected(stage.row), stage.output, stage.settings, kept)

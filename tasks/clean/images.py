@@ -14,59 +14,72 @@ if TYPE_CHECKING:
 _GREY = {"1", "L", "LA"}
 
 
-class Images:
-    """Cleans the images of one corpus, which must all end with the mode and size of the first."""
+def clean_image(content: bytes, where: str, settings: Settings) -> tuple[str, bytes, str]:
+    """Return the sha256 (hex) of mode, size and pixels, a PNG without metadata, and its form.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._first: tuple[str, tuple[int, int], str] | None = None
+    Args:
+        content: an encoded image.
+        where: its source and row, for messages.
+        settings: its mode and size.
 
-    def clean(self, content: bytes, where: str) -> tuple[str, bytes]:
-        """Return the sha256 (hex) of mode, size and pixels, and a PNG without metadata.
+    Raises:
+        BadInput: it cannot be decoded, or has more than 8 bits a channel.
+    """
+    from PIL.ImageOps import exif_transpose
+
+    image = _converted(exif_transpose(decoded(content, where)), where, settings)
+    pixels = image.tobytes()
+    form = f"{image.mode} {image.width}x{image.height}"
+    identity = hashlib.sha256(f"{form}\n".encode() + pixels).hexdigest()
+    return identity, _png(image.mode, image.size, pixels), form
+
+
+def _converted(image: "Image", where: str, settings: Settings) -> "Image":
+    from PIL.Image import Resampling
+
+    if image.mode[0] in "IF":
+        raise BadInput(f"{where}: mode {image.mode}, more than 8 bits a channel: save as 8 bit")
+    mode = settings.mode
+    if mode == "auto":
+        mode = "L" if image.mode in _GREY else "RGB"
+    image = _on_white(image).convert(mode)
+    if settings.size is not None:
+        width, height = settings.size
+        image = image.resize((width, height), Resampling.BICUBIC)
+    return image
+
+
+class Alike:
+    """The images of one corpus, which must all have the mode and size of the first."""
+
+    def __init__(self) -> None:
+        self._first: tuple[str, str] | None = None
+
+    def check(self, form: str, where: str) -> None:
+        """Look at the next image.
 
         Args:
-            content: an encoded image.
+            form: its mode and size, from ``clean_image``.
             where: its source and row, for messages.
 
         Raises:
-            BadInput: it cannot be decoded, or differs from the first in mode or size.
+            BadInput: it differs from the first.
         """
-        from PIL.ImageOps import exif_transpose
-
-        image = self._converted(exif_transpose(decoded(content, where)), where)
-        self._check_alike(image, where)
-        pixels = image.tobytes()
-        header = f"{image.mode} {image.width}x{image.height}\n".encode()
-        return hashlib.sha256(header + pixels).hexdigest(), _png(image.mode, image.size, pixels)
-
-    def _converted(self, image: "Image", where: str) -> "Image":
-        from PIL.Image import Resampling
-
-        if image.mode[0] in "IF":
-            raise BadInput(f"{where}: mode {image.mode}, more than 8 bits a channel: save as 8 bit")
-        mode = self._settings.mode
-        if mode == "auto":
-            mode = "L" if image.mode in _GREY else "RGB"
-        image = _on_white(image).convert(mode)
-        if self._settings.size is not None:
-            width, height = self._settings.size
-            image = image.resize((width, height), Resampling.BICUBIC)
-        return image
-
-    def _check_alike(self, image: "Image", where: str) -> None:
         if self._first is None:
-            self._first = (image.mode, image.size, where)
-        mode, size, first = self._first
-        if image.mode != mode:
+            self._first = (form, where)
+        alike, first = self._first
+        if form == alike:
+            return
+        (mode, size), (other_mode, other_size) = form.split(), alike.split()
+        if mode != other_mode:
             raise BadInput(
-                f"{where} is {image.mode} while {first} is {mode}: set clean.mode to L or RGB, so "
+                f"{where} is {mode} while {first} is {other_mode}: set clean.mode to L or RGB, so "
                 "that all images are alike"
             )
-        if image.size != size:
-            raise BadInput(
-                f"{where} has {image.width} x {image.height} pixels while {first} has "
-                f"{size[0]} x {size[1]}: set clean.size to one [width, height]"
-            )
+        raise BadInput(
+            f"{where} has {size.replace('x', ' x ')} pixels while {first} has "
+            f"{other_size.replace('x', ' x ')}: set clean.size to one [width, height]"
+        )
 
 
 def _on_white(image: "Image") -> "Image":

@@ -1,9 +1,11 @@
 """Records of one class that are nearly the same: one of each cluster stays."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from tasks.clean.settings import NearDuplicates
 from tasks.clean.settle import Standing
@@ -11,7 +13,23 @@ from tasks.contracts.records import modality_of, read_schema, read_table
 from tasks.duplicates import images, text
 
 
-def drop_near_duplicates(standing: Standing, settings: NearDuplicates) -> dict[str, Any]:
+def bands_of(texts: Sequence[str], settings: NearDuplicates) -> list[bytes | None]:
+    """Return what finds near-duplicates of each of some texts; nothing for one without words.
+
+    Args:
+        texts: cleaned texts.
+        settings: when two are nearly the same.
+    """
+    bands, has_words = text.bands_of(texts, settings.similarity, settings.words)
+    return [
+        band.tobytes() if has_any else None
+        for band, has_any in zip(bands, has_words.tolist(), strict=True)
+    ]
+
+
+def drop_near_duplicates(
+    standing: Standing, settings: NearDuplicates, bands: pa.ChunkedArray
+) -> dict[str, Any]:
     """Drop all but one of each cluster and class, each official split by itself.
 
     What stays is the largest, that is the longest text or the image of most bytes, of equally
@@ -21,6 +39,7 @@ def drop_near_duplicates(standing: Standing, settings: NearDuplicates) -> dict[s
     Args:
         standing: the records that stay so far.
         settings: when two are nearly the same.
+        bands: of each text, from ``bands_of``.
 
     Returns:
         How many clusters there are, and how many of them have several labels.
@@ -30,7 +49,7 @@ def drop_near_duplicates(standing: Standing, settings: NearDuplicates) -> dict[s
         by_split[standing.splits[place]].append(place)
     num_clusters = num_several = 0
     for places in by_split.values():
-        for members in _clusters(standing, places, settings):
+        for members in _clusters(standing, places, settings, bands):
             by_label: defaultdict[str | None, list[tuple[int, int]]] = defaultdict(list)
             for place, size in members:
                 by_label[standing.labels[place]].append((place, size))
@@ -42,14 +61,19 @@ def drop_near_duplicates(standing: Standing, settings: NearDuplicates) -> dict[s
 
 
 def _clusters(
-    standing: Standing, places: list[int], settings: NearDuplicates
+    standing: Standing, places: list[int], settings: NearDuplicates, bands: pa.ChunkedArray
 ) -> list[list[tuple[int, int]]]:
     """Return the clusters of two records or more, each record by its place and its size."""
     modality = modality_of(read_schema(standing.path))
     contents = read_table(standing.path, columns=[modality]).column(modality).take(places)
     if modality == "text":
         texts = contents.to_pylist()
-        found = text.clusters(texts, similarity=settings.similarity, words=settings.words)
+        found = text.clusters(
+            texts,
+            similarity=settings.similarity,
+            words=settings.words,
+            bands=_as_arrays(bands.take(places), settings.similarity),
+        )
         sizes = [len(content) for content in texts]
     else:
         found = images.clusters(
@@ -61,6 +85,15 @@ def _clusters(
     for number in np.flatnonzero(several).tolist():
         members[int(found[number])].append((places[number], sizes[number]))
     return list(members.values())
+
+
+def _as_arrays(bands: pa.ChunkedArray, similarity: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return bands as ``tasks.duplicates.text`` has them, and which texts have words."""
+    has_words = bands.is_valid().to_numpy()
+    found = np.zeros((len(bands), text.num_bands(similarity)), dtype=np.uint64)
+    stored = b"".join(band.as_py() for band in bands.filter(pa.array(has_words)))
+    found[has_words] = np.frombuffer(stored, dtype=np.uint64).reshape(-1, found.shape[1])
+    return found, has_words
 
 
 def _keep_one(standing: Standing, alike: list[tuple[int, int]]) -> None:

@@ -54,7 +54,14 @@ class Standing:
         ]
 
 
-def settle(path: Path, seen: Seen, rule: Rule, settings: Settings, report: Report) -> None:
+def settle(
+    path: Path,
+    seen: Seen,
+    rule: Rule,
+    settings: Settings,
+    report: Report,
+    bands: pa.ChunkedArray,
+) -> None:
     """Drop and relabel what is decided over all records.
 
     Args:
@@ -63,6 +70,7 @@ def settle(path: Path, seen: Seen, rule: Rule, settings: Settings, report: Repor
         rule: what becomes of equal contents with several labels.
         settings: how to clean.
         report: where what goes is counted.
+        bands: what finds near-duplicates of each record that stays so far.
 
     Raises:
         BadInput: a content has several labels, and the rule is ``error``.
@@ -79,7 +87,8 @@ def settle(path: Path, seen: Seen, rule: Rule, settings: Settings, report: Repor
     if settings.near_duplicates is not None:
         from tasks.clean.near_duplicates import drop_near_duplicates
 
-        report.note("near_duplicates", drop_near_duplicates(standing, settings.near_duplicates))
+        found = drop_near_duplicates(standing, settings.near_duplicates, bands)
+        report.note("near_duplicates", found)
     if settings.rare_classes is not None:
         from tasks.clean.rare_classes import settle_rare_classes
 

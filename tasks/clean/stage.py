@@ -1,24 +1,24 @@
 """Cleans the records of one corpus, a batch at a time."""
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.clean.images import Images
-from tasks.clean.repeated import PROTECTED, Seen
+from tasks.clean.images import Alike
+from tasks.clean.one_record import clean_label
+from tasks.clean.repeated import Seen
 from tasks.clean.report import Report
 from tasks.clean.settings import Settings
 from tasks.clean.settle import settle
-from tasks.clean.text import clean_text, reason_to_drop
+from tasks.clean.shard_work import Kept, Work
 from tasks.contracts.files import write_json
 from tasks.contracts.records import (
     ROWS_PER_GROUP,
-    Modality,
     cleaned_schema,
     modality_of,
     read_batches,
@@ -31,23 +31,22 @@ from tasks.errors import BadInput
 from tasks.progress import progress, say
 
 Record = dict[str, Any]
-# Sets a record's content and id; returns why it is dropped, or nothing.
-Cleaner = Callable[[Record], str | None]
 
 
-def run(records: Path, output: Path, settings: Settings) -> None:
+def run(records: Path, output: Path, settings: Settings, kept: Kept | None = None) -> None:
     """Write ``records.parquet`` and ``report.json``.
 
     Args:
         records: the records as found.
         output: the folder to write into.
         settings: how to clean.
+        kept: what earlier runs made, and where there is room for what this one makes.
 
     Raises:
         BadInput: an image is damaged or unlike the others, or no record is left.
     """
     report = Report(_reasons(settings))
-    num_kept = clean(records, output / "records.parquet", settings, report)
+    num_kept = clean(records, output / "records.parquet", settings, report, kept)
     if not num_kept:
         raise BadInput(
             f"{records}: no record is left after cleaning: {report.dropped()} were dropped"
@@ -57,7 +56,9 @@ def run(records: Path, output: Path, settings: Settings) -> None:
     say(f"clean: kept {num_kept:,} records; dropped {', '.join(counts) or 'none'}")
 
 
-def clean(records: Path, cleaned: Path, settings: Settings, report: Report) -> int:
+def clean(
+    records: Path, cleaned: Path, settings: Settings, report: Report, kept: Kept | None = None
+) -> int:
     """Write the records that stay, and return their number.
 
     Args:
@@ -65,6 +66,7 @@ def clean(records: Path, cleaned: Path, settings: Settings, report: Report) -> i
         cleaned: the file to write.
         settings: how to clean.
         report: where every record is counted.
+        kept: what earlier runs made, and where there is room for what this one makes.
 
     Raises:
         BadInput: an image is damaged or unlike the others, or contents have several labels where
@@ -75,9 +77,13 @@ def clean(records: Path, cleaned: Path, settings: Settings, report: Report) -> i
     schema = with_columns(cleaned_schema(modality_of(found)), columns_of(found))
     rule = settings.label_conflicts or ("first" if _has_official_split(records) else "majority")
     seen = Seen(rule)
-    corrections = Corrections(corrections_of(found), partial(_clean_label, settings=settings))
-    write_records(cleaned, schema, _cleaned(records, schema, settings, seen, report, corrections))
-    settle(cleaned, seen, rule, settings, report)
+    corrections = Corrections(corrections_of(found), partial(clean_label, settings=settings))
+    work = Work(settings, kept)
+    bands: list[pa.Array] = []
+    write_records(cleaned, schema, _merged(records, schema, work, seen, report, corrections, bands))
+    if kept is not None:
+        say(f"clean: {work.num_new:,} of {work.num_shards:,} shards new")
+    settle(cleaned, seen, rule, settings, report, pa.chunked_array(bands, pa.binary()))
     _tell(corrections, report)
     return report.num_kept()
 
@@ -111,105 +117,63 @@ def _reasons(settings: Settings) -> list[str]:
     return [*broken, *(reason for reason, is_asked in asked.items() if is_asked)]
 
 
-def _cleaned(
+def _merged(
     path: Path,
     schema: pa.Schema,
-    settings: Settings,
+    work: Work,
     seen: Seen,
     report: Report,
     corrections: Corrections,
+    bands: list[pa.Array],
 ) -> Iterator[pa.RecordBatch]:
-    cleaners: dict[Modality, Callable[[Settings, Report], Cleaner]] = {
-        "text": _text_cleaner,
-        "image": _image_cleaner,
-    }
-    clean_record = cleaners[modality_of(schema)](settings, report)
+    """Yield the records that stay, shard by shard, and collect what finds near-duplicates of them.
+
+    Args:
+        path: the records as found.
+        schema: the columns of those that stay.
+        work: what becomes of one record, whatever the others are.
+        seen: the contents so far.
+        report: where every record is counted.
+        corrections: of labels.
+        bands: filled with the bands of the records that stay.
+    """
+    modality = modality_of(schema)
+    alike = Alike()
     with progress("clean") as reporter:
-        for batch in read_batches(path):
-            kept = [
-                record
-                for record in batch.to_pylist()
-                if _keeps(record, clean_record, seen, report, corrections)
-            ]
-            yield pa.RecordBatch.from_pylist(kept, schema=schema)
-            reporter.advance(batch.num_rows)
+        for shard, done in work.results(read_batches(path)):
+            records = _records(shard, done)
+            for record in records:
+                if record["form"] is not None:
+                    alike.check(record["form"], f"{record['source']}, row {record['row']}")
+            stays = pa.array([_keeps(record, seen, report, corrections) for record in records])
+            columns = {
+                **{name: shard.column(name) for name in schema.names if name != "id"},
+                "id": done.column("id"),
+                modality: pc.coalesce(done.column("content"), shard.column(modality)),
+                "label": pa.array([record["label"] for record in records], pa.string()),
+            }
+            kept = pa.table([columns[name] for name in schema.names], schema=schema).filter(stays)
+            bands.extend(done.column("bands").filter(stays).chunks)
+            yield from kept.combine_chunks().to_batches()
+            reporter.advance(shard.num_rows)
 
 
-def _keeps(
-    record: Record, clean_record: Cleaner, seen: Seen, report: Report, corrections: Corrections
-) -> bool:
-    """Clean a record in place; tell whether it stays, and count it."""
+def _records(shard: pa.RecordBatch, done: pa.Table) -> list[Record]:
+    """Return what is known of each record of a shard but its content."""
+    found = shard.select(["split", "source", "row"]).to_pylist()
+    became = done.select(["id", "label", "reason", "changes", "form"]).to_pylist()
+    return [{**origin, **record} for origin, record in zip(found, became, strict=True)]
+
+
+def _keeps(record: Record, seen: Seen, report: Report, corrections: Corrections) -> bool:
+    """Correct a record's label in place; tell whether the record stays, and count it."""
     split = record["split"]
-    reason = clean_record(record)
+    for change in record["changes"] or ():
+        report.change(change, record["source"], record["row"])
     corrections.apply(record)
-    reason = reason or seen.reason_to_drop(record["id"], split, record["label"])
+    reason = record["reason"] or seen.reason_to_drop(record["id"], split, record["label"])
     if reason is None:
         report.keep(split)
     else:
         report.drop(reason, split, record["source"], record["row"])
     return reason is None
-
-
-def _text_cleaner(settings: Settings, report: Report) -> Cleaner:
-    def clean(record: Record) -> str | None:
-        found = record["text"] or ""
-        if settings.boilerplate == "remove":
-            from tasks.clean.rules.boilerplate import without_boilerplate
-
-            whole, found = found, without_boilerplate(found)
-            if found != whole:
-                report.change("boilerplate", record["source"], record["row"])
-        text = clean_text(found, settings)
-        if settings.personal_data:
-            from tasks.clean.rules.personal_data import masked
-
-            text, kinds = masked(text, settings.personal_data)
-            for kind in kinds:
-                report.change(kind, record["source"], record["row"])
-            text = clean_text(text, settings) if kinds else text
-        record["text"] = text
-        record["id"] = hashlib.sha256(text.encode()).hexdigest()
-        record["label"] = _clean_label(record["label"], settings)
-        reason = reason_to_drop(text, settings)
-        if reason is not None or record["split"] == PROTECTED:
-            return reason
-        return _further_reason_to_drop(text, found, settings)
-
-    return clean
-
-
-def _further_reason_to_drop(text: str, found: str, settings: Settings) -> str | None:
-    """Return which of the rules that are off unless asked for drops a text, or nothing."""
-    if settings.languages is not None:
-        from tasks.clean.rules.languages import is_other_language
-
-        if is_other_language(text, settings.languages):
-            return "language"
-    if settings.quality is not None:
-        from tasks.clean.rules.quality import fault
-
-        return fault(text, found, settings.quality)
-    return None
-
-
-def _image_cleaner(settings: Settings, _report: Report) -> Cleaner:
-    images = Images(settings)
-
-    def clean(record: Record) -> str | None:
-        if not record["image"]:
-            return "empty"
-        where = f"{record['source']}, row {record['row']}"
-        record["id"], record["image"] = images.clean(record["image"], where)
-        record["label"] = _clean_label(record["label"], settings)
-        if settings.blank is not None and record["split"] != PROTECTED:
-            from tasks.clean.rules.blank import is_blank
-
-            return "blank" if is_blank(record["image"], settings.blank) else None
-        return None
-
-    return clean
-
-
-def _clean_label(label: str | None, settings: Settings) -> str | None:
-    """Let ``"cat"`` and ``"cat "`` be one class."""
-    return clean_text(label or "", settings) or None

@@ -30,7 +30,13 @@ _SEED = 1
 _PAIRS_AT_ONCE = 20_000
 
 
-def clusters(texts: Sequence[str], *, similarity: float, words: int = WORDS) -> np.ndarray:
+Bands = tuple[np.ndarray, np.ndarray]
+"""A hash of each band of each text's signature, and which texts have words."""
+
+
+def clusters(
+    texts: Sequence[str], *, similarity: float, words: int = WORDS, bands: Bands | None = None
+) -> np.ndarray:
     """Return for each text the index of the first member of its cluster; alone, its own.
 
     Equal texts are always in one cluster. Which texts are together depends neither on their order
@@ -40,18 +46,25 @@ def clusters(texts: Sequence[str], *, similarity: float, words: int = WORDS) -> 
         texts: cleaned texts; case, punctuation and white space do not count.
         similarity: the share of shingles, above 0 and up to 1, that joins two texts.
         words: how many words a shingle has; in scripts without spaces, characters.
+        bands: from ``bands_of``, of the same texts; without them, they are made here.
     """
     numbers: dict[str, int] = {}
     number_of = np.fromiter(
         (numbers.setdefault(text, len(numbers)) for text in texts), np.int64, len(texts)
     )
-    return by_first_member(_joined(list(numbers), similarity, words)[number_of])
+    different = list(numbers)
+    if bands is None:
+        bands = bands_of(different, similarity, words)
+    else:
+        _, first = np.unique(number_of, return_index=True)
+        bands = bands[0][first], bands[1][first]
+    return by_first_member(_joined(different, similarity, words, bands)[number_of])
 
 
-def _joined(texts: list[str], similarity: float, words: int) -> np.ndarray:
+def _joined(texts: list[str], similarity: float, words: int, known: Bands) -> np.ndarray:
     """Return a number for the cluster of each text, of texts that all differ."""
     component = np.arange(len(texts))
-    bands, has_words = _bands(texts, similarity, words)
+    bands, has_words = known
     candidates = has_words & _shares_a_band(bands, has_words)
     if not candidates.any():
         return component
@@ -68,13 +81,25 @@ def _joined(texts: list[str], similarity: float, words: int) -> np.ndarray:
     return component
 
 
-def _bands(texts: list[str], similarity: float, words: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a hash of each band of each text's signature, and which texts have words."""
+def num_bands(similarity: float) -> int:
+    """Return how many bands a signature has where texts of this similarity are looked for."""
+    return PLACES // _rows_of_a_band(similarity)
+
+
+def bands_of(texts: Sequence[str], similarity: float, words: int = WORDS) -> Bands:
+    """Return a hash of each band of each text's signature, and which texts have words.
+
+    Those of one text follow from it alone.
+
+    Args:
+        texts: cleaned texts.
+        similarity: which two texts have that are to be found.
+        words: how many words a shingle has.
+    """
     from rensa import RMinHash
 
     rows = _rows_of_a_band(similarity)
-    num_bands = PLACES // rows
-    bands = np.empty((len(texts), num_bands), dtype=np.uint64)
+    bands = np.empty((len(texts), num_bands(similarity)), dtype=np.uint64)
     has_words = np.empty(len(texts), dtype=bool)
     multipliers = np.arange(rows, dtype=np.uint64) * np.uint64(2**33) + np.uint64(
         0x9E3779B97F4A7C15
@@ -87,7 +112,7 @@ def _bands(texts: list[str], similarity: float, words: int) -> tuple[np.ndarray,
             ).to_rows(),
             dtype=np.uint64,
         )
-        cut = signatures[:, : num_bands * rows].reshape(-1, num_bands, rows)
+        cut = signatures[:, : bands.shape[1] * rows].reshape(-1, bands.shape[1], rows)
         bands[block] = _hash_rows(cut, multipliers)
         has_words[block] = np.diff(offsets) > 0
     return bands, has_words

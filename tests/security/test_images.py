@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import EpsImagePlugin, Image
 
-from tasks.clean.images import Images
+from tasks.clean.images import clean_image
 from tasks.clean.settings import Settings
 from tasks.contracts.images import MAXIMUM_BYTES, MAXIMUM_PIXELS, check, decoded, opened
 from tasks.errors import BadInput, BadSettings
@@ -94,7 +94,7 @@ def served(
 
 
 def clean(content: bytes) -> Any:
-    return Images(Settings(size=[4, 4])).clean(content, "a record")
+    return clean_image(content, "a record", Settings(size=[4, 4]))
 
 
 LIBRARY: dict[str, Callable[[bytes], Any]] = {

@@ -72,7 +72,9 @@ def test_what_is_told_of_a_corpus_goes_with_its_row(pipeline: Pipeline) -> None:
         pipeline.write(f".downstream/validate/{corpus}/result.json", "{}")
         pipeline.write(f".downstream/docs/{corpus}/index.html", "")
         pipeline.write(f".downstream/labels/{corpus}.csv", "")
+        pipeline.write(f".downstream/shards/clean@{corpus}/key.hash.parquet", "")
     assert removed_now() == {
+        ".downstream/shards/clean@gone",
         ".downstream/validate/gone",
         ".downstream/docs/gone",
         ".downstream/labels/gone.csv",

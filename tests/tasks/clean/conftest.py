@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.clean.settings import Settings
+from tasks.clean.shard_work import Kept
 from tasks.clean.stage import run
 from tasks.contracts.records import Modality, collected_schema, write_records
 from tasks.corpora.columns import RESERVED, with_columns
@@ -24,6 +25,7 @@ def cleaned_in(
     records: list[dict[str, Any]],
     modality: Modality = "text",
     corrections: dict[str, str] | None = None,
+    kept: Kept | None = None,
     **settings: Any,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Clean records in a folder; return what is kept, and the report."""
@@ -36,7 +38,7 @@ def cleaned_in(
     schema = with_columns(collected_schema(modality), names)
     write_records(path, schema, [pa.RecordBatch.from_pylist(rows, schema=schema)])
     attach_corrections(path, corrections or {})
-    run(path, output, Settings.parse(settings, "corpora.a.clean"))
+    run(path, output, Settings.parse(settings, "corpora.a.clean"), kept)
     report = json.loads((output / "report.json").read_text())
     return pq.read_table(output / "records.parquet").to_pylist(), report
 
