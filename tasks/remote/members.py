@@ -264,6 +264,8 @@ def safe_parts(name: str, archive: str) -> tuple[str, ...]:
     parts = tuple(name.replace("\\", "/").split("/"))
     if len(name) > _LONGEST_NAME:
         raise BadInput(f"{archive}: the member {name[:40]!r}… has too long a name; rename it")
+    if not _is_utf8(name):
+        raise BadInput(f"{archive}: the member name {name!r} is not UTF-8: pack the archive again")
     if "\n" in name:
         raise BadInput(
             f"{archive}: the member name {name!r} has a line end: pack the archive again"

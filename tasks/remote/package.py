@@ -6,6 +6,7 @@ npm the registry of ``NPM_CONFIG_REGISTRY``, else the public one. Of Debian what
 download`` gives: the sources, keys and proxies of this machine hold.
 """
 
+import ast
 import base64
 import hashlib
 import json
@@ -22,7 +23,7 @@ from urllib.parse import quote, urldefrag, urljoin
 from tasks.errors import BadInput, Unreachable
 from tasks.remote.members import Member, in_archive
 from tasks.remote.tarballs import in_tarball
-from tasks.remote.web import download, file_name
+from tasks.remote.web import checked_redirect, download, file_name
 from tasks.remote.wheel import download_wheel
 
 _PYPI, _NPM = "https://pypi.org/simple", "https://registry.npmjs.org"
@@ -70,8 +71,11 @@ def _source_distribution(package: str, version: str, folder: Path) -> Path | Non
     from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
     from packaging.version import InvalidVersion, Version
 
+    index = _pip_index()
+    if index is None:
+        return None
     name = canonicalize_name(package)
-    page = f"{_pip_index().rstrip('/')}/{name}/"
+    page = f"{index.rstrip('/')}/{name}/"
     try:
         html = _read(page, folder / "index.html")
         wanted = (name, Version(version))
@@ -85,7 +89,7 @@ def _source_distribution(package: str, version: str, folder: Path) -> Path | Non
             continue
         if found == wanted:
             path = folder / file_name(url)
-            download(url, path, _MOST_BYTES)
+            download(checked_redirect(page, url, page), path, _MOST_BYTES)
             algorithm, _, expected = fragment.partition("=")
             if algorithm == "sha256":
                 _require_hash(path, algorithm, expected.lower(), url)
@@ -112,13 +116,25 @@ class _Links(HTMLParser):
         self.links += [value for name, value in attrs if tag == "a" and name == "href" and value]
 
 
-def _pip_index() -> str:
-    """Return the index that pip is configured for."""
-    if "PIP_INDEX_URL" in os.environ:
-        return os.environ["PIP_INDEX_URL"]
-    command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+def _pip_index() -> str | None:
+    """Return the index that pip downloads from; None where it may ask none."""
+    settings = _pip_settings()
+    if settings.get("no-index", "").lower() not in ("", "0", "false", "no", "off"):
+        return None
+    return settings.get("index-url") or _PYPI
+
+
+def _pip_settings() -> dict[str, str]:
+    """Return pip's settings, of which those of its variables come before those of its files."""
+    command = [sys.executable, "-m", "pip", "config", "list"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no input
-    return done.stdout.strip() or _PYPI
+    lines = [line.partition("=") for line in done.stdout.splitlines()]
+    return {
+        key.removeprefix(section): ast.literal_eval(value)
+        for section in ("global.", "download.", ":env:.")
+        for key, _, value in lines
+        if key.startswith(section) and ast.literal_eval(value)
+    }
 
 
 def _from_npm(package: str, version: str, folder: Path) -> Path:
@@ -134,7 +150,7 @@ def _from_npm(package: str, version: str, folder: Path) -> Path:
             f"{where} does not say where {package} {version} is: not npm's answer"
         ) from None
     path = folder / file_name(tarball)
-    download(tarball, path, _MOST_BYTES)
+    download(checked_redirect(where, tarball, where), path, _MOST_BYTES)
     _require_hash(path, algorithm, digest, tarball)
     return path
 

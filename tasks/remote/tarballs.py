@@ -1,8 +1,9 @@
 """Archives that are tars: published sources of Python, packages of npm and of Debian.
 
 A packed tar can be read from front to back alone, so it is unpacked into a temporary file, no
-further than is honest; its members are then read in place, as those of a zip archive are. Links and
-devices are no data and are left out, so that no name leads anywhere.
+further than is honest; its members are then read in place, as those of a zip archive are. A hard
+link is the file that it names, in the same archive; other links and devices are no data and are
+left out, so that no name leads anywhere.
 """
 
 import bz2
@@ -27,7 +28,7 @@ from tasks.remote.members import (
     safe_parts,
 )
 
-_PACKINGS = (".gz", ".tgz", ".xz", ".bz2", ".tar")
+_PACKINGS = (".gz", ".tgz", ".xz", ".bz2", ".zst", ".tar")
 _AR_MAGIC, _AR_HEADER_BYTES = b"!<arch>\n", 60
 _COPY_BYTES = 2**20
 
@@ -43,14 +44,13 @@ def in_tarball(path: Path) -> Iterator[Member]:
     Raises:
         BadInput: it is damaged, of another kind, or made to do harm.
     """
-    with tempfile.TemporaryFile() as unpacked:
+    with tempfile.TemporaryFile() as unpacked, path.open("rb") as file:
         if path.suffix.lower() == ".deb":
-            with path.open("rb") as file:
-                name, data = _data_of_deb(file, path.name)
-            _unpack(io.BytesIO(data), name, path.name, len(data), unpacked)
+            with tempfile.TemporaryFile() as data:
+                name, num_bytes = _copy_data_of_deb(file, path.name, data)
+                _unpack(data, name, path.name, num_bytes, unpacked)
         else:
-            with path.open("rb") as file:
-                _unpack(file, path.name, path.name, path.stat().st_size, unpacked)
+            _unpack(file, path.name, path.name, path.stat().st_size, unpacked)
         yield from _members(unpacked, path.name)
 
 
@@ -58,8 +58,8 @@ def _unpack(packed: IO[bytes], name: str, archive: str, num_bytes: int, into: IO
     suffix = Path(name).suffix.lower()
     if suffix not in _PACKINGS:
         raise BadInput(
-            f"{archive}: {name} is packed as {suffix or 'nothing known'}, expected one of "
-            f"{', '.join(_PACKINGS)}: pack it again"
+            f"{archive}: {name} is packed as {suffix or 'nothing known'}, which is not read "
+            f"({', '.join(_PACKINGS)}): unpack it into data/sources, and use kind: files"
         )
     with guarded(_decompressed(packed, suffix), archive, most_unpacked(num_bytes)) as inner:
         shutil.copyfileobj(inner, into, _COPY_BYTES)
@@ -71,21 +71,37 @@ def _decompressed(packed: IO[bytes], suffix: str) -> Any:
         return gzip.GzipFile(fileobj=packed)
     if suffix == ".xz":
         return lzma.LZMAFile(packed)
+    if suffix == ".zst":
+        import pyarrow as pa
+
+        return pa.CompressedInputStream(pa.PythonFile(packed, "r"), "zstd")
     return bz2.BZ2File(packed) if suffix == ".bz2" else packed
 
 
 def _members(unpacked: IO[bytes], archive: str) -> Iterator[Member]:
     try:
         tar = tarfile.open(fileobj=unpacked, mode="r:")  # noqa: SIM115 - closed with its file
-        infos = [info for info in tar if info.isreg() and not info.issparse()]
+        named = [(info.name, _content_of(tar, info)) for info in tar]
+        unpacked.seek(tar.offset)
+        rest = unpacked.read(tarfile.BLOCKSIZE)
     except (tarfile.TarError, ValueError, OSError) as error:
         raise BadInput(f"{archive} is not a tar that can be read: {error}") from None
-    members = [(safe_parts(info.name, archive), info) for info in infos]
+    if rest.strip(b"\0"):
+        raise BadInput(f"{archive} is damaged at byte {tar.offset:,} of its tar: get it again")
+    members = [(safe_parts(name, archive), info) for name, info in named if info is not None]
     members.sort(key=lambda member: member[0])
     refuse_twice([parts for parts, _ in members], archive)
     for parts, info in members:
         if is_data(parts):
             yield Member(parts, (), partial(_open, tar, info, archive), info.size)
+
+
+def _content_of(tar: tarfile.TarFile, info: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Return what holds the bytes of a member: for a hard link, the file of its name before it."""
+    if info.islnk():
+        earlier = [other for other in tar.getmembers() if other.name == info.linkname]
+        return next((other for other in reversed(earlier) if other.isreg()), None)
+    return info if info.isreg() and not info.issparse() else None
 
 
 def _open(tar: tarfile.TarFile, info: tarfile.TarInfo, archive: str) -> IO[bytes]:
@@ -94,8 +110,8 @@ def _open(tar: tarfile.TarFile, info: tarfile.TarInfo, archive: str) -> IO[bytes
     return guarded(found, f"{archive}/{info.name}", info.size)
 
 
-def _data_of_deb(file: IO[bytes], archive: str) -> tuple[str, bytes]:
-    """Return name and bytes of the tar with the files of a Debian package.
+def _copy_data_of_deb(file: IO[bytes], archive: str, into: IO[bytes]) -> tuple[str, int]:
+    """Copy the tar with the files of a Debian package; return its name and its size in bytes.
 
     A ``.deb`` is an ``ar`` archive: entries with a header of 60 bytes, the name in the first 16 and
     the size in bytes 48 to 58, each beginning at an even place (deb(5)).
@@ -108,9 +124,13 @@ def _data_of_deb(file: IO[bytes], archive: str) -> tuple[str, bytes]:
         if len(header) < _AR_HEADER_BYTES or not size.isdecimal():
             break
         if name.startswith("data.tar"):
-            data = file.read(int(size))
-            if len(data) == int(size):
-                return name, data
-            break
+            left = int(size)
+            while left and (piece := file.read(min(left, _COPY_BYTES))):
+                into.write(piece)
+                left -= len(piece)
+            if left:
+                break
+            into.seek(0)
+            return name, int(size)
         file.seek(int(size) + int(size) % 2, io.SEEK_CUR)
     raise BadInput(f"{archive} is damaged: it has no data.tar; get it again")

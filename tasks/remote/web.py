@@ -164,7 +164,7 @@ def _answer(session: "Session", url: str) -> "Response":
         if not following:
             return answer
         answer.close()
-        target = _checked_redirect(target, following, url)
+        target = checked_redirect(target, following, url)
     raise BadInput(f"{url} redirects more than {_MOST_REDIRECTS} times: check the address")
 
 
@@ -181,14 +181,14 @@ def _one_answer(session: "Session", url: str) -> "Response":
     return answer
 
 
-def _checked_redirect(base: str, following: str, url: str) -> str:
-    """Return where a redirect leads, unless only this machine or its network can reach it.
+def checked_redirect(base: str, following: str, url: str) -> str:
+    """Return where an answer leads on, unless only this machine or its network can reach it.
 
-    The host of the address itself is what ``params.yaml`` names, wherever it is.
+    The host of the address itself is what was asked for, wherever it is.
 
     Args:
         base: what was asked.
-        following: where the answer says to go on, perhaps in relation to that.
+        following: where a redirect, or a link, says to go on, perhaps in relation to that.
         url: what was asked first.
 
     Raises:

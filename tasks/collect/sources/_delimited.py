@@ -14,23 +14,21 @@ from tasks.collect.sources._lines import decoded
 from tasks.errors import BadInput
 from tasks.remote.members import Member
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 
-
-def rows(member: Member, settings: TableSettings) -> Iterator[Row]:
+def rows(member: Member, settings: TableSettings, delimiter: str) -> Iterator[Row]:
     """Yield text and label of each row; a blank row is an empty record, for ``clean`` to count.
+
+    Args:
+        member: the file.
+        settings: its columns.
+        delimiter: what stands between two values.
 
     Raises:
         BadInput: a column is missing or there twice, a quote is broken, a row has too many or too
             few values or is absurdly long, or bytes are not UTF-8.
     """
-    if settings.image:
-        raise BadInput(
-            f"{member.name}: a {member.suffix} file holds no images (setting image): use Parquet, "
-            "or folders of images by class"
-        )
     with member.open() as file:
-        rows_of_file = _parsed(member, settings, decoded(file, member.name))
+        rows_of_file = _parsed(member, settings, delimiter, decoded(file, member.name))
         names = next(rows_of_file, [])
         if not names:
             raise BadInput(f"{member.name} is empty: expected a first row with the columns' names")
@@ -75,12 +73,14 @@ class _OfOneRow:
             yield line
 
 
-def _parsed(member: Member, settings: TableSettings, lines: Iterator[str]) -> Iterator[list[str]]:
+def _parsed(
+    member: Member, settings: TableSettings, delimiter: str, lines: Iterator[str]
+) -> Iterator[list[str]]:
     csv.field_size_limit(MAXIMUM_VALUE_BYTES)
     of_one_row = _OfOneRow(lines)
     reader = csv.reader(
         of_one_row,
-        delimiter=_DELIMITERS[member.suffix],
+        delimiter=delimiter,
         quotechar=settings.quote or None,
         quoting=csv.QUOTE_MINIMAL if settings.quote else csv.QUOTE_NONE,
         strict=True,

@@ -1,6 +1,7 @@
 """Which reader a file's ending calls for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from operator import not_
 from pathlib import PurePosixPath
 from typing import Literal
@@ -15,10 +16,10 @@ from tasks.contracts.settings import NEUTRAL
 from tasks.errors import BadInput
 from tasks.remote.members import Member
 
-_TABLES = {
-    ".csv": _delimited.rows,
-    ".tsv": _delimited.rows,
-    ".tab": _delimited.rows,
+_TABLES: dict[str, Callable[[Member, TableSettings], Iterator[Row]]] = {
+    ".csv": partial(_delimited.rows, delimiter=","),
+    ".tsv": partial(_delimited.rows, delimiter="\t"),
+    ".tab": partial(_delimited.rows, delimiter="\t"),
     ".jsonl": _lines.json_rows,
     ".ndjson": _lines.json_rows,
     ".txt": _lines.text_rows,
@@ -26,6 +27,7 @@ _TABLES = {
     ".eml": _mail.eml_rows,
     ".mbox": _mail.mbox_rows,
 }
+_WITHOUT_IMAGES = {*_TABLES} - {".parquet"}
 
 
 class FileSettings(TableSettings):
@@ -94,6 +96,11 @@ def _rows(member: Member, split: Part | None, settings: FileSettings) -> Iterato
     if suffix in _images.SUFFIXES:
         no_columns(settings, member.name, "an image file")
         return _images.rows(member, split)
+    if suffix in _WITHOUT_IMAGES and settings.image:
+        raise BadInput(
+            f"{member.name}: a {suffix} file holds no images (setting image): use Parquet, or "
+            "folders of images by class"
+        )
     if suffix in _TABLES:
         return _TABLES[suffix](member, settings)
     raise BadInput(

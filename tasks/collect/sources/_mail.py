@@ -8,13 +8,13 @@ corpus for it.
 """
 
 import email
+import html
 import re
 from collections.abc import Iterator
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
 from email.utils import parsedate_to_datetime
-from html.parser import HTMLParser
 
 from tasks.collect.sources._columns import Row, TableSettings, as_label, as_text
 from tasks.errors import BadInput
@@ -27,11 +27,14 @@ _FROM = b"From "
 _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
 # fmt: off
 _BLOCKS = frozenset([
-    "address", "article", "blockquote", "br", "div", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li",
-    "p", "pre", "td", "tr",
+    "address", "article", "blockquote", "br", "dd", "div", "dt", "h1", "h2", "h3", "h4", "h5", "h6",
+    "hr", "li", "option", "p", "pre", "td", "th", "title", "tr",
 ])
 # fmt: on
-_SILENT = frozenset(("script", "style", "head", "title"))
+_SILENT = frozenset(("script", "style", "title"))
+_TAG = re.compile(r"</?([a-zA-Z][a-zA-Z0-9]*)")
+# Splitting encoded words takes the square of a header's length; no real one is longer.
+_LONGEST_HEADER = 10_000
 
 
 def eml_rows(member: Member, settings: TableSettings) -> Iterator[Row]:
@@ -126,6 +129,8 @@ def _header(message: Message, name: str) -> str | None:
 
 def _decoded_words(value: object) -> str:
     """Return a header's text (RFC 2047), its lines joined."""
+    if len(str(value)) > _LONGEST_HEADER:
+        value = str(value)[:_LONGEST_HEADER]
     try:
         parts = decode_header(value)  # type: ignore[arg-type]
     except (HeaderParseError, ValueError):
@@ -144,53 +149,77 @@ def _decoded(content: bytes, charset: str) -> str:
         return content.decode("utf-8", "replace")
 
 
+def _is_attached(part: Message) -> bool:
+    return part.get_content_disposition() == "attachment"
+
+
 def _attachments(message: Message) -> list[str]:
-    return [str(name) for part in message.walk() if (name := part.get_filename())]
+    """Return the names of what is attached, or shown within the text as an image is."""
+    return [
+        str(name)
+        for part in message.walk()
+        if (name := part.get_filename())
+        and (_is_attached(part) or part.get_content_maintype() != "text")
+    ]
+
+
+def _said(part: Message) -> Iterator[Message]:
+    """Yield the parts that are what the message says: those that are not attached."""
+    if _is_attached(part):
+        return
+    yield part
+    if part.is_multipart():
+        for inner in part.get_payload():
+            if isinstance(inner, Message):
+                yield from _said(inner)
 
 
 def _body(message: Message) -> str:
     by_kind: dict[str, list[str]] = {"text/plain": [], "text/html": []}
-    for part in message.walk():
+    for part in _said(message):
         texts = by_kind.get(part.get_content_type())
-        is_attached = part.get_filename() or part.get_content_disposition() == "attachment"
-        if texts is None or part.is_multipart() or is_attached:
-            continue
         content = part.get_payload(decode=True)
-        if isinstance(content, bytes):
+        if texts is not None and isinstance(content, bytes):
             texts.append(_decoded(content, str(part.get_content_charset("utf-8"))))
-    plain = by_kind["text/plain"] or [_without_tags(html) for html in by_kind["text/html"]]
-    return "\n\n".join(text.strip() for text in plain).replace("\r\n", "\n")
+    plain = [text for text in by_kind["text/plain"] if text.strip()]
+    shown = plain or [_without_tags(page) for page in by_kind["text/html"]]
+    return "\n\n".join(text.strip() for text in shown).replace("\r\n", "\n")
 
 
-def _without_tags(html: str) -> str:
-    parser = _Text()
-    parser.feed(html)
-    parser.close()
-    lines = (" ".join(line.split()) for line in "".join(parser.texts).split("\n"))
+def _without_tags(page: str) -> str:
+    """Return what an HTML page shows, a line a block.
+
+    By hand, from front to back: the library's parser takes the square of some pages' length, and
+    raises on others.
+    """
+    lower = page.lower()
+    texts = []
+    position = 0
+    while (start := page.find("<", position)) >= 0:
+        texts.append(page[position:start].replace("\n", " "))
+        tag = _TAG.match(page, start)
+        if page.startswith("<!--", start):
+            end = page.find("-->", start)
+        elif tag or page.startswith(("<!", "<?"), start):
+            end = page.find(">", start)
+        else:  # a sign of its own
+            texts.append("<")
+            position = start + 1
+            continue
+        if end < 0:
+            return _as_lines(texts)
+        position = page.find(">", end) + 1
+        name = tag.group(1).lower() if tag else ""
+        if name in _BLOCKS:
+            texts.append("\n")
+        if name in _SILENT and page[start + 1] != "/":
+            position = lower.find(f"</{name}", position)
+            if position < 0:
+                return _as_lines(texts)
+    texts.append(page[position:].replace("\n", " "))
+    return _as_lines(texts)
+
+
+def _as_lines(texts: list[str]) -> str:
+    lines = (" ".join(html.unescape(line).split()) for line in "".join(texts).split("\n"))
     return "\n".join(line for line in lines if line)
-
-
-class _Text(HTMLParser):
-    """What a page shows."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.texts: list[str] = []
-        self._silent = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - the library's signature
-        """Begin a line at a block, and stop listening in a script."""
-        self._silent += tag in _SILENT
-        if tag in _BLOCKS:
-            self.texts.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        """End what the tag began."""
-        self._silent -= tag in _SILENT and self._silent > 0
-        if tag in _BLOCKS:
-            self.texts.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        """Keep a text."""
-        if not self._silent:
-            self.texts.append(data.replace("\n", " "))

@@ -50,7 +50,7 @@ def read(settings: Settings, context: SourceContext) -> Iterator[Record]:
     identity = identities(settings)[0]
     path = pinned(context.downloads, identity, context.pin(identity), _fetch(settings))
     for member, split in select(in_package(path), settings.members, path.name):
-        yield from read_member(member, split, settings, f"package:{member.parts[-1]}")
+        yield from read_member(member, split, settings, f"package:{member.name}")
 
 
 def _fetch(settings: Settings) -> Any:

@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from tasks.errors import BadInput
@@ -29,6 +30,12 @@ def of_type(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
     return info
 
 
+def damaged_in_the_middle() -> bytes:
+    content = bytearray(tar(*((tarfile.TarInfo(f"{name}.csv"), b"1") for name in "abc")))
+    content[1024:1124] = b"x" * 100  # the header of the second
+    return bytes(content)
+
+
 @pytest.mark.parametrize(
     ("name", "pack"),
     [
@@ -37,6 +44,7 @@ def of_type(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
         ("a.TGZ", gzip.compress),
         ("a.tar.xz", lzma.compress),
         ("a.tar.bz2", bz2.compress),
+        ("a.tar.zst", lambda content: pa.Codec("zstd").compress(content, asbytes=True)),
     ],
 )
 def test_members_are_read_in_the_order_of_their_names(
@@ -70,13 +78,16 @@ def test_links_devices_and_hidden_files_are_no_data(tmp_path: Path) -> None:
         ("a.tar.gz", b"no gzip", r"a\.tar\.gz is damaged"),
         ("a.tar.gz", gzip.compress(tar((tarfile.TarInfo("x"), b"1")))[:-20], "is damaged"),
         ("a.tar.xz", lzma.compress(b"x")[:-4], "is damaged"),
-        ("a.tar.zst", b"x", r"packed as \.zst, expected one of \.gz"),
+        ("a.tar.lz", b"x", r"packed as \.lz, which is not read \(\.gz.*: unpack it into data/sou"),
+        ("a.tar.zst", b"no zstd", r"a\.tar\.zst is damaged"),
+        ("a.tar", damaged_in_the_middle(), r"a\.tar is damaged at byte 1,024 of its tar"),
+        ("a.tar", tar((tarfile.TarInfo("\udcff.csv"), b"1")), "is not UTF-8"),
         ("a.deb", b"no package", r"a\.deb is not a Debian package"),
         ("a.deb", b"!<arch>\n" + b"data.tar.xz".ljust(48) + b"99        `\n" + b"x", "is damaged"),
         ("a.deb", b"!<arch>\n" + b"control.tar".ljust(48) + b"-5        `\n", "has no data.tar"),
         ("a.tar.gz", gzip.compress(bytes(70 * 2**20)), "unpacks to more than"),
     ],
-    ids=range(12),  # the bytes hold the time
+    ids=range(15),  # the bytes hold the time
 )
 def test_what_is_damaged_or_made_to_do_harm_is_refused(
     tmp_path: Path, name: str, content: bytes, message: str
@@ -84,6 +95,22 @@ def test_what_is_damaged_or_made_to_do_harm_is_refused(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BadInput, match=message):
         list(in_tarball(tmp_path / name))
+
+
+def test_a_hard_link_is_the_file_that_it_names(tmp_path: Path) -> None:
+    content = tar(
+        (tarfile.TarInfo("a.csv"), b"12"), (of_type("b.csv", tarfile.LNKTYPE, "a.csv"), b"")
+    )
+    (tmp_path / "a.tar").write_bytes(content)
+    found = [(member.name, member.open().read()) for member in in_tarball(tmp_path / "a.tar")]
+    assert found == [("a.csv", b"12"), ("b.csv", b"12")]
+
+
+def test_a_debian_package_that_says_it_is_huge_takes_no_memory(tmp_path: Path) -> None:
+    header = b"data.tar.xz".ljust(48) + b"9999999999".ljust(10) + b"`\n"
+    (tmp_path / "a.deb").write_bytes(b"!<arch>\n" + header + b"x" * 100)
+    with pytest.raises(BadInput, match="is damaged: it has no data"):
+        list(in_tarball(tmp_path / "a.deb"))
 
 
 def test_a_sparse_file_of_a_size_that_it_does_not_have_is_left_out(tmp_path: Path) -> None:

@@ -457,3 +457,20 @@ def test_a_format_may_be_named_where_the_ending_does_not_tell(corpus: "Corpus") 
         corpus.collect()
     (found,) = corpus.collect({"kind": "files", "format": "parquet"})
     assert (found["text"], found["label"]) == ("好", "pos")
+
+
+@pytest.mark.parametrize(("form", "delimiter"), [("csv", ","), ("tsv", "\t")])
+@pytest.mark.parametrize("name", ["a.dat", "a.txt", "a.csv", "a"])
+def test_a_named_format_decides_the_delimiter_whatever_the_ending_is(
+    corpus: "Corpus", form: str, delimiter: str, name: str
+) -> None:
+    corpus.write(name, f"text{delimiter}label\n好{delimiter}pos\n")
+    (found,) = corpus.collect({"kind": "files", "format": form})
+    assert (found["text"], found["label"]) == ("好", "pos")
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.eml", "a.jsonl"])
+def test_a_file_of_texts_holds_no_images(corpus: "Corpus", name: str) -> None:
+    corpus.write(name, "{}\n")
+    with pytest.raises(BadInput, match="file holds no images"):
+        corpus.collect({"kind": "files", "image": "picture"})

