@@ -64,7 +64,7 @@ def shingles(texts: Sequence[str], words: int) -> tuple[np.ndarray, np.ndarray]:
     for place in range(words):
         at = starts + place
         word = hashes[np.minimum(at, max(0, len(hashes) - 1))]
-        found = _mixed(found + np.where(at < ends, word, np.uint64(0)))
+        found = mixed(found + np.where(at < ends, word, np.uint64(0)))
     return found, offsets
 
 
@@ -86,7 +86,7 @@ def _words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     powers, inverses = _powers(max(2 * BLOCK_CHARACTERS, len(codes)))
     sums = np.zeros(len(codes) + 1, dtype=np.uint64)
     np.cumsum(_character_hashes()[codes] * powers[: len(codes)], out=sums[1:])
-    hashes = _mixed((sums[ends] - sums[starts]) * inverses[starts] + np.uint64(1))
+    hashes = mixed((sums[ends] - sums[starts]) * inverses[starts] + np.uint64(1))
     # The last separator ends the last text.
     text_ends = np.flatnonzero(codes == 0)
     bounds = np.concatenate(([0], np.searchsorted(starts, text_ends)))
@@ -105,10 +105,10 @@ def _powers(number: int) -> tuple[np.ndarray, np.ndarray]:
 @cache
 def _character_hashes() -> np.ndarray:
     """Return a hash of each code point; to look them up is faster than to mix each anew."""
-    return _mixed(np.arange(1, 0x110001, dtype=np.uint64))
+    return mixed(np.arange(1, 0x110001, dtype=np.uint64))
 
 
-def _mixed(values: np.ndarray) -> np.ndarray:
+def mixed(values: np.ndarray) -> np.ndarray:
     """Return values in which every bit depends on every bit (splitmix64, Steele et al., 2014)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

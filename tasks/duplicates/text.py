@@ -4,6 +4,11 @@ The similarity of two texts is the share of their shingles that both have (Jacca
 MinHash (Broder, 1997; the one-pass form of ``rensa``) agree in each place with about that
 probability, so texts that agree in all rows of some band are compared exactly: what LSH lets
 through wrongly costs time, and joins nothing.
+
+Where many texts agree in a band (fillings of one template), not all of its pairs are compared.
+These texts are also looked at by their rarest shingles: of two that are similar, one at least of so
+many rarest ones is the same (prefix filtering, Chaudhuri et al., 2006), and what many texts have of
+a template is not among them.
 """
 
 import hashlib
@@ -12,7 +17,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from tasks.duplicates.joining import by_first_member, join
-from tasks.duplicates.shingles import blocks, shingles
+from tasks.duplicates.shingles import blocks, mixed, shingles
 
 WORDS = 3
 """A shingle has so many words: fewer join texts on the same matter, more miss edited short ones."""
@@ -24,10 +29,14 @@ NEIGHBOURS = 64
 """In a band that more texts share, each is compared with so many others, ordered by content.
 
 A template with a million fillings would cost their square otherwise. Those that are alike are
-joined through each other, and in other bands, which have other orders.
+joined through each other, in other bands, which have other orders, and by their rarest shingles.
 """
+SHARERS = 256
+"""Of texts that have a rare shingle in common, each is compared with so many others."""
 _SEED = 1
 _PAIRS_AT_ONCE = 20_000
+_SKETCH_BITS = 512
+_SKETCHES_AT_ONCE = 4_096
 
 
 Bands = tuple[np.ndarray, np.ndarray]
@@ -72,13 +81,29 @@ def _joined(texts: list[str], similarity: float, words: int, known: Bands) -> np
     sets = _Sets([texts[index] for index in chosen], words)
     digests = np.array([_digest(texts[index]) for index in chosen], dtype=np.uint64)
     joined = np.arange(len(chosen))
+    is_crowded = np.zeros(len(chosen), dtype=bool)
     for number in range(bands.shape[1]):
-        order = digests * np.uint64(2 * number + 1)
-        for first, second in _pairs(bands[chosen, number], order):
-            apart = joined[first] != joined[second]
-            joined = join(joined, *sets.similar(first[apart], second[apart], similarity))
+        band = bands[chosen, number]
+        is_crowded |= _num_sharers(band) > NEIGHBOURS
+        order = mixed(digests + np.uint64(number))
+        for first, second in _pairs(band, order, NEIGHBOURS):
+            joined = _join_similar(joined, first, second, sets, similarity)
+    if is_crowded.any():
+        which, shingle = sets.rarest(np.flatnonzero(is_crowded), similarity)
+        is_open = _several_clusters(shingle, joined[which])
+        which, shingle = which[is_open], shingle[is_open]
+        order = mixed(digests[which] + mixed(shingle.astype(np.uint64)))
+        for first, second in _pairs(shingle, order, SHARERS):
+            joined = _join_similar(joined, which[first], which[second], sets, similarity)
     component[chosen] = chosen[by_first_member(joined)]
     return component
+
+
+def _join_similar(
+    joined: np.ndarray, first: np.ndarray, second: np.ndarray, sets: "_Sets", similarity: float
+) -> np.ndarray:
+    apart = joined[first] != joined[second]
+    return join(joined, *sets.similar(first[apart], second[apart], similarity))
 
 
 def num_bands(similarity: float) -> int:
@@ -140,9 +165,29 @@ def _shares_a_band(bands: np.ndarray, has_words: np.ndarray) -> np.ndarray:
     """Tell which texts agree with some other in a band."""
     shares = np.zeros(len(bands), dtype=bool)
     for band in bands.T:
-        _, inverse, counts = np.unique(band[has_words], return_inverse=True, return_counts=True)
-        shares[has_words] |= counts[inverse] > 1
+        shares[has_words] |= _num_sharers(band[has_words]) > 0
     return shares
+
+
+def _num_sharers(band: np.ndarray) -> np.ndarray:
+    """Return how many others have what each text has."""
+    _, inverse, counts = np.unique(band, return_inverse=True, return_counts=True)
+    return np.asarray(counts[inverse] - 1)
+
+
+def _several_clusters(keys: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+    """Tell which of these have a key that another cluster has too.
+
+    Args:
+        keys: one each.
+        cluster: of each, its number.
+    """
+    _, inverse = np.unique(keys, return_inverse=True)
+    lowest = np.full(inverse.max(initial=-1) + 1, len(cluster) and cluster.max())
+    highest = np.zeros_like(lowest)
+    np.minimum.at(lowest, inverse, cluster)
+    np.maximum.at(highest, inverse, cluster)
+    return np.asarray((lowest != highest)[inverse])
 
 
 def _digest(text: str) -> int:
@@ -150,28 +195,31 @@ def _digest(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
 
 
-def _pairs(band: np.ndarray, order: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield pairs of texts with the same band: each with its next neighbour, then the second next.
+def _pairs(
+    keys: np.ndarray, order: np.ndarray, neighbours: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield pairs with the same key: each with its next neighbour, then the second next.
 
     Args:
-        band: a hash of each text's band.
-        order: by what the texts of one band are ordered.
+        keys: one each, such as a hash of a text's band.
+        order: by what those of one key are ordered.
+        neighbours: with how many others each is paired in each direction.
     """
-    by_band = np.lexsort((order, band))
-    band = band[by_band]
-    lefts = np.arange(len(band))
-    for distance in range(1, NEIGHBOURS + 1):
-        lefts = lefts[lefts + distance < len(band)]
-        lefts = lefts[band[lefts] == band[lefts + distance]]
+    by_key = np.lexsort((order, keys))
+    keys = keys[by_key]
+    lefts = np.arange(len(keys))
+    for distance in range(1, neighbours + 1):
+        lefts = lefts[lefts + distance < len(keys)]
+        lefts = lefts[keys[lefts] == keys[lefts + distance]]
         if not len(lefts):
             return
         for start in range(0, len(lefts), _PAIRS_AT_ONCE):
             left = lefts[start : start + _PAIRS_AT_ONCE]
-            yield by_band[left], by_band[left + distance]
+            yield by_key[left], by_key[left + distance]
 
 
 class _Sets:
-    """The sets of shingles of some texts."""
+    """The sets of shingles of some texts, each shingle numbered by its rarity, rare ones first."""
 
     def __init__(self, texts: list[str], words: int) -> None:
         from scipy.sparse import csr_array
@@ -181,15 +229,50 @@ class _Sets:
             hashes, offsets = shingles(texts[block], words)
             found.append(hashes)
             bounds.append(bounds[-1][-1] + offsets[1:])
-        _, columns = np.unique(np.concatenate(found), return_inverse=True)
-        matrix = csr_array(
-            (np.ones(len(columns), dtype=np.int32), columns, np.concatenate(bounds)),
-            shape=(len(texts), columns.max() + 1),
+        _, columns, counts = np.unique(
+            np.concatenate(found), return_inverse=True, return_counts=True
         )
-        matrix.sum_duplicates()
+        rank = np.empty(len(counts), dtype=columns.dtype)
+        rank[np.argsort(counts, kind="stable")] = np.arange(len(counts))
+        matrix = csr_array(
+            (np.ones(len(columns), dtype=np.int32), rank[columns], np.concatenate(bounds)),
+            shape=(len(texts), len(counts)),
+        )
+        matrix.sum_duplicates()  # and sorts the shingles of each text
         matrix.data[:] = 1
         self._matrix = matrix
         self._sizes = np.diff(matrix.indptr)
+        self._sketches = self._sketched()
+
+    def _sketched(self) -> np.ndarray:
+        """Return bits for each set: of each 512th shingle, whether the set has an odd number."""
+        sketches = [np.zeros((0, _SKETCH_BITS // 64), dtype=np.uint64)]
+        for start in range(0, len(self._sizes), _SKETCHES_AT_ONCE):
+            sizes = self._sizes[start : start + _SKETCHES_AT_ONCE]
+            first, last = self._matrix.indptr[[start, start + len(sizes)]]
+            bits = self._matrix.indices[first:last] % _SKETCH_BITS
+            places = np.repeat(np.arange(len(sizes)) * _SKETCH_BITS, sizes) + bits
+            odd = np.bincount(places, minlength=len(sizes) * _SKETCH_BITS) % 2 == 1
+            sketches.append(np.packbits(odd.reshape(-1, _SKETCH_BITS), axis=1).view(np.uint64))
+        return np.concatenate(sketches)
+
+    def rarest(self, which: np.ndarray, similarity: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return so many rarest shingles of some texts that similar ones have one in common.
+
+        Args:
+            which: the texts.
+            similarity: the share of shingles that makes two similar.
+
+        Returns:
+            A text and a shingle of it each, by their numbers.
+        """
+        sizes = self._sizes[which]
+        # Similar sets share at least this part of either; the rest and one more must meet it.
+        shared = np.ceil(similarity * sizes - 1e-6).astype(np.int64)
+        lengths = np.minimum(sizes - shared + 1, sizes)
+        starts = np.repeat(self._matrix.indptr[which] - (np.cumsum(lengths) - lengths), lengths)
+        found = self._matrix.indices[starts + np.arange(lengths.sum())]
+        return np.repeat(which, lengths), found
 
     def similar(
         self, first: np.ndarray, second: np.ndarray, similarity: float
@@ -197,7 +280,13 @@ class _Sets:
         """Return those of the pairs that have at least this similarity."""
         smaller = np.minimum(self._sizes[first], self._sizes[second])
         larger = np.maximum(self._sizes[first], self._sizes[second])
-        possible = smaller >= similarity * larger
+        possible = smaller / larger >= similarity
+        first, second = first[possible], second[possible]
+        # A shingle that one of two sets has and the other has not changes one bit of a sketch, so
+        # sketches differ in no more bits than sets in shingles: none that is similar is lost.
+        total = self._sizes[first] + self._sizes[second]
+        unlike = np.bitwise_count(self._sketches[first] ^ self._sketches[second]).sum(axis=1)
+        possible = unlike <= total * ((1 - similarity) / (1 + similarity)) + 1e-6
         first, second = first[possible], second[possible]
         if not len(first):
             return first, second

@@ -90,7 +90,50 @@ def test_a_template_with_many_fillings_is_one_cluster(monkeypatch: pytest.Monkey
     assert set(clusters(texts, similarity=0.8).tolist()) == {0}
 
 
+def fillings_in_pairs(number: int) -> list[str]:
+    """Return pairs of 0.99, of which each is like all others by 0.93 to 0.97: one template."""
+    draw = random.Random(2)  # noqa: S311
+    texts = []
+    for filling in range(number):
+        words = [f"word{place}" for place in range(600)]
+        for place in draw.sample(range(0, 600, 3), 4):
+            words[place] = f"filling{filling}at{place}"
+        texts.append(" ".join(words))
+        words[draw.randrange(600)] = f"edit{filling}"
+        texts.append(" ".join(words))
+    return texts
+
+
+def test_pairs_in_a_crowd_of_one_template_are_all_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "NEIGHBOURS", 4)
+    texts = fillings_in_pairs(150)
+    assert similarity(texts[0], texts[1]) >= 0.985 > similarity(texts[0], texts[2])
+    expected = [at - at % 2 for at in range(len(texts))]
+    assert clusters(texts, similarity=0.985).tolist() == expected
+    assert clusters(texts[::-1], similarity=0.985).tolist() == expected
+
+
+@given(st.randoms(use_true_random=False), st.sampled_from([0.55, 0.7, 0.8, 0.9, 1.0]))
+@settings(deadline=None, max_examples=30)
+def test_of_similar_texts_one_of_the_rarest_shingles_is_the_same(
+    draw: random.Random, limit: float
+) -> None:
+    words = [f"word{place}" for place in range(30)]
+    texts = [" ".join(draw.choices(words[: draw.randrange(5, 30)], k=20)) for _ in range(20)]
+    sets = module._Sets(texts, 1)
+    which, shingle = sets.rarest(np.arange(20), limit)
+    rarest = [set(shingle[which == text].tolist()) for text in range(20)]
+    for first, second in combinations(range(20), 2):
+        is_similar = similarity(texts[first], texts[second], 1) >= limit
+        confirmed, _ = sets.similar(np.array([first]), np.array([second]), limit)
+        assert len(confirmed) == is_similar
+        assert not is_similar or rarest[first] & rarest[second]
+
+
 def test_the_limit_is_part_of_the_cluster() -> None:
+    # 55 of 100, which is less than 0.55 times 100 as a computer has it.
+    some, more = (" ".join(f"word{place}" for place in range(number)) for number in (55, 100))
+    assert clusters([some, more], similarity=0.55, words=1).tolist() == [0, 0]
     # 4 of 5 runs of one word.
     assert clusters(["a b c d", "a b c d e"], similarity=0.8, words=1).tolist() == [0, 0]
     assert clusters(["a b c d", "a b c d e"], similarity=0.81, words=1).tolist() == [0, 1]
