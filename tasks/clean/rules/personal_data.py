@@ -21,7 +21,20 @@ _EMAIL = re.compile(
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _IP4 = re.compile(rf"(?<![\w.]){_OCTET}(?:\.{_OCTET}){{3}}(?![\w]|\.\d)")
 _IP6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:]{6,39}(?![\w:])")
-_CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
+# Figures in a row, of which some may be a card's: lines are joined by a space, as its groups are.
+_FIGURES = re.compile(r"(?<![A-Za-z0-9.-])[0-9]+(?:[ -][0-9]+)*(?![A-Za-z0-9])")
+_GROUP = re.compile("[0-9]+")
+# How a card's number is written, the longest first. Any other grouping counts if nothing but the
+# number is in the row; of the figures of a table, one in some dozens would be a card otherwise.
+_CARDS = [
+    re.compile(rf"{groups}(?![0-9])")
+    for groups in (
+        "[0-9]{4}(?:[ -][0-9]{4}){3}[ -][0-9]{3}",
+        "[0-9]{4}(?:[ -][0-9]{4}){3}",
+        "3[0-9]{3}[ -][0-9]{6}[ -][0-9]{4,5}",
+        "[0-9]{13,19}",
+    )
+]
 _TELEPHONE = re.compile(
     r"""(?<![\w.+/-])(?:
     # from abroad
@@ -34,6 +47,7 @@ _TELEPHONE = re.compile(
     re.VERBOSE,
 )
 _DIGITS_OF_A_TELEPHONE = range(8, 16)
+_FEWEST_OF_A_CARD = 13
 # First digits and number of digits of the cards in use.
 _ISSUERS = re.compile(
     r"(?:4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]|2[2-7])\d{14}|3[47]\d{13}|3[068]\d{12}"
@@ -67,7 +81,28 @@ def _mask_emails(text: str) -> str:
 
 
 def _mask_cards(text: str) -> str:
-    return _CARD.sub(lambda found: MASKS["card"] if _is_card(found[0]) else found[0], text)
+    return _FIGURES.sub(lambda found: _mask_cards_among(found[0]), text)
+
+
+def _mask_cards_among(figures: str) -> str:
+    if len(figures) < _FEWEST_OF_A_CARD:
+        return figures
+    if _is_card(figures):
+        return MASKS["card"]
+    parts, done = [], 0
+    for group in _GROUP.finditer(figures):
+        if group.start() >= done:
+            length = _card_length(figures, group.start())
+            if length:
+                parts += [figures[done : group.start()], MASKS["card"]]
+                done = group.start() + length
+    return "".join([*parts, figures[done:]])
+
+
+def _card_length(figures: str, start: int) -> int:
+    """Return how many characters the card's number has that begins there; 0: none does."""
+    candidates = (card.match(figures, start) for card in _CARDS)
+    return next((len(found[0]) for found in candidates if found and _is_card(found[0])), 0)
 
 
 def _is_card(number: str) -> bool:

@@ -71,6 +71,34 @@ def test_a_card_is_not_masked_as_a_telephone() -> None:
     assert masked(text, []) == (text, [])
 
 
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ("card 4111 1111 1111 1111 12/26", "card <CARD> 12/26"),
+        ("4111 1111 1111 1111 123 is its number and code", "<CARD> 123 is its number and code"),
+        ("2 4111 1111 1111 1111", "2 <CARD>"),
+        ("Card: 4111 1111 1111 1111 12 items", "Card: <CARD> 12 items"),
+        ("Invoice 17 4111-1111-1111-1111", "Invoice 17 <CARD>"),
+        ("4111 1111 1111 1111 12b", "<CARD> 12b"),
+        ("17 340000000000009 4111111111111111 3", "17 <CARD> <CARD> 3"),
+        ("3 3400 000000 00009 12", "3 <CARD> 12"),
+    ],
+)
+def test_a_card_is_found_among_other_figures(found: str, expected: str) -> None:
+    assert masked(found, ["card"]) == (expected, ["card"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x4111 1111 1111 1111", "4111 1111 1111 1111b", "0.4111111111111111",
+        "4111 1111 1111 1112 12/26", "17 24111111111111111", "411 111 111 111 1111 12",
+    ],
+)  # fmt: skip
+def test_figures_that_only_hold_a_card_s_digits_stay(text: str) -> None:
+    assert masked(text, ["card"]) == (text, [])
+
+
 DIGITS = st.text(alphabet="0123456789.-+@: ()ab", max_size=60)
 
 
@@ -80,7 +108,9 @@ def test_what_is_masked_stays_so(text: str) -> None:
     assert masked(once, list(MASKS)) == (once, [])
 
 
-@pytest.mark.parametrize("character", ["a", "1", "1 ", "a@", "a.", ":", "1.", "@", "a@a.", "+1 "])
+@pytest.mark.parametrize(
+    "character", ["a", "1", "1 ", "4 ", "41 ", "a@", "a.", ":", "1.", "@", "a@a.", "+1 "]
+)
 def test_a_long_text_of_one_character_takes_no_time(character: str) -> None:
     text = character * 200_000
     assert isinstance(masked(text, list(MASKS))[0], str)
