@@ -1,7 +1,8 @@
 """Records of one class that are nearly the same: one of each cluster stays."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow as pa
 
 from tasks.clean.settings import NearDuplicates
 from tasks.clean.settle import Standing
-from tasks.contracts.records import modality_of, read_schema, read_table
+from tasks.contracts.records import modality_of, read_batches, read_schema
 from tasks.duplicates import images, text
 
 
@@ -64,22 +65,19 @@ def _clusters(
     standing: Standing, places: list[int], settings: NearDuplicates, bands: pa.ChunkedArray
 ) -> list[list[tuple[int, int]]]:
     """Return the clusters of two records or more, each record by its place and its size."""
-    modality = modality_of(read_schema(standing.path))
-    contents = read_table(standing.path, columns=[modality]).column(modality).take(places)
-    if modality == "text":
-        texts = contents.to_pylist()
+    is_wanted = np.zeros(len(standing.ids), dtype=bool)
+    is_wanted[places] = True
+    sizes: list[int] = []
+    contents = _measured(contents_of(standing.path, is_wanted), sizes)
+    if modality_of(read_schema(standing.path)) == "text":
         found = text.clusters(
-            texts,
+            list(contents),
             similarity=settings.similarity,
             words=settings.words,
-            bands=_as_arrays(bands.take(places), settings.similarity),
+            bands=as_arrays(bands, is_wanted, settings.similarity),
         )
-        sizes = [len(content) for content in texts]
     else:
-        found = images.clusters(
-            (content.as_py() for content in contents), distance=settings.distance
-        )
-        sizes = [len(content.as_py()) for content in contents]
+        found = images.clusters(contents, distance=settings.distance)
     several = np.bincount(found, minlength=len(found))[found] > 1
     members: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     for number in np.flatnonzero(several).tolist():
@@ -87,8 +85,38 @@ def _clusters(
     return list(members.values())
 
 
-def _as_arrays(bands: pa.ChunkedArray, similarity: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return bands as ``tasks.duplicates.text`` has them, and which texts have words."""
+def contents_of(path: Path, is_wanted: np.ndarray) -> Iterator[Any]:
+    """Yield the texts or images of some records, a batch in memory at a time.
+
+    As one column they may have more than the 2 GiB that Arrow's offsets reach.
+    """
+    modality = modality_of(read_schema(path))
+    start = 0
+    for batch in read_batches(path):
+        wanted = pa.array(is_wanted[start : start + batch.num_rows])
+        start += batch.num_rows
+        yield from (content.as_py() for content in batch.column(modality).filter(wanted))
+
+
+def _measured(contents: Iterator[Any], sizes: list[int]) -> Iterator[Any]:
+    """Yield the same contents, and add the size of each to a list."""
+    for content in contents:
+        sizes.append(len(content))
+        yield content
+
+
+def as_arrays(
+    bands: pa.ChunkedArray, is_wanted: np.ndarray, similarity: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return bands as ``tasks.duplicates.text`` has them, and which texts have words.
+
+    Args:
+        bands: of each text, from ``bands_of``.
+        is_wanted: which texts to return them of.
+        similarity: that of the settings.
+    """
+    # Not by `take`, which makes one array of all chunks: its offsets reach 2 GiB.
+    bands = bands.filter(pa.array(is_wanted))
     has_words = bands.is_valid().to_numpy()
     found = np.zeros((len(bands), text.num_bands(similarity)), dtype=np.uint64)
     stored = b"".join(band.as_py() for band in bands.filter(pa.array(has_words)))
