@@ -94,9 +94,7 @@ def assign_all(
     """
     parts, is_official = _by_rule(records, settings, seed)
     reasons: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    if settings.stratify:
-        before, parts = parts, _stratified(records, parts, settings, seed)
-        reasons["stratify"] = before, parts
+    clusters: np.ndarray | None = None
     if settings.group_by is not None:
         from tasks.split import apart, groups
 
@@ -106,9 +104,13 @@ def assign_all(
     if settings.near_duplicates is not None:
         from tasks.split import apart, near
 
-        keys = near.cluster_of_each(records, settings.near_duplicates)
-        before, parts = parts, apart.kept_apart(parts, is_official, keys)
+        clusters = near.cluster_of_each(records, settings.near_duplicates)
+        before, parts = parts, apart.kept_apart(parts, is_official, clusters)
         reasons["near_duplicates"] = before, parts
+    if settings.stratify:
+        # After near-duplicates, which would leave out what was moved away from its like.
+        before, parts = parts, _stratified(records, parts, settings, seed, clusters)
+        reasons["stratify"] = before, parts
     return parts, reasons
 
 
@@ -199,7 +201,13 @@ def _values(records: Path, column: str) -> list[Any]:
     return [value for batch in _columns(records, [column]) for value in batch.column(0).to_pylist()]
 
 
-def _stratified(records: Path, parts: np.ndarray, settings: Settings, seed: int) -> np.ndarray:
+def _stratified(
+    records: Path,
+    parts: np.ndarray,
+    settings: Settings,
+    seed: int,
+    clusters: np.ndarray | None,
+) -> np.ndarray:
     from tasks.split.classes import stratified
 
     officials = _values(records, "split")
@@ -220,6 +228,7 @@ def _stratified(records: Path, parts: np.ndarray, settings: Settings, seed: int)
             for part, bounds in ranges.items()
             if part == "train" or part not in existing
         },
+        clusters,
     )
 
 

@@ -47,6 +47,38 @@ def test_a_class_with_records_everywhere_is_left_as_it_is(split: "Split") -> Non
     assert split.report == {"stratify": {"moved": 0}}
 
 
+def similar(number: int, topic: str) -> list[str]:
+    """Return texts that differ in their last word."""
+    text = " ".join(f"{topic}{place}" for place in range(40))
+    return [f"{text} ending{row}" for row in range(number)]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_similar_records_of_a_rare_class_move_together(split: "Split", seed: int) -> None:
+    rare: Given = [(text, "rare", None) for text in similar(3, "word")]
+    two: Given = [
+        (text, "two", None) for topic in ("first", "second") for text in similar(2, topic)
+    ]
+    given = [*COMMON, *rare, *two]
+    only_apart = split(given, seed=seed, near_duplicates={})
+    parts = split(given, seed=seed, stratify=True, near_duplicates={})
+    found = counts(parts)
+    # Nothing more is left out than without stratify, and one cluster stays in one split.
+    before = counts(only_apart)
+    for label in ("rare", "two"):
+        assert sum(found[part][label] for part in found) == sum(before[p][label] for p in before)
+    assert {part for part in found if found[part]["rare"]} == {"train"}
+    assert {part for part in found if found[part]["two"]} == {"train", "test"}
+
+
+def test_similar_records_of_several_classes_stay_where_they_are(split: "Split") -> None:
+    first, second = similar(2, "word")
+    given: Given = [*COMMON, (first, "a", None), (second, "b", None)]
+    for seed in range(6):
+        apart = split(given, seed=seed, near_duplicates={})
+        assert split(given, seed=seed, stratify=True, near_duplicates={}) == apart
+
+
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_nothing_is_moved_into_an_official_test_split(split: "Split", size: int) -> None:
     records: Given = [
