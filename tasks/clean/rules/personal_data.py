@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Literal, get_args
 
+from tasks.corpora.scripts import UNSPACED
+
 Kind = Literal["email", "card", "ip", "telephone"]
 MASKS: dict[Kind, str] = {
     "email": "<EMAIL>",
@@ -14,15 +16,22 @@ MASKS: dict[Kind, str] = {
 }
 
 # Each begins where no such character stands before it, and is bounded in length: a text of a
-# million letters takes no longer than one read.
+# million letters takes no longer than one read. What may not stand beside a number are letters of
+# ASCII alone: in scripts without spaces, any other letter does.
+_NOT_IN_EMAILS = rf"{UNSPACED.pattern}|[\uac00-\ud7a3]"  # Korean particles follow without a space
+_IN_EMAILS = rf"(?:(?!{_NOT_IN_EMAILS})[^\W_])"
 _EMAIL = re.compile(
-    r"(?<![\w.+-])[\w.+-]{1,64}@[^\W_](?:[\w-]{0,62}\.){1,8}[^\W\d_]{2,24}(?![\w-])"
+    rf"(?:(?<![\w.+-])|(?<={_NOT_IN_EMAILS}))(?:{_IN_EMAILS}|[_.+-]){{1,64}}"
+    rf"@{_IN_EMAILS}(?:(?:{_IN_EMAILS}|[_-]){{0,62}}\.){{1,8}}"
+    rf"(?:xn--[A-Za-z0-9-]{{0,58}}[A-Za-z0-9]|(?:(?!\d){_IN_EMAILS}){{2,24}})(?!{_IN_EMAILS})"
 )
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
-_IP4 = re.compile(rf"(?<![\w.]){_OCTET}(?:\.{_OCTET}){{3}}(?![\w]|\.\d)")
-_IP6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:]{6,39}(?![\w:])")
+_IP4 = re.compile(rf"(?<![\w.]){_OCTET}(?:\.{_OCTET}){{3}}(?!\w|\.\d)", re.ASCII)
+_IP6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:]{6,40}(?![\w:])", re.ASCII)
+# fe80::1, but neither 12::34 nor f128:: of a program: addresses in use begin with four digits.
+_SHORT_IP6 = re.compile("[0-9A-Fa-f]{4}::[0-9A-Fa-f]")
 # Figures in a row, of which some may be a card's: lines are joined by a space, as its groups are.
-_FIGURES = re.compile(r"(?<![A-Za-z0-9.-])[0-9]+(?:[ -][0-9]+)*(?![A-Za-z0-9])")
+_FIGURES = re.compile(r"(?<![\w.-])\d+(?:[ -]\d+)*(?!\w)", re.ASCII)
 _GROUP = re.compile("[0-9]+")
 # How a card's number is written, the longest first. Any other grouping counts if nothing but the
 # number is in the row; of the figures of a table, one in some dozens would be a card otherwise.
@@ -36,15 +45,23 @@ _CARDS = [
     )
 ]
 _TELEPHONE = re.compile(
-    r"""(?<![\w.+/-])(?:
+    r"""(?=[+(0-9])(?:
     # from abroad
-    (?:\+|00)[1-9]\d{0,2}[ ./-]?(?:\(\d{1,4}\)[ ./-]?)?\d{1,5}(?:[ ./-]?\d{2,5}){1,5}
+    (?:(?<![\w+/-])\+|(?<![\w.+/-])00)
+        [1-9]\d{0,2}[ ./-]?(?:\(\d{1,4}\)[ ./-]?)?\d{1,5}(?:[ ./-]?\d{2,5}){1,5}
+    |(?<![\w.+/-])(?:
     # of America
-    |(?:1[ .-])?(?:\(\d{3}\)[ ]?|\d{3}[.-])\d{3}[ .-]\d{4}
+    (?:1[ .-])?(?:\(\d{3}\)[ ]?|\d{3}[.-])\d{3}[ .-]\d{4}
     # within another country
     |\(?0[1-9]\d{1,4}\)?[ /-]{1,3}\d{3,4}(?:[ -]?\d{2,4}){1,2}
-    )(?![\w-]|\.\d)""",
-    re.VERBOSE,
+    # of Japan or Australia
+    |(?:0[1-9]-|\(0[1-9]\)[ ]?)\d{4}[ -]\d{4}
+    # of France: five pairs, no other figure in the row, and no counting up
+    |(?<!\d[ ])(?!01.02)0[1-79](?P<between>[ .-])\d\d(?:(?P=between)\d\d){3}(?![ .-]\d)
+    # without a space; ten digits may be a book's number
+    |0[1-9]\d{9}|01[5-7]\d{9}
+    ))(?![\w-]|\.\d)""",
+    re.VERBOSE | re.ASCII,
 )
 _DIGITS_OF_A_TELEPHONE = range(8, 16)
 _FEWEST_OF_A_CARD = 13
@@ -116,12 +133,20 @@ def _is_card(number: str) -> bool:
 
 def _mask_addresses(text: str) -> str:
     text = _IP4.sub(MASKS["ip"], text)
-    return _IP6.sub(lambda found: MASKS["ip"] if _is_ip6(found[0]) else found[0], text)
+    return _IP6.sub(lambda found: _mask_ip6(found[0]), text)
+
+
+def _mask_ip6(found: str) -> str:
+    # A colon at the end is the sentence's; two are the address's.
+    address = found if found.endswith("::") else found.removesuffix(":")
+    return MASKS["ip"] + found[len(address) :] if _is_ip6(address) else found
 
 
 def _is_ip6(candidate: str) -> bool:
     """Tell an address from a time, and from names with two colons between them."""
-    if candidate.count(":") < 3 or not any(character.isdigit() for character in candidate):
+    if not any(character.isdigit() for character in candidate):
+        return False
+    if candidate.count(":") < 3 and not _SHORT_IP6.match(candidate):
         return False
     try:
         ipaddress.IPv6Address(candidate)

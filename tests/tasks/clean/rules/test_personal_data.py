@@ -99,7 +99,50 @@ def test_figures_that_only_hold_a_card_s_digits_stay(text: str) -> None:
     assert masked(text, ["card"]) == (text, [])
 
 
-DIGITS = st.text(alphabet="0123456789.-+@: ()ab", max_size=60)
+@pytest.mark.parametrize(
+    ("kind", "found", "expected"),
+    [
+        ("email", "_john@example.com_", "<EMAIL>_"),
+        ("email", "mail john@example.com- now", "mail <EMAIL>- now"),
+        ("email", "jo@example.xn--p1ai", "<EMAIL>"),
+        ("email", "john@mail.example.com.", "<EMAIL>."),
+        ("email", f"请联系john@example.com{'请联系我们的客户服务部门' * 4}", None),
+        ("email", "문의는 john@example.com으로", "문의는 <EMAIL>으로"),
+        ("email", "почта@пример.рф", "<EMAIL>"),
+        ("ip", "地址192.168.1.1", "地址<IP>"),
+        ("ip", "地址192.168.1.1的", "地址<IP>的"),
+        ("ip", "fe80::1 and 2001:db8::", "<IP> and <IP>"),
+        ("ip", "of 2001:db8::1: nothing", "of <IP>: nothing"),
+        ("ip", "地址2001:db8::1的", "地址<IP>的"),
+        ("card", "卡号4111 1111 1111 1111的", "卡号<CARD>的"),
+        ("telephone", "電話は03-1234-5678です", "電話は<TELEPHONE>です"),
+        ("telephone", "Tel.+49 89 12345678", "Tel.<TELEPHONE>"),
+        ("telephone", "06 12 34 56 78 or 06.12.34.56.78", "<TELEPHONE> or <TELEPHONE>"),
+        ("telephone", "call 01761234567, 09012345678", "call <TELEPHONE>, <TELEPHONE>"),
+        ("telephone", "(03) 1234 5678", "<TELEPHONE>"),
+    ],
+)
+def test_ordinary_forms_are_found(kind: Kind, found: str, expected: str | None) -> None:
+    expected = expected or found.replace("john@example.com", "<EMAIL>")
+    assert masked(found, [kind]) == (expected, [kind])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "12::34", "core::f128::x", "<b>f128::</b>", "dead::beef", "abc::def1::x",
+        "std::a1::", "a1::b2", "12:30:45:", "fe80:1:",
+        "john@example.c", "john@example", "a@b-c", "v192.168.1.1", "192.168.1.1a",
+        "06 12 34 56 78 90 12", "net 01 12 03 14 05 16 vs 02", "0.01761234567", "0306406152",
+        "06 12 34 56", "03 1986 1987", "<Buffer 01 02 03 04 05>", "0b11001100_00110011",
+        "036000291452", "0000000000012",
+    ],
+)  # fmt: skip
+def test_what_only_looks_alike_stays(text: str) -> None:
+    assert masked(text, list(MASKS)) == (text, [])
+
+
+DIGITS = st.text(alphabet="0123456789.-+@: ()_ab地", max_size=60)
 
 
 @given(DIGITS)
@@ -109,7 +152,27 @@ def test_what_is_masked_stays_so(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "character", ["a", "1", "1 ", "4 ", "41 ", "a@", "a.", ":", "1.", "@", "a@a.", "+1 "]
+    "character",
+    [
+        "a",
+        "1",
+        "1 ",
+        "4 ",
+        "41 ",
+        "a@",
+        "a.",
+        ":",
+        "1.",
+        "@",
+        "地",
+        "a-",
+        "a@a",
+        "01 ",
+        "1:",
+        "::1",
+        "a@a.",
+        "+1 ",
+    ],
 )
 def test_a_long_text_of_one_character_takes_no_time(character: str) -> None:
     text = character * 200_000
