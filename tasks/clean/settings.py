@@ -1,5 +1,6 @@
 """Settings of ``clean``."""
 
+from functools import reduce
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -99,6 +100,21 @@ class Quality(contract.Settings):
         return value
 
 
+# Settings that change nothing in a corpus of the other modality. How texts are repaired is none of
+# them: the labels of images are repaired too.
+OF_TEXTS = (
+    "minimum_characters",
+    "maximum_characters",
+    "boilerplate",
+    "personal_data",
+    "languages",
+    "quality",
+    "near_duplicates.similarity",
+    "near_duplicates.words",
+)
+OF_IMAGES = ("mode", "size", "blank", "near_duplicates.distance")
+
+
 class Settings(contract.Settings):
     """How texts are repaired and images made alike, and which records stay."""
 
@@ -180,9 +196,20 @@ class Settings(contract.Settings):
         }
         return [*super().modules(), *(module for module, is_used in used.items() if is_used)]
 
+    def without_effect(self, modality: Literal["text", "image"]) -> list[str]:
+        """Return what is not at its default, though it is of the other modality."""
+        default = Settings(near_duplicates=self.near_duplicates and NearDuplicates())
+        names = OF_IMAGES if modality == "text" else OF_TEXTS
+        return [name for name in names if _value(self, name) != _value(default, name)]
+
     @field_validator("size")
     @classmethod
     def _is_no_larger_than_what_is_read(cls, size: list[int] | None) -> list[int] | None:
         if size is not None and size[0] * size[1] > MAXIMUM_PIXELS:
             raise ValueError(f"expected at most {MAXIMUM_PIXELS:,} pixels, width times height")
         return size
+
+
+def _value(settings: Settings, name: str) -> Any:
+    """Return the value of a setting, which is null where the section that it is in is."""
+    return reduce(lambda section, key: section and getattr(section, key), name.split("."), settings)

@@ -27,7 +27,7 @@ from tasks.contracts.records import (
 )
 from tasks.corpora.columns import columns_of, with_columns
 from tasks.corpora.corrections import Corrections, corrections_of
-from tasks.errors import BadInput
+from tasks.errors import BadInput, BadSettings
 from tasks.progress import progress, say
 
 Record = dict[str, Any]
@@ -44,7 +44,9 @@ def run(records: Path, output: Path, settings: Settings, kept: Kept | None = Non
 
     Raises:
         BadInput: an image is damaged or unlike the others, or no record is left.
+        BadSettings: some are of texts and the records are images, or the other way round.
     """
+    _check_modality(records, settings)
     report = Report(_reasons(settings))
     num_kept = clean(records, output / "records.parquet", settings, report, kept)
     if not num_kept:
@@ -54,6 +56,17 @@ def run(records: Path, output: Path, settings: Settings, kept: Kept | None = Non
     write_json(output / "report.json", report.as_json())
     counts = [f"{count:,} {reason}" for reason, count in report.dropped().items() if count]
     say(f"clean: kept {num_kept:,} records; dropped {', '.join(counts) or 'none'}")
+
+
+def _check_modality(records: Path, settings: Settings) -> None:
+    """Let nobody believe that a setting did something that is of the other modality."""
+    found = modality_of(read_schema(records))
+    without_effect = [f"clean.{name}" for name in settings.without_effect(found)]
+    if without_effect:
+        raise BadSettings(
+            f"{records} holds {found}s, and these settings are of "
+            f"{'images' if found == 'text' else 'texts'}: {', '.join(without_effect)}: drop them"
+        )
 
 
 def clean(

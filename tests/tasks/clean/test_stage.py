@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tasks.contracts.records import cleaned_schema
-from tasks.errors import BadInput
+from tasks.errors import BadInput, BadSettings
 
 Clean = Callable[..., tuple[list[dict[str, Any]], dict[str, Any]]]
 
@@ -82,6 +82,43 @@ def test_images_are_cleaned_named_and_counted(clean: Clean) -> None:
     assert [record["row"] for record in records] == [1, 2]
     assert (report["dropped"]["duplicate"], report["dropped"]["empty"]) == (1, 1)
     assert records[0]["id"] == hashlib.sha256(b"L 2x2\n" + bytes([1] * 4)).hexdigest()
+
+
+def test_an_image_corpus_refuses_settings_of_texts(clean: Clean, tmp_path: Path) -> None:
+    with pytest.raises(BadSettings) as error:
+        clean(
+            [{"image": picture(1)}],
+            "image",
+            boilerplate="remove",
+            personal_data=["email"],
+            languages={"keep": ["en"]},
+            quality={"minimum_words": 2},
+            maximum_characters=9,
+            near_duplicates={"distance": 3, "similarity": 0.9},
+        )
+    assert str(error.value) == (
+        f"{tmp_path / 'collected.parquet'} holds images, and these settings are of texts: "
+        "clean.maximum_characters, clean.boilerplate, clean.personal_data, clean.languages, "
+        "clean.quality, clean.near_duplicates.similarity: drop them"
+    )
+
+
+def test_a_text_corpus_refuses_settings_of_images(clean: Clean) -> None:
+    found = [{"text": "a"}]
+    with pytest.raises(
+        BadSettings,
+        match=r" holds texts, .* of images: clean\.blank, clean\.near_duplicates\.distance: drop",
+    ):
+        clean(found, blank=5, near_duplicates={"distance": 3})
+    with pytest.raises(BadSettings, match=r": clean\.mode, clean\.size: drop them$"):
+        clean(found, mode="L", size=[8, 8])
+
+
+def test_settings_of_either_modality_are_taken(clean: Clean) -> None:
+    settings: dict[str, Any] = {"label_conflicts": "drop", "normalize": "NFKC"}
+    texts, images = {"similarity": 0.9}, {"distance": 3}
+    assert len(clean([{"text": "a"}], **settings, near_duplicates=texts)[0]) == 1
+    assert len(clean([{"image": picture(1)}], "image", **settings, near_duplicates=images)[0]) == 1
 
 
 def test_a_corrupt_image_fails_the_stage(clean: Clean) -> None:
