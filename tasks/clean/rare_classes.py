@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+from tasks.clean.repeated import PROTECTED
 from tasks.clean.settings import RareClasses
 from tasks.clean.settle import Standing
 
@@ -18,7 +19,8 @@ def settle_rare_classes(standing: Standing, settings: RareClasses) -> dict[str, 
         settings: what is rare, and what becomes of it.
 
     Returns:
-        The rare classes, each with its number of records outside an official test split.
+        The rare classes, each with its number of records outside an official test split; and where
+        there are any, the classes that stay in that split alone, with their records there.
     """
     places = standing.open_places()
     counts = Counter(standing.labels[place] for place in places)
@@ -35,4 +37,19 @@ def settle_rare_classes(standing: Standing, settings: RareClasses) -> dict[str, 
                 standing.reasons[place] = "rare_class"
             elif settings.then == "other":
                 standing.new_labels[place] = OTHER
-    return {"then": settings.then, "classes": dict(sorted(rare.items()))}
+    told = {"then": settings.then, "classes": dict(sorted(rare.items()))}
+    alone = _in_test_alone(standing)
+    return {**told, "in_test_alone": alone} if alone else told
+
+
+def _in_test_alone(standing: Standing) -> dict[str, int]:
+    """Return the classes that only an official test split has, which nothing can learn."""
+    elsewhere = {
+        standing.new_labels.get(place, standing.labels[place]) for place in standing.open_places()
+    }
+    tested = Counter(
+        label
+        for label, split in zip(standing.labels, standing.splits, strict=True)
+        if split == PROTECTED and label is not None and label not in elsewhere
+    )
+    return dict(sorted(tested.items()))

@@ -110,6 +110,22 @@ def test_an_official_test_split_keeps_its_rare_classes(clean: Clean) -> None:
     assert [record["label"] for record in records if record["split"] == "test"] == ["small"]
 
 
+@pytest.mark.parametrize("then", ["drop", "other"])
+def test_classes_that_stay_in_the_official_test_split_alone_are_named(
+    clean: Clean, then: str
+) -> None:
+    found = [*({**record, "split": "train"} for record in RARE),
+             {"text": "d", "label": "small", "split": "test"},
+             {"text": "e", "label": "small", "split": "test"},
+             {"text": "f", "label": "big", "split": "test"}]  # fmt: skip
+    _, report = clean(found, rare_classes={"fewer_than": 3, "then": then})
+    assert report["rare_classes"] == {
+        "then": then, "classes": {"small": 1}, "in_test_alone": {"small": 2},
+    }  # fmt: skip
+    _, report = clean(found, rare_classes={"fewer_than": 3, "then": "keep"})
+    assert report["rare_classes"] == {"then": "keep", "classes": {"small": 1}}
+
+
 def test_a_class_is_rare_by_what_near_duplicates_leave(clean: Clean) -> None:
     found = [{"text": text, "label": "x"} for text in (TEXT, NEAR)]
     found += [{"text": f"word{number}", "label": "y"} for number in range(2)]

@@ -59,11 +59,18 @@ def test_a_limit_that_is_not_set_is_not_expected() -> None:
 
 def test_every_remedy_that_is_a_setting_exists() -> None:
     found = checks(tables(["characters"], ["x"]), Settings())
-    words = {word for check in found for word in re.split(r",? ", check.remedy) if "_" in word}
+    words = {word for check in found for word in re.findall(r"[\w.]+", check.remedy) if "_" in word}
     of_clean = {word.removeprefix("clean.") for word in words if word.startswith("clean.")}
-    named = {word for word in words if "." not in word}
+    named = {word for word in words if "." not in word} - set(get_args(CheckName))
     assert named == set(Settings.model_fields) - Settings.neutral()
     assert of_clean == {"rare_classes"} <= set(CleanSettings.model_fields)
+
+
+def test_classes_that_only_an_official_test_split_has_may_warn() -> None:
+    found = checks(tables(["characters"], ["x"]), Settings())
+    remedies = {check.table: check.remedy for check in found if check.name == "unknown_classes"}
+    assert "severity: {unknown_classes: warning}" in remedies["test"]
+    assert "severity" not in remedies["validation"]
 
 
 def test_every_check_has_a_name_by_which_its_severity_is_set() -> None:

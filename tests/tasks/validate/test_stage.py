@@ -97,10 +97,25 @@ def test_a_class_that_train_lacks_is_named(splits: "Splits") -> None:
     splits.write(test=[("a", "bad"), ("b", "好评"), ("c", "new"), ("d", "new")])
     assert fault(splits, maximum_class_drift=1.0) == (
         "classes of test that train does not have: 2 (new 2) -> "
-        "clean.rare_classes, or add records of them to train; "
-        "records of a class in train: 1 (new 0), expected at least 2 -> "
+        "add records of them to train, or clean.rare_classes; where an official test split has "
+        "them, which stays as it is, severity: {unknown_classes: warning}"
+    )
+
+
+def test_a_class_that_train_lacks_may_warn_and_the_others_still_need_their_records(
+    splits: "Splits",
+) -> None:
+    warns: dict[str, Any] = {
+        "severity": {"unknown_classes": "warning"}, "maximum_class_drift": 1.0,
+    }  # fmt: skip
+    splits.write(train=[("e", "bad"), ("f", "bad"), ("g", "好评")])
+    splits.write(test=[("a", "bad"), ("b", "好评"), ("c", "new"), ("d", "new")])
+    assert fault(splits, **warns) == (
+        "records of a class in train: 1 (好评 1), expected at least 2 -> "
         "minimum_records_per_class, or clean.rare_classes"
     )
+    splits.write(train=[("e", "bad"), ("f", "bad"), ("g", "好评"), ("h", "好评")])
+    assert splits.run(**warns)["passed"] is True
 
 
 def test_records_without_a_label_among_labelled_ones_are_counted(splits: "Splits") -> None:
