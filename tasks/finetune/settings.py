@@ -87,7 +87,8 @@ class Settings(TrainingSettings):
     solver: Literal["adamw", "lbfgs"] = Field(
         "adamw",
         description="how mode: frozen fits the head; lbfgs: to the minimum, with the L2 penalty "
-        "that is best on the validation split",
+        "that is best on the validation split; learning_rate, sgd, epochs and the like are then "
+        "the twin's, whose weights all learn by steps",
     )
     layer_decay: float = Field(
         1.0, gt=0, le=1, description="each layer's rate is so much of that of the layer above it"
@@ -159,6 +160,8 @@ class Settings(TrainingSettings):
             raise ValueError("repeats are of model and twin: leave twin: true, or drop repeats")
         if self.solver == "lbfgs" and (self.mode != "frozen" or self.devices > 1):
             raise ValueError("solver: lbfgs needs mode: frozen, on one device")
+        if self.solver == "lbfgs" and self.sgd is not None and not self.twin:
+            raise ValueError("sgd changes nothing with solver: lbfgs and no twin: drop it")
         if self.mode == "frozen" and self.layer_decay < 1:
             raise ValueError("layer_decay changes nothing in mode: frozen: drop one of the two")
         if self.mode != "lora" and self.lora != LoraSettings():

@@ -40,6 +40,10 @@ def test_labels_are_a_number_of_records_or_a_share(labels: float) -> None:
         ({"lora": {"targets": ["query"]}}, "lora changes nothing in mode: full: set mode: lora"),
         ({"mode": "lora", "lora": {"rank": 0}}, r"lora\.rank: input should be greater than or"),
         ({"mode": "lora", "lora": {"rnk": 4}}, r"lora\.rnk: unknown key; .*did you mean 'rank'\?"),
+        (
+            {"mode": "frozen", "solver": "lbfgs", "twin": False, "sgd": {}},
+            "sgd changes nothing with solver: lbfgs and no twin: drop it",
+        ),
         ({"mode": "half"}, r"mode: input should be 'full', 'frozen' or 'lora', found 'half'"),
         ({"wide": {"words": [2, 1]}}, r"wide\.words: expected the smallest and the largest size"),
         ({"wide": {"characters": [0, 1]}}, r"wide\.characters: expected the smallest and the la"),

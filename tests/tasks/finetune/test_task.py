@@ -94,6 +94,17 @@ def test_the_twin_learns_all_of_its_weights_at_the_full_rate(
     assert "scale" not in found.optimized()["model"][0]
 
 
+def test_the_twin_of_a_head_that_is_solved_takes_the_steps_of_sgd(
+    bert: Path, corpus: Corpus
+) -> None:
+    losses = []
+    for sgd in (None, {"momentum": 0.0}, {"momentum": 0.9}):
+        options = {"sgd": sgd, "batch_size": 10, "epochs": 2}
+        twin = recipe(bert, corpus, mode="frozen", solver="lbfgs", **options).for_twin()
+        losses.append(train(task(twin, corpus), twin.settings, 0, "twin")[-1])
+    assert len(set(losses)) == 3
+
+
 @pytest.mark.parametrize("mode", ["full", "frozen", "lora"])
 def test_a_step_waits_for_nothing(
     bert: Path, corpus: Corpus, mode: str, monkeypatch: pytest.MonkeyPatch
