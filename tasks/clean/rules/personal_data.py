@@ -60,7 +60,7 @@ _TELEPHONE = re.compile(
     |(?<!\d[ ])(?!01.02)0[1-79](?P<between>[ .-])\d\d(?:(?P=between)\d\d){3}(?![ .-]\d)
     # without a space; ten digits may be a book's number
     |0[1-9]\d{9}|01[5-7]\d{9}
-    ))(?![\w-]|\.\d)""",
+    ))(?![\w-]|[.+(]\d)""",
     re.VERBOSE | re.ASCII,
 )
 _DIGITS_OF_A_TELEPHONE = range(8, 16)
