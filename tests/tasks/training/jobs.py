@@ -95,7 +95,7 @@ class Job:
 
     def goes_on(self, printed: str, newest: Checkpoint) -> bool:
         """Tell whether a run says that it went on from a checkpoint, or from one after it."""
-        training = self._name if newest.training == "model" else f"{self._name} (twin)"
+        training = self._name if newest.training == "model" else f"{self._name} ({newest.training})"
         line = re.escape(training) + r": goes on from the checkpoint of step ([\d,]+)"
         found = re.search(line, printed)
         return found is not None and int(found[1].replace(",", "")) >= newest.step
