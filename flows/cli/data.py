@@ -16,6 +16,8 @@ from tasks.errors import BadInput, BadSettings, DownstreamError, one_of
 from tasks.progress import say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console
     from rich.table import Table
 
@@ -46,8 +48,7 @@ def show(
     _require_corpus(corpus)
     if part is not None and part not in get_args(Part):
         raise DownstreamError(f"--part: no split {part!r}; {one_of(part, PARTS)}")
-    if rows < 0:
-        raise DownstreamError(f"--rows: expected a number from 0, found {rows}")
+    _require_rows(rows)
     out = console()
     if dropped:
         _show_dropped(out, corpus)
@@ -74,8 +75,7 @@ def labels(
     and the reason, to corrections.csv (id,label,who,why): collect and clean apply it.
     """
     _require_corpus(corpus)
-    if rows < 0:
-        raise DownstreamError(f"--rows: expected a number from 0, found {rows}")
+    _require_rows(rows)
     from flows.corpora.labels import review_labels, write_report
 
     review = review_labels(corpus)
@@ -117,8 +117,7 @@ def dropped(
     from tasks.clean.settings import Settings
 
     _require_corpus(corpus)
-    if rows < 0:
-        raise DownstreamError(f"--rows: expected a number from 0, found {rows}")
+    _require_rows(rows)
     output, records = paths.stage_output("clean", corpus), paths.collected(corpus)
     report = _read_report(output / "report.json", f"clean@{corpus}")
     if not records.is_file():
@@ -128,8 +127,7 @@ def dropped(
         records, Settings.parse(used, f"{output / 'settings.json'}: settings"), paths.STATE
     )
     counts = {**report["dropped"], **report.get("changed", {})}
-    if reason is not None and reason not in counts:
-        raise DownstreamError(f"--reason: no {reason!r} in {corpus}; {one_of(reason, counts)}")
+    _require_reason(reason, counts, corpus)
     touched = [record for record in listing.touched if reason in (None, record.reason)]
     told = touched[:rows] if rows else touched
     found = as_found(records, (record.place for record in told))
@@ -169,16 +167,13 @@ def left_out(
     from flows.corpora.left_out import left_out_of
 
     _require_corpus(corpus)
-    if rows < 0:
-        raise DownstreamError(f"--rows: expected a number from 0, found {rows}")
+    _require_rows(rows)
     records = paths.cleaned(corpus)
     if not records.is_file():
         raise BadInput(f"{records} does not exist: `downstream run clean@{corpus}`")
     used = _read_report(paths.stage_output("split", corpus) / "settings.json", f"split@{corpus}")
     found = left_out_of(records, used)
-    reasons = sorted({record["why"] for record in found})
-    if reason is not None and reason not in reasons:
-        raise DownstreamError(f"--reason: no {reason!r} in {corpus}; {one_of(reason, reasons)}")
+    _require_reason(reason, sorted({record["why"] for record in found}), corpus)
     touched = [record for record in found if reason in (None, record["why"])]
     told = touched[:rows] if rows else touched
     shown = table("why", "of", "source, row", "class", "content")
@@ -242,6 +237,16 @@ def profile(corpus: Annotated[str, Parameter(help="A row of corpora.")]) -> int:
 def _require_split(path: Path, corpus: str) -> None:
     if not path.is_file():
         raise BadInput(f"{path} does not exist yet: `downstream run split@{corpus}`")
+
+
+def _require_rows(rows: int) -> None:
+    if rows < 0:
+        raise DownstreamError(f"--rows: expected a number from 0, found {rows}")
+
+
+def _require_reason(reason: str | None, known: "Iterable[str]", corpus: str) -> None:
+    if reason is not None and reason not in known:
+        raise DownstreamError(f"--reason: no {reason!r} in {corpus}; {one_of(reason, known)}")
 
 
 def _require_corpus(corpus: str) -> None:
