@@ -92,9 +92,15 @@ def _rank(errors_folder: Path, run: Callable[..., Any], arguments: tuple[Any, ..
     import torch
     import torch.distributed as dist
 
+    was_stopped = False
+
+    def remember(*_: object) -> None:
+        nonlocal was_stopped
+        was_stopped = True
+
     if not is_first:
         # The launcher sends SIGTERM to all; rank 0 ends its step first, with the others' help.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, remember)
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     backend = "nccl" if torch.cuda.is_available() else "gloo"
@@ -107,6 +113,11 @@ def _rank(errors_folder: Path, run: Callable[..., Any], arguments: tuple[Any, ..
         sys.exit(1)
     finally:
         dist.destroy_process_group()
+        if not is_first:
+            # What is left is to wait until rank 0 is done and the launcher has read the result.
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            if was_stopped:
+                sys.exit(1)
 
 
 def _first_error(folder: Path) -> DownstreamError | None:
