@@ -12,7 +12,7 @@ from tasks.tracking.store import pages
 
 TEMPORARY = "DOWNSTREAM_TEMPORARY_PREFECT"
 """Set where PREFECT_API_URL names a server that ends with the run."""
-COLUMNS = ("model", "accuracy", "95 % interval", "linear baseline", "twin", "gain", "version")
+COLUMNS = ("model", "accuracy", "95 % interval", "linear", "NB-SVM", "twin", "gain", "version")
 
 
 def finish(session: Session, seconds: float) -> list[dict[str, Any]]:
@@ -56,6 +56,7 @@ def model_row(model: str, version: int | None) -> dict[str, Any]:
         _percent(metrics["accuracy"]),
         f"{_percent(low)} - {_percent(high)}",
         _baseline(metrics, "linear"),
+        _baseline(metrics, "nb_svm"),
         _baseline(metrics, "twin"),
         "-" if gain is None else _gain(gain, metrics.get("repeats")),
         "-" if version is None else str(version),

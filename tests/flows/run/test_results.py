@@ -14,7 +14,8 @@ def test_a_models_line_has_its_interval_baselines_gain_and_version(pipeline: Pip
         "model": "m",
         "accuracy": "90.00",
         "95 % interval": "85.00 - 95.00",
-        "linear baseline": "80.00",
+        "linear": "80.00",
+        "NB-SVM": "-",
         "twin": "88.00",
         "gain": "+2.00",
         "version": "3",
@@ -23,10 +24,15 @@ def test_a_models_line_has_its_interval_baselines_gain_and_version(pipeline: Pip
 
 def test_a_baseline_is_shown_with_whether_the_model_is_ahead_of_it(pipeline: Pipeline) -> None:
     metrics = json.loads((pipeline.root / "data/evaluate/m/metrics.json").read_text())
-    metrics["against"] = {"linear": {"verdict": "ahead"}, "twin": {"verdict": "level"}}
+    metrics["baselines"]["nb_svm"] = {"accuracy": 0.91}
+    metrics["against"] = {
+        name: {"verdict": verdict}
+        for name, verdict in (("linear", "ahead"), ("nb_svm", "behind"), ("twin", "level"))
+    }
     pipeline.write("data/evaluate/m/metrics.json", json.dumps(metrics))
     row = model_row("m", 3)
-    assert (row["linear baseline"], row["twin"]) == ("80.00 (ahead)", "88.00 (level)")
+    assert (row["linear"], row["NB-SVM"]) == ("80.00 (ahead)", "91.00 (behind)")
+    assert row["twin"] == "88.00 (level)"
 
 
 def test_what_there_is_not_is_a_dash(pipeline: Pipeline) -> None:
@@ -45,7 +51,18 @@ def test_the_end_says_what_was_done_and_how_to_look_further(
     assert [row["model"] for row in finish(session, 3.0)] == ["m", "n"]
     out = capsys.readouterr().out.splitlines()
     assert out[0].split()[:2] == ["model", "accuracy"]
-    assert out[1].split() == ["m", "90.00", "85.00", "-", "95.00", "80.00", "88.00", "+2.00", "-"]
+    assert out[1].split() == [
+        "m",
+        "90.00",
+        "85.00",
+        "-",
+        "95.00",
+        "80.00",
+        "-",
+        "88.00",
+        "+2.00",
+        "-",
+    ]
     assert out[4:] == [
         "Nothing to do. Stages: 0 ran, 0 restored, 8 fresh.",
         "The runs and models:  downstream mlflow",

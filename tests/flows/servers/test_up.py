@@ -161,7 +161,7 @@ def test_prefects_page_of_a_finished_run_shows_its_stages_and_the_results_table(
     page.screenshot(path=up.workspace.root / "stages.png")
     page.get_by_text("Artifacts", exact=True).last.click()
     page.get_by_text("results", exact=True).first.click()
-    for cell in ("linear baseline", "85.00 - 95.00"):
+    for cell in ("NB-SVM", "85.00 - 95.00"):
         expect(page.get_by_text(cell).first).to_be_visible()
     page.screenshot(path=up.workspace.root / "results.png")
 

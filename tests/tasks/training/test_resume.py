@@ -33,8 +33,13 @@ def pretraining(texts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def on_two_ranks(texts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Job:
-    """A pretraining on two ranks that nothing has disturbed."""
-    settings = {**BERT, "training": {**BERT["training"], "devices": 2}}
+    """A pretraining on two ranks that nothing has disturbed, of a BERT and its generator."""
+    settings = {
+        **{name: value for name, value in BERT.items() if name != "masked"},
+        "objective": "replaced",
+        "replaced": BERT["masked"],
+        "training": {**BERT["training"], "devices": 2},
+    }
     job = Job(tmp_path_factory.mktemp("ranks"), texts, "pretrain", settings=settings)
     job.run()
     return job
