@@ -25,7 +25,7 @@ from tasks.contracts.records import (
     read_schema,
     write_records,
 )
-from tasks.corpora.columns import columns_of, with_columns
+from tasks.corpora.columns import columns_of, targets_of, with_fields
 from tasks.corpora.corrections import Corrections, corrections_of
 from tasks.errors import BadInput, BadSettings
 from tasks.progress import progress, say
@@ -60,7 +60,13 @@ def run(records: Path, output: Path, settings: Settings, kept: Kept | None = Non
 
 def _check_modality(records: Path, settings: Settings) -> None:
     """Let nobody believe that a setting did something that is of the other modality."""
-    found = modality_of(read_schema(records))
+    schema = read_schema(records)
+    if "tokens" in [field.name for field in targets_of(schema)] and settings.personal_data:
+        raise BadSettings(
+            f"{records} has tokens, which clean hands on as they are: clean.personal_data would "
+            "mask them in the text alone: drop it, and mask the source"
+        )
+    found = modality_of(schema)
     without_effect = [f"clean.{name}" for name in settings.without_effect(found)]
     if without_effect:
         raise BadSettings(
@@ -87,7 +93,8 @@ def clean(
     """
     found = read_schema(records)
     # Columns that the corpus has beside those of every corpus are handed on as they are.
-    schema = with_columns(cleaned_schema(modality_of(found)), columns_of(found))
+    fields = [found.field(name) for name in columns_of(found)]
+    schema = with_fields(cleaned_schema(modality_of(found)), fields)
     rule = settings.label_conflicts or ("first" if _has_official_split(records) else "majority")
     seen = Seen(rule)
     corrections = Corrections(corrections_of(found), partial(clean_label, settings=settings))

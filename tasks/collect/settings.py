@@ -42,6 +42,11 @@ class Settings(Base):
         named = (getattr(source, "columns", None) or () for source in self.sources)
         return list(dict.fromkeys(column for columns in named for column in columns))
 
+    def targets(self) -> list[str]:
+        """Return what a head learns of these sources, by the names of the targets."""
+        named = (getattr(source, "targets", None) or () for source in self.sources)
+        return list(dict.fromkeys(target for targets in named for target in targets))
+
     def modules(self) -> list[str]:
         """Return the registry entries that these sources use."""
         return sorted({f"{SOURCES}.{kind}" for kind in self.kinds()})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks.contracts.paths import Part
-from tasks.corpora.columns import with_columns
+from tasks.corpora.columns import target_field, with_columns, with_fields
 from tasks.errors import MissingPin
 from tasks.remote.downloads import DOWNLOADS
 
@@ -68,7 +68,7 @@ class Record(NamedTuple):
     split: Part | None
     source: str
     row: int
-    others: Mapping[str, str | None] | None = None
+    others: Mapping[str, Any] | None = None
     """The columns that the source keeps beside these."""
 
 
@@ -77,8 +77,33 @@ def modality_of(record: Record) -> Modality:
     return "text" if isinstance(record.content, str) else "image"
 
 
+def size_of(value: Any) -> int:
+    """Return about how many bytes the value of a further column takes."""
+    if isinstance(value, list):
+        return sum(map(len, value))
+    return len(value) if isinstance(value, str) else 0
+
+
+def schema_of(modality: Modality, columns: Sequence[str], targets: Sequence[str]) -> pa.Schema:
+    """Return the columns of a corpus' records as found.
+
+    Args:
+        modality: that of all of them.
+        columns: those that are kept as texts.
+        targets: what a head learns.
+    """
+    from tasks.contracts.records import collected_schema
+
+    return with_fields(
+        with_columns(collected_schema(modality), columns), map(target_field, targets)
+    )
+
+
 def as_batches(
-    records: Iterable[Record], modality: Modality, columns: Sequence[str] = ()
+    records: Iterable[Record],
+    modality: Modality,
+    columns: Sequence[str] = (),
+    targets: Sequence[str] = (),
 ) -> Iterator[pa.RecordBatch]:
     """Group records of one modality into Arrow batches of bounded size.
 
@@ -86,6 +111,7 @@ def as_batches(
         records: in the order in which they are to stand.
         modality: that of all of them.
         columns: those of the corpus, beside the columns of every corpus.
+        targets: what a head learns, of this corpus.
     """
     pending: list[Record] = []
     num_bytes = 0
@@ -93,23 +119,23 @@ def as_batches(
         pending.append(record)
         num_bytes += len(record.content) + len(record.label or "")
         if record.others is not None:
-            num_bytes += sum(len(value or "") for value in record.others.values())
+            num_bytes += sum(map(size_of, record.others.values()))
         if len(pending) >= BATCH_RECORDS or num_bytes >= BATCH_BYTES:
-            yield _batch(pending, modality, columns)
+            yield _batch(pending, modality, columns, targets)
             pending, num_bytes = [], 0
     if pending:
-        yield _batch(pending, modality, columns)
+        yield _batch(pending, modality, columns, targets)
 
 
-def _batch(records: list[Record], modality: Modality, columns: Sequence[str]) -> pa.RecordBatch:
+def _batch(
+    records: list[Record], modality: Modality, columns: Sequence[str], targets: Sequence[str]
+) -> pa.RecordBatch:
     # A plan reads the settings of the sources, which yield records; it needs no Arrow.
     import pyarrow as pa
 
-    from tasks.contracts.records import collected_schema
-
-    schema = collected_schema(modality)
+    schema = schema_of(modality, columns, targets)
     *values, others = zip(*records, strict=True)
+    for field in list(schema)[len(values) :]:
+        values.append([(given or {}).get(field.name) for given in others])
     arrays = [pa.array(column, field.type) for column, field in zip(values, schema, strict=True)]
-    for name in columns:
-        arrays.append(pa.array([(given or {}).get(name) for given in others], pa.string()))
-    return pa.RecordBatch.from_arrays(arrays, schema=with_columns(schema, columns))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -6,10 +6,9 @@ from itertools import chain
 from pathlib import Path
 
 from tasks.collect.settings import SOURCES, Settings
-from tasks.collect.source import Record, SourceContext, as_batches, modality_of
+from tasks.collect.source import Record, SourceContext, as_batches, modality_of, schema_of
 from tasks.contracts import registry
-from tasks.contracts.records import collected_schema, write_records
-from tasks.corpora.columns import with_columns
+from tasks.contracts.records import write_records
 from tasks.corpora.corrections import attach_corrections, read_corrections
 from tasks.errors import BadInput
 from tasks.progress import Reporter, progress, say
@@ -55,11 +54,11 @@ def run(
         records = _counted(found, reporter)
         first = next(records)
         modality = modality_of(first)
-        columns = settings.columns()
+        columns, targets = settings.columns(), settings.targets()
         num_records = write_records(
             output / "records.parquet",
-            with_columns(collected_schema(modality), columns),
-            as_batches(chain([first], records), modality, columns),
+            schema_of(modality, columns, targets),
+            as_batches(chain([first], records), modality, columns, targets),
         )
         attach_corrections(output / "records.parquet", corrections)
     say(f"collect {corpus}: {num_records:,} {modality} records")

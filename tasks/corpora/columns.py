@@ -1,8 +1,20 @@
-"""Columns that a corpus has beside those of every corpus: an author, a date.
+"""Columns that a corpus has beside those of every corpus: an author, a date, what a head learns.
 
-``collect`` takes them from the sources that name them (``columns``), ``clean`` hands them on, and
-``split`` divides by them. They are texts, null where a record's source does not have them, and
-stand after the columns of ``tasks.contracts.records``.
+``collect`` takes them from the sources that name them, ``clean`` hands them on. They are null where
+a record's source does not have them, and stand after the columns of ``tasks.contracts.records``:
+
+- those of ``columns`` are texts; ``split`` divides by them, and leaves them out;
+- those of ``targets`` are what a model is to predict, or reads beside the text. Each has a type of
+  its own, and ``split`` hands them on.
+
+======== ================ ==================================================
+target   type             what it is
+======== ================ ==================================================
+value    number           of a regression
+labels   list of texts    any number of classes
+tokens   list of texts    the words of the text, which is made of them
+tags     list of texts    one for each token
+======== ================ ==================================================
 """
 
 from __future__ import annotations
@@ -13,6 +25,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
+TARGETS = ("value", "labels", "tokens", "tags")
+"""The names of the targets."""
 RESERVED = ("id", "text", "image", "label", "split", "source", "row")
 """The columns of every corpus, whose names no other may have."""
 
@@ -24,6 +38,29 @@ def with_columns(schema: pa.Schema, columns: Iterable[str]) -> pa.Schema:
     for column in columns:
         schema = schema.append(pa.field(column, pa.string()))
     return schema
+
+
+def with_fields(schema: pa.Schema, fields: Iterable[pa.Field]) -> pa.Schema:
+    """Return the columns of a record file with further ones behind them, of any type."""
+    for field in fields:
+        schema = schema.append(field)
+    return schema
+
+
+def target_field(name: str) -> pa.Field:
+    """Return the column of a target."""
+    import pyarrow as pa
+
+    return pa.field(name, pa.float64() if name == "value" else pa.list_(pa.string()))
+
+
+def targets_of(schema: pa.Schema) -> list[pa.Field]:
+    """Return the columns of a record file that are targets.
+
+    A text of the same name is one of ``columns``.
+    """
+    named = [target_field(name) for name in TARGETS if name in schema.names]
+    return [field for field in named if schema.field(field.name).type == field.type]
 
 
 def columns_of(schema: pa.Schema) -> list[str]:

@@ -18,7 +18,7 @@ from tasks.contracts.records import (
     split_schema,
     write_records,
 )
-from tasks.corpora.columns import columns_of
+from tasks.corpora.columns import columns_of, targets_of, with_fields
 from tasks.errors import BadInput, one_of
 from tasks.progress import say
 from tasks.split.assign import assign, part_by_hash, point
@@ -45,7 +45,8 @@ def run(records: Path, output: Path, settings: Settings, seed: int) -> dict[str,
         BadInput: a split stays empty, a column is missing, or a date cannot be read.
         BadSettings: cuts are no dates, or images are asked to be compared as texts.
     """
-    schema = split_schema(modality_of(read_schema(records)))
+    found = read_schema(records)
+    schema = with_fields(split_schema(modality_of(found)), targets_of(found))
     parts, reasons = assign_all(records, settings, seed)
     report = _counted(reasons)
     counts = {part: int((parts == number).sum()) for number, part in enumerate(PARTS)}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import Field, field_validator
 
 from tasks.contracts.settings import NEUTRAL, Settings
-from tasks.corpora.columns import RESERVED
+from tasks.corpora.columns import RESERVED, TARGETS
 from tasks.errors import BadInput, one_of
 
 MAXIMUM_VALUE_BYTES = 16 * 2**20
@@ -23,8 +23,8 @@ class Row(NamedTuple):
 
     content: str | bytes
     label: str | None
-    others: Mapping[str, str | None] | None = None
-    """The values of ``columns``, where the settings name some."""
+    others: Mapping[str, Any] | None = None
+    """The values of ``columns`` and ``targets``, where the settings name some."""
 
 
 class TableSettings(Settings):
@@ -41,6 +41,15 @@ class TableSettings(Settings):
         json_schema_extra=NEUTRAL,
         exclude_if=not_,
         description="further columns to keep with each record, for split.group_by and split.by",
+    )
+    targets: dict[str, str | list[str]] | None = Field(
+        None,
+        min_length=1,
+        json_schema_extra=NEUTRAL,
+        exclude_if=not_,
+        description="what heads other than classification learn, by the column that has it: "
+        "{value: Rating}, {tokens: words, tags: tags}, {labels: topics} or, of several columns, "
+        "{labels: [Division, Department]}",
     )
     header_rows: int = Field(
         1,
@@ -66,10 +75,34 @@ class TableSettings(Settings):
             raise ValueError("a column stands there twice: leave one of them")
         return columns
 
+    @field_validator("targets")
+    @classmethod
+    def _are_targets(
+        cls, targets: dict[str, str | list[str]] | None
+    ) -> dict[str, str | list[str]] | None:
+        for name, column in (targets or {}).items():
+            if name not in TARGETS:
+                raise ValueError(f"{name!r} is unknown; {one_of(name, TARGETS)}")
+            if name != "labels" and isinstance(column, list):
+                raise ValueError(f"{name} is of one column: expected its name")
+        if targets and ("tags" in targets) != ("tokens" in targets):
+            raise ValueError("tokens and tags go together: name the columns of both")
+        return targets
+
     @property
     def content(self) -> str:
-        """The column with the text or the image."""
+        """The column with the text or the image; of tokens, the text is made."""
+        if self.targets and "tokens" in self.targets:
+            return str(self.targets["tokens"])
         return self.image or self.text
+
+    def other_columns(self) -> list[tuple[str, str]]:
+        """Return the setting and the name of each column beside content and label."""
+        named = [("columns", column) for column in self.columns or ()]
+        for target, columns in (self.targets or {}).items():
+            listed = columns if isinstance(columns, list) else [columns]
+            named += [(f"targets.{target}", column) for column in listed]
+        return named
 
 
 def check_column(column: str, columns: Iterable[str], key: str, where: str) -> None:
@@ -104,8 +137,8 @@ def check_columns(settings: TableSettings, columns: Iterable[str], where: str) -
     check_column(settings.content, known, "image" if settings.image else "text", where)
     if settings.label:
         check_column(settings.label, known, "label", where)
-    for column in settings.columns or ():
-        check_column(column, known, "columns", where)
+    for key, column in settings.other_columns():
+        check_column(column, known, key, where)
 
 
 def no_columns(settings: TableSettings, name: str, what: str) -> None:
@@ -119,17 +152,17 @@ def no_columns(settings: TableSettings, name: str, what: str) -> None:
     Raises:
         BadInput: the settings name some.
     """
-    if settings.columns:
+    for key, column in settings.other_columns()[:1]:
         raise BadInput(
-            f"{name}: {what} has no column {settings.columns[0]!r} (setting columns): drop it, or "
+            f"{name}: {what} has no column {column!r} (setting {key}): drop it, or "
             "use a table (csv, jsonl, parquet)"
         )
 
 
 def others_of(
     settings: TableSettings, values: Mapping[str, Any], where: str
-) -> dict[str, str | None] | None:
-    """Return the values of ``columns`` as texts; empty and NaN mean that there is none.
+) -> dict[str, Any] | None:
+    """Return the values of ``columns`` as texts, empty and NaN meaning none, and the targets.
 
     Args:
         settings: they name the columns.
@@ -137,11 +170,34 @@ def others_of(
         where: the file and row, for messages.
 
     Raises:
-        BadInput: a value is a list or a mapping.
+        BadInput: a value is a list or a mapping, or not of its target's type.
     """
-    if settings.columns is None:
+    if settings.columns is None and settings.targets is None:
         return None
-    return {column: _as_value(values[column], column, where) for column in settings.columns}
+    others = {column: _as_value(values[column], column, where) for column in settings.columns or ()}
+    if settings.targets is None:
+        return others
+    from tasks.collect.sources._targets import targets_of
+
+    return {**others, **targets_of(settings, values, where)}
+
+
+def text_in(settings: TableSettings, values: Mapping[str, Any], where: str) -> str:
+    """Return the text of a row, or what its tokens make.
+
+    Args:
+        settings: they name its column.
+        values: a row by column.
+        where: the file and row, for messages.
+
+    Raises:
+        BadInput: it is no text, or absurdly long.
+    """
+    if settings.targets and "tokens" in settings.targets:
+        from tasks.collect.sources._targets import targets_of, text_of
+
+        return text_of(targets_of(settings, values, where)["tokens"], where)
+    return as_text(values[settings.content], where)
 
 
 def _as_value(value: Any, column: str, where: str) -> str | None:

@@ -9,6 +9,7 @@ from tasks.collect.sources._columns import (
     TableSettings,
     check_columns,
     others_of,
+    text_in,
 )
 from tasks.collect.sources._lines import decoded
 from tasks.errors import BadInput
@@ -33,7 +34,6 @@ def rows(member: Member, settings: TableSettings, delimiter: str) -> Iterator[Ro
         if not names:
             raise BadInput(f"{member.name} is empty: expected a first row with the columns' names")
         check_columns(settings, names, member.name)
-        text = names.index(settings.text)
         label = names.index(settings.label) if settings.label else None
         for _ in range(settings.header_rows - 1):
             if next(rows_of_file, None) is None:
@@ -44,14 +44,14 @@ def rows(member: Member, settings: TableSettings, delimiter: str) -> Iterator[Ro
                     f"{member.name}: row {row} has {len(values)} values, expected {len(names)}: "
                     "quote a value that holds a delimiter"
                 )
+            if not values:
+                yield Row("", None)
+                continue
+            where, by_name = f"{member.name}: row {row}", dict(zip(names, values, strict=True))
             yield Row(
-                values[text] if values else "",
-                (values[label] or None) if values and label is not None else None,
-                others_of(
-                    settings, dict(zip(names, values, strict=True)), f"{member.name}: row {row}"
-                )
-                if values and settings.columns
-                else None,
+                text_in(settings, by_name, where),
+                (values[label] or None) if label is not None else None,
+                others_of(settings, by_name, where),
             )
 
 

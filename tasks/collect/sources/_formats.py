@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tasks.collect.source import Record
+from tasks.collect.source import Record, size_of
 from tasks.collect.sources import _delimited, _images, _lines, _mail, _parquet
 from tasks.collect.sources._columns import RECORD_BYTES, Row, TableSettings, no_columns
 from tasks.contracts.paths import Part
@@ -23,6 +23,7 @@ _TABLES: dict[str, Callable[[Member, TableSettings], Iterator[Row]]] = {
     ".jsonl": _lines.json_rows,
     ".ndjson": _lines.json_rows,
     ".txt": _lines.text_rows,
+    ".tagged": _lines.tagged_rows,
     ".parquet": _parquet.rows,
     ".eml": _mail.eml_rows,
     ".mbox": _mail.mbox_rows,
@@ -40,11 +41,13 @@ class FileSettings(TableSettings):
         description="the class is the file's name without its ending, or its folder's, in place of "
         "a column",
     )
-    format: Literal["csv", "tsv", "jsonl", "parquet", "txt", "eml", "mbox"] | None = Field(
-        None,
-        json_schema_extra=NEUTRAL,
-        exclude_if=not_,
-        description="what the files are, where their endings do not tell",
+    format: Literal["csv", "tsv", "jsonl", "parquet", "txt", "tagged", "eml", "mbox"] | None = (
+        Field(
+            None,
+            json_schema_extra=NEUTRAL,
+            exclude_if=not_,
+            description="what the files are, where their endings do not tell",
+        )
     )
 
 
@@ -72,7 +75,7 @@ def read_member(
         label = label_of_all or label
         num_bytes += len(content) + len(label or "") + RECORD_BYTES
         if others is not None:
-            num_bytes += sum(len(value or "") for value in others.values())
+            num_bytes += sum(size_of(value) for value in others.values())
         member.require_honest(num_bytes)
         yield Record(content, label, split, source, row, others)
     if not row:

@@ -9,10 +9,10 @@ from tasks.collect.sources._columns import (
     Row,
     TableSettings,
     as_label,
-    as_text,
     check_columns,
     no_columns,
     others_of,
+    text_in,
 )
 from tasks.errors import BadInput
 from tasks.remote.members import Member
@@ -64,10 +64,37 @@ def json_rows(member: Member, settings: TableSettings) -> Iterator[Row]:
             check_columns(settings, values, where)
             label = values[settings.label] if settings.label else None
             yield Row(
-                as_text(values[settings.content], where),
+                text_in(settings, values, where),
                 as_label(label, where),
                 others_of(settings, values, where),
             )
+
+
+def tagged_rows(member: Member, settings: TableSettings) -> Iterator[Row]:
+    """Yield each line of words with their tags, as ``The/at jury/nn said/vbd``.
+
+    A tag begins behind a word's last slash. Blank lines stand between paragraphs, and are none.
+
+    Raises:
+        BadInput: a word has no tag, or the settings name no tokens and tags.
+    """
+    if set(settings.targets or ()) != {"tokens", "tags"}:
+        raise BadInput(
+            f"{member.name}: format: tagged has tokens and tags alone: set targets: "
+            "{tokens: tokens, tags: tags}"
+        )
+    with member.open() as file:
+        for row, line in enumerate(decoded(file, member.name), start=1):
+            pairs = [word.rpartition("/") for word in line.split()]
+            for word, _, tag in pairs:
+                if not word or not tag:
+                    raise BadInput(
+                        f"{member.name}: row {row}: {(word or tag)!r:.40} is no word with its tag, "
+                        "as in jury/nn: mend it"
+                    )
+            if pairs:
+                tokens, tags = [word for word, _, _ in pairs], [tag for _, _, tag in pairs]
+                yield Row(" ".join(tokens), None, {"tokens": tokens, "tags": tags})
 
 
 class _Repeated(dict[str, object]):

@@ -97,6 +97,8 @@ def _row(content: bytes, settings: TableSettings, where: str) -> Row:
             "the records have no labels, or label_from: folder"
         )
     others = None
+    if settings.targets is not None:
+        raise BadInput(f"{where}: mail has no targets (setting targets): drop it, or use a table")
     if settings.columns is not None:
         others = {column: _value(message, column) for column in settings.columns}
     return Row(as_text(text, where), as_label(label, where), others)

@@ -18,9 +18,9 @@ from tasks.collect.sources._columns import (
     Row,
     TableSettings,
     as_label,
-    as_text,
     check_columns,
     others_of,
+    text_in,
 )
 from tasks.collect.sources._parquet_pages import pages
 from tasks.contracts.images import check
@@ -79,19 +79,29 @@ def _columns(schema: pa.Schema, settings: TableSettings, name: str) -> list[str]
         if "bytes" not in content.names:
             raise BadInput(f"{name}: column {settings.image!r} has no bytes of images: {content}")
         columns, content = [f"{settings.image}.bytes"], content.field("bytes").type
-    kinds = [content]
+    has_tokens = "tokens" in (settings.targets or ())
+    kinds = [_of_one_value(content) if has_tokens else content]
     if settings.label:
         columns.append(settings.label)
         kinds.append(schema.field(settings.label).type)
-    if settings.columns is not None:
+    for key, column in settings.other_columns():
         # Of a column that is the label too, the values are read once.
-        columns += [column for column in settings.columns if column not in columns]
-        kinds += [schema.field(column).type for column in settings.columns]
+        columns += [column] if column not in columns else []
+        kind = schema.field(column).type
+        kinds.append(kind if key == "columns" else _of_one_value(kind))
     for kind in kinds:
         if not _is_plain(kind):
             wanted = "the bytes of an image" if settings.image else "text"
             raise BadInput(f"{name}: expected {wanted} and one class a record, found {kind!s:.80}")
     return columns
+
+
+def _of_one_value(kind: pa.DataType) -> pa.DataType:
+    """Return the type of a list's values, or the type itself."""
+    from pyarrow import types
+
+    is_list = types.is_list(kind) or types.is_large_list(kind)
+    return kind.value_type if is_list else kind
 
 
 def _is_plain(kind: pa.DataType) -> bool:
@@ -113,7 +123,8 @@ def _batch_rows(file: IO[bytes], table: ParquetFile, columns: list[str], member:
         ValueError: a page is none.
     """
     member.require_honest(table.metadata.num_rows * RECORD_BYTES)
-    leaves = {n for n in range(len(table.schema)) if table.schema.column(n).path in columns}
+    paths = [table.schema.column(n).path for n in range(len(table.schema))]
+    leaves = {n for n, path in enumerate(paths) if path in columns or path.split(".")[0] in columns}
     largest, unpacked = 1, 0
     for page in pages(file, leaves):
         unpacked += page.unpacked_bytes
@@ -161,8 +172,9 @@ def _is_utf8(batch: pa.RecordBatch | pa.Table, row: int) -> bool:
 
 
 def _content(values: dict[str, Any], settings: TableSettings, where: str) -> str | bytes:
-    value = values[settings.content]
-    return image_bytes(value, where) if settings.image else as_text(value, where)
+    if settings.image:
+        return image_bytes(values[settings.image], where)
+    return text_in(settings, values, where)
 
 
 def image_bytes(value: Any, where: str) -> bytes:

@@ -12,9 +12,9 @@ from tasks.collect.source import Record, SourceContext
 from tasks.collect.sources._columns import (
     TableSettings,
     as_label,
-    as_text,
     check_columns,
     others_of,
+    text_in,
 )
 from tasks.collect.sources._parquet import image_bytes, values_of
 from tasks.contracts.files import sha256_of_folder
@@ -217,7 +217,8 @@ def _records(
     source = f"hub:{settings.id}/{name}"
     check_columns(settings, split.column_names, source)
     classes = getattr(split.features[settings.label], "names", None) if settings.label else None
-    columns = {settings.content, settings.label, *(settings.columns or ())} - {""}
+    others = (column for _, column in settings.other_columns())
+    columns = {settings.content, settings.label, *others} - {""}
     # As Arrow has them: the library would decode other columns too, with files that they name.
     raw = split.select_columns(sorted(columns)).with_format("arrow")
     before = 0
@@ -227,15 +228,18 @@ def _records(
             label = values[settings.label] if settings.label else None
             if classes is not None and label is not None:
                 label = classes[label] if label >= 0 else None
-            content = _content(values[settings.content], settings, image_folder, where)
-            others = others_of(settings, values, where)
-            yield Record(content, as_label(label, where), part, source, row, others)
+            content = _content(values, settings, image_folder, where)
+            kept = others_of(settings, values, where)
+            yield Record(content, as_label(label, where), part, source, row, kept)
         before += batch.num_rows
 
 
-def _content(value: Any, settings: Settings, image_folder: Path | None, where: str) -> str | bytes:
+def _content(
+    values: dict[str, Any], settings: Settings, image_folder: Path | None, where: str
+) -> str | bytes:
     if not settings.image:
-        return as_text(value, where)
+        return text_in(settings, values, where)
+    value = values[settings.image]
     if isinstance(value, dict) and value.get("bytes") is None and value.get("path"):
         path = Path(value["path"])
         if image_folder is None or not _lies_in(path, image_folder) or not path.is_file():

@@ -1,0 +1,81 @@
+"""What a head learns, as it stands in a table: checked, and brought to the type of its target."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.collect.sources._columns import MAXIMUM_VALUE_BYTES, TableSettings, as_label, as_text
+from tasks.errors import BadInput
+
+Target = float | list[str]
+
+
+def targets_of(
+    settings: TableSettings, values: Mapping[str, Any], where: str
+) -> dict[str, Target | None]:
+    """Return the targets of a row; one that is missing is null.
+
+    Args:
+        settings: they name the column of each target.
+        values: a row by column.
+        where: the file and row, for messages.
+
+    Raises:
+        BadInput: a value is not of its target's type, or there are not as many tags as tokens.
+    """
+    found: dict[str, Target | None] = {}
+    for target, column in (settings.targets or {}).items():
+        place = f"{where}: column {column!r} (setting targets.{target})"
+        if target == "value":
+            found[target] = _as_number(values[str(column)], place)
+        elif isinstance(column, list):
+            classes = [as_label(values[one], f"{where}: column {one!r}") for one in column]
+            found[target] = list(dict.fromkeys(one for one in classes if one is not None))
+        else:
+            found[target] = _as_texts(values[column], place)
+    _check_tags(found, where)
+    return found
+
+
+def _as_number(value: Any, where: str) -> float | None:
+    if value is None or value == "":
+        return None
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise BadInput(f"{where}: expected a finite number, found {value!r:.40}: mend the source")
+    return number
+
+
+def _as_texts(value: Any, where: str) -> list[str] | None:
+    if value is None:
+        return None
+    texts = value.split() if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
+        raise BadInput(f"{where}: expected a list of texts, found {value!r:.40}: mend the source")
+    if any(not one.strip() for one in texts):
+        raise BadInput(f"{where}: an empty text in the list: leave it out, and its tag")
+    as_text(" ".join(texts), where)
+    return texts
+
+
+def _check_tags(found: Mapping[str, Target | None], where: str) -> None:
+    tokens, tags = found.get("tokens"), found.get("tags")
+    if isinstance(tokens, list) and isinstance(tags, list) and len(tokens) != len(tags):
+        raise BadInput(
+            f"{where} has {len(tokens)} tokens and {len(tags)} tags: one tag for each token"
+        )
+
+
+def text_of(tokens: Any, where: str) -> str:
+    """Return the text that tokens make, with a space between two.
+
+    Raises:
+        BadInput: it is absurdly long.
+    """
+    text = " ".join(tokens or ())
+    if len(text) > MAXIMUM_VALUE_BYTES:
+        raise BadInput(f"{where}: a text of {len(text):,} characters: split it")
+    return text

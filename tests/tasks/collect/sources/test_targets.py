@@ -1,0 +1,124 @@
+"""What a head learns: typed columns from collect to the splits, and what is refused."""
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.clean import stage as clean
+from tasks.clean.settings import Settings as CleanSettings
+from tasks.contracts.paths import PARTS
+from tasks.errors import BadInput, BadSettings
+from tasks.split import stage as split
+from tasks.split.settings import Settings as SplitSettings
+
+if TYPE_CHECKING:
+    from tests.tasks.collect.conftest import Corpus
+
+TAGGED = {"tokens": "words", "tags": "pos"}
+WORDS = ["The", "jury", "said"]
+TAGS = ["at", "nn", "vbd"]
+
+
+def fault(corpus: "Corpus", **settings: Any) -> str:
+    with pytest.raises((BadInput, BadSettings)) as caught:
+        corpus.collect({"kind": "files", "label": "", **settings})
+    return str(caught.value)
+
+
+def write_line(corpus: "Corpus", **values: Any) -> None:
+    corpus.write("a.jsonl", json.dumps(values) + "\n")
+
+
+def test_targets_have_their_type_up_to_the_splits(corpus: "Corpus") -> None:
+    lines = [
+        {"text": f"record {number}", "stars": number, "topics": ["a", "b"][: number % 3]}
+        for number in range(60)
+    ]
+    corpus.write("a.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    targets = {"value": "stars", "labels": "topics"}
+    found = corpus.collect({"kind": "files", "label": "", "targets": targets})
+    assert found[5]["value"] == 5.0
+    assert found[5]["labels"] == ["a", "b"]
+    root = corpus.output.parent
+    clean.run(corpus.output / "records.parquet", root / "clean", CleanSettings())
+    split.run(root / "clean" / "records.parquet", root / "split", SplitSettings(), seed=0)
+    schemas = [pq.read_schema(root / "split" / f"{part}.parquet") for part in PARTS]
+    assert all(schema.names == ["id", "text", "label", "value", "labels"] for schema in schemas)
+    rows = [
+        row
+        for part in PARTS
+        for row in pq.read_table(root / "split" / f"{part}.parquet").to_pylist()
+    ]
+    assert sorted((row["text"], row["value"], row["labels"]) for row in rows) == sorted(
+        (line["text"], float(line["stars"]), line["topics"]) for line in lines
+    )
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.csv", "a.tagged"])
+def test_the_text_is_made_of_tokens_in_every_format(corpus: "Corpus", name: str) -> None:
+    table = pa.table({"words": [WORDS], "pos": [TAGS]})
+    file = io.BytesIO()
+    pq.write_table(table, file)
+    contents: dict[str, str | bytes] = {
+        "a.jsonl": json.dumps({"words": WORDS, "pos": TAGS}),
+        "a.parquet": file.getvalue(),
+        "a.csv": f"words,pos\n{' '.join(WORDS)},{' '.join(TAGS)}\n",
+        "a.tagged": "\n\tThe/at jury/nn said/vbd\n\n",
+    }
+    corpus.write(name, contents[name])
+    (record,) = corpus.collect({"kind": "files", "label": "", "targets": TAGGED})
+    assert (record["text"], record["tokens"], record["tags"]) == ("The jury said", WORDS, TAGS)
+
+
+def test_several_columns_make_one_list_of_labels(corpus: "Corpus") -> None:
+    corpus.write("a.csv", "text,kind,colour\nshirt,top,red\ncoat,,\nred,red,red\n")
+    found = corpus.collect(
+        {"kind": "files", "label": "", "targets": {"labels": ["kind", "colour"]}}
+    )
+    assert [record["labels"] for record in found] == [["top", "red"], [], ["red"]]
+
+
+def test_targets_of_the_wrong_kind_are_refused_in_one_line(corpus: "Corpus") -> None:
+    write_line(corpus, text="a", v="many")
+    assert fault(corpus, targets={"value": "v"}) == (
+        "a.jsonl: row 1: column 'v' (setting targets.value): expected a finite number, found "
+        "'many': mend the source"
+    )
+    corpus.write("a.jsonl", '{"text": "a", "v": NaN}\n')
+    assert "expected a finite number, found nan" in fault(corpus, targets={"value": "v"})
+    write_line(corpus, words=WORDS, pos=TAGS[:2])
+    assert fault(corpus, targets=TAGGED) == (
+        "a.jsonl: row 1 has 3 tokens and 2 tags: one tag for each token"
+    )
+    write_line(corpus, words=WORDS, pos=[1, 2, 3])
+    assert "expected a list of texts, found [1, 2, 3]" in fault(corpus, targets=TAGGED)
+    write_line(corpus, words=["The", " "], pos=TAGS[:2])
+    assert "an empty text in the list" in fault(corpus, targets=TAGGED)
+    corpus.write("a.jsonl", "")
+    corpus.write("b.tagged", "The/at jury\n")
+    (corpus.folder / "a.jsonl").unlink()
+    assert fault(corpus, targets=TAGGED) == (
+        "b.tagged: row 1: 'jury' is no word with its tag, as in jury/nn: mend it"
+    )
+
+
+def test_settings_that_name_no_target_are_refused_in_one_line(corpus: "Corpus") -> None:
+    write_line(corpus, text="a", v=1)
+    assert "'values' is unknown; " in fault(corpus, targets={"values": "v"})
+    assert "tokens and tags go together" in fault(corpus, targets={"tags": "v"})
+    assert "value is of one column" in fault(corpus, targets={"value": ["v"]})
+    assert "has no column 'w' (setting targets.value)" in fault(corpus, targets={"value": "w"})
+
+
+def test_tokens_are_not_masked_in_the_text_alone(corpus: "Corpus") -> None:
+    write_line(corpus, words=WORDS, pos=TAGS)
+    corpus.collect({"kind": "files", "label": "", "targets": TAGGED})
+    settings = CleanSettings.parse({"personal_data": ["email"]}, "clean")
+    with pytest.raises(
+        BadSettings, match=r"clean\.personal_data would mask them in the text alone"
+    ):
+        clean.run(corpus.output / "records.parquet", corpus.output.parent / "clean", settings)
