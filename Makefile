@@ -3,7 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: setup run test check clean programs install-programs hashes audit
+.PHONY: setup run test test-cluster check clean programs install-programs cluster-programs hashes audit
 
 setup: .venv/.installed
 
@@ -24,6 +24,19 @@ run: setup
 
 test: setup programs
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# Several machines, played by this one: an S3 server, SLURM with two nodes, PostgreSQL.
+test-cluster: setup programs cluster-programs
+	@$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --requirement tests/cluster/requirements.txt
+	@$(BIN)/python -m pytest tests/cluster
+
+CLUSTER_PACKAGES := munge postgresql slurm-wlm
+
+cluster-programs:
+	@command -v munged slurmctld slurmd pg_ctlcluster >/dev/null && exit 0; \
+	command -v apt-get >/dev/null || { echo "make test-cluster needs $(CLUSTER_PACKAGES): install them with this system's packages, then call it again" >&2; exit 1; }; \
+	echo "Installing $(CLUSTER_PACKAGES), which these tests start themselves ..."; \
+	sudo="$$([ "$$(id -u)" = 0 ] || echo sudo)"; $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CLUSTER_PACKAGES)
 
 # Tests look at pages in a real browser, compile a training, watch what stages open, sign decisions,
 # set clocks back and fill a disk of their own: pip has none of it.

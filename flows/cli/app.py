@@ -137,6 +137,22 @@ def run(
             show_default=False,
         ),
     ] = False,
+    pull: Annotated[
+        bool,
+        Parameter(
+            help="Take results from DVC's remote instead of computing them.",
+            negative="",
+            show_default=False,
+        ),
+    ] = False,
+    push: Annotated[
+        bool,
+        Parameter(
+            help="Send results to DVC's remote, while the next stages run.",
+            negative="",
+            show_default=False,
+        ),
+    ] = False,
     assignments: Annotated[
         list[str] | None,
         Parameter(
@@ -148,15 +164,18 @@ def run(
 ) -> int:
     """Run the stages that are not fresh, independent ones side by side, as a Prefect flow.
 
-    Reads what plan reads; writes data/, dvc.lock, DVC's cache, and the MLflow store; with --set
-    params.yaml. Uses the Prefect server that PREFECT_API_URL names, otherwise a temporary one.
+    Reads what plan reads, with --pull DVC's default remote; writes data/, dvc.lock, DVC's cache,
+    and the MLflow store; with --set params.yaml, with --push that remote. Uses the Prefect server
+    that PREFECT_API_URL names, otherwise a temporary one.
     """
     from flows.cli.run import launch
     from flows.run.session import Options
 
     if jobs is not None and jobs < 1:
         raise DownstreamError(f"--jobs: expected a number from 1, found {jobs}")
-    options = Options(targets, jobs or os.cpu_count() or 1, force, keep_going, skip_gpu)
+    options = Options(
+        targets, jobs or os.cpu_count() or 1, force, keep_going, skip_gpu, pull=pull, push=push
+    )
     return launch(options, assignments or [], debug=DEBUG in os.environ)
 
 

@@ -49,6 +49,7 @@ def launch(options: Options, assignments: Sequence[str], debug: bool) -> int:
         session.begin()
         session.end()
         finish(session, time.monotonic() - started)
+        session.require_sent()
     return 0
 
 

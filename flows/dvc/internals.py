@@ -5,7 +5,7 @@ here, and fails a test of ``tests/flows/dvc/test_internals.py``.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -161,6 +161,40 @@ def schema_fault(lock: Any) -> str | None:
 def run_cache_folder(repo: "Repo", stage_hash: str) -> Path:
     """Return where DVC's run cache keeps the results of a stage hash, one file each."""
     return results_of(run_cache_of(repo), stage_hash)
+
+
+def hash_of_entry(entry: Mapping[str, Any]) -> str:
+    """Return the name under which DVC's run cache keeps an entry: its hash, outputs included."""
+    from dvc.stage.cache import _get_cache_hash
+
+    value: str = _get_cache_hash({**entry})
+    return value
+
+
+def open_remote(repo: "Repo") -> tuple[str, str, Any]:
+    """Return the name and path of the default remote, and DVC's file system for it.
+
+    Raises:
+        BadSettings: there is none, its package is missing, or it is of a kind without a run cache.
+    """
+    from dvc.config import ConfigError, NoRemoteError
+    from dvc_objects.fs.errors import RemoteMissingDepsError
+
+    try:
+        remote = repo.cloud.get_remote()
+    except NoRemoteError:
+        raise BadSettings(
+            "--pull and --push need a default remote, and this workspace has none: "
+            "`dvc remote add -d NAME URL`"
+        ) from None
+    except (ConfigError, RemoteMissingDepsError) as error:
+        raise BadSettings(f"DVC's remote: {' '.join(str(error).split())}") from None
+    if remote.worktree or remote.fs.version_aware or remote.fs.protocol in ("http", "https"):
+        raise BadSettings(
+            f"DVC's remote {remote.name} keeps no run cache (version_aware, worktree or http): "
+            "name another by `dvc remote default`"
+        )
+    return remote.name, remote.path, remote.fs
 
 
 def serve_params(

@@ -53,6 +53,17 @@ Decision = Literal["restored", "recommitted", "fresh", "left"]
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """A result that a stage needs, by which it can be looked for elsewhere."""
+
+    stage_hash: str
+    outputs: tuple[str, ...]
+    """Their paths."""
+    recorded: dict[str, str]
+    """Their hashes, where ``dvc.lock`` has them for this stage hash."""
+
+
+@dataclass(frozen=True)
 class Job:
     """A stage that has to run, its files locked until ``Recorder.end``."""
 
@@ -99,6 +110,47 @@ class Recorder:
     def added_files(self) -> list[str]:
         """Return the names of the ``.dvc`` files of what was ``dvc add``ed."""
         return [name for name, stage in self._stages.items() if not stage.cmd and not stage.deps]
+
+    def wanted(self, name: str) -> Wanted | None:
+        """Return what a stage whose upstream is done needs; None where nothing can restore it.
+
+        Raises:
+            DownstreamError: as ``begin``.
+        """
+        with self._locked(name) as stage:
+            _require_inputs(stage)
+            _drop_dead_links(stage)
+            persistent = any(out.persist for out in stage.outs)
+            if not stage.cmd or stage.frozen or stage.always_changed or persistent:
+                return None
+            if not stage.changed():
+                return None
+            unchanged = not stage.changed_stage() and not stage.changed_deps()
+            return Wanted(
+                _present_hash(stage),
+                tuple(out.def_path for out in stage.outs),
+                _recorded_contents(stage) if unchanged else {},
+            )
+
+    def added_contents(self, name: str, missing: bool = False) -> dict[str, str]:
+        """Return the hashes of what was ``dvc add``ed, by path.
+
+        Args:
+            name: its ``.dvc`` file.
+            missing: only of what does not lie there.
+        """
+        with self._locked(name) as stage:
+            there = {out.def_path for out in stage.outs if missing and out.exists}
+            contents = _recorded_contents(stage)
+            return {path: md5 for path, md5 in contents.items() if path not in there}
+
+    def lay_out(self, name: str) -> None:
+        """Take what was ``dvc add``ed and does not lie there from DVC's cache, if that has it."""
+        with self._locked(name) as stage:
+            missing = [out for out in stage.outs if not out.exists and not out.changed_cache()]
+            require_inside(stage.repo, [out.hash_info.value for out in missing])
+            for out in missing:
+                out.checkout()
 
     def begin(self, name: str, force: bool = False, run: bool = True) -> Job | Decision:
         """Decide what becomes of a stage now that everything upstream of it is done.
@@ -413,6 +465,13 @@ def _costs_nothing(stage: "DvcStage") -> bool:
     key = _present_hash(stage)
     restorable = not any(out.persist for out in stage.outs) and outputs_of(stage.repo, key)
     return bool(restorable) or kept_results.has(stage.name, key)
+
+
+def _recorded_contents(stage: "DvcStage") -> dict[str, str]:
+    """Return the hashes of a stage's outputs, by path; nothing unless all of them are recorded."""
+    if not all(out.hash_info and out.use_cache for out in stage.outs):
+        return {}
+    return {out.def_path: out.hash_info.value for out in stage.outs}
 
 
 def _present_hash(stage: "DvcStage") -> str:

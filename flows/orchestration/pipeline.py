@@ -60,6 +60,8 @@ def run_flow(session: Session) -> State[Any]:
             force=options.force,
             keep_going=options.keep_going,
             skip_gpu=options.skip_gpu,
+            pull=options.pull,
+            push=options.push,
             return_state=True,
         )
     except (httpx.HTTPError, PrefectException, RuntimeError) as error:
@@ -80,6 +82,8 @@ def downstream(
     force: bool = False,
     keep_going: bool = False,
     skip_gpu: bool = False,
+    pull: bool = False,
+    push: bool = False,
 ) -> State[Any]:
     """Run the stages that are not fresh, independent ones side by side.
 
@@ -90,9 +94,13 @@ def downstream(
         force: run fresh stages too: the targets, or all where there are none.
         keep_going: after a failure, start what does not depend on the stage that failed.
         skip_gpu: leave the GPU stages that would have to run, and what waits on them.
+        pull: take results from DVC's remote instead of computing them.
+        push: send results to DVC's remote.
     """
     cores = os.cpu_count() or 1
-    options = Options(tuple(targets or ()), jobs or cores, force, keep_going, skip_gpu)
+    options = Options(
+        tuple(targets or ()), jobs or cores, force, keep_going, skip_gpu, pull=pull, push=push
+    )
     with active_run():
         return _run(options)
 
@@ -142,6 +150,10 @@ def _run_session(session: Session) -> State[Any]:
     else:
         text = "No model has been evaluated yet."
         publish("the results", create_markdown_artifact, text, key="results")
+    try:
+        session.require_sent()
+    except DownstreamError as error:
+        return Failed(message=str(error))
     return Completed(message=f"{len(session.stages)} stages looked at")
 
 

@@ -31,6 +31,8 @@ def train(
     force: bool = False,
     keep_going: bool = False,
     skip_gpu: bool = False,
+    pull: bool = False,
+    push: bool = False,
 ) -> State[Any]:
     """Run the stages that are not fresh in this workspace, after changing its parameters if asked.
 
@@ -43,6 +45,8 @@ def train(
         force: run fresh stages too: the targets, or all where there are none.
         keep_going: after a failure, start what does not depend on the stage that failed.
         skip_gpu: leave the GPU stages that would have to run, and what waits on them.
+        pull: take results from DVC's remote instead of computing them.
+        push: send results to DVC's remote.
     """
     end_with_runner()
     try:
@@ -50,7 +54,9 @@ def train(
     except DownstreamError as error:
         return Failed(message=str(error))
     # Its stages are task runs of this flow run.
-    ended: State[Any] = downstream.fn(list(targets), jobs or None, force, keep_going, skip_gpu)
+    ended: State[Any] = downstream.fn(
+        list(targets), jobs or None, force, keep_going, skip_gpu, pull=pull, push=push
+    )
     return ended
 
 

@@ -11,11 +11,13 @@ from flows.dvc.graph import CODE, Graph, load_graph
 from flows.dvc.recorder import Job, Recorder
 from flows.plan.fingerprints import are_written, num_devices
 from flows.plan.plan import Plan, differs, make_plan
-from flows.run.stage_command import Processes
+from flows.run.stage_command import Processes, TransientError
+from flows.sharing.exchange import Exchange
 from flows.terminal import duration
-from tasks.errors import BadSettings
+from tasks.errors import BadSettings, StageFailed, Unreachable
 from tasks.progress import say
 from tasks.stage_process import kept_results
+from tasks.stage_process.stage_hash import entry_hash
 
 Outcome = Literal["ran", "restored", "recommitted", "fresh", "left"]
 """``left``: a GPU stage that would have to run, under ``--skip-gpu``."""
@@ -33,6 +35,10 @@ class Options:
     keep_going: bool = False
     skip_gpu: bool = False
     """Leave the GPU stages that would have to run, and what waits on them."""
+    pull: bool = False
+    """Take results from DVC's remote instead of computing them."""
+    push: bool = False
+    """Send results to DVC's remote."""
 
 
 class Session:
@@ -64,8 +70,14 @@ class Session:
         selected = self.graph.select(options.targets)
         self._width = max(map(len, selected), default=0)
         self._niced: set[str] = set()
+        self._exchange: Exchange | None = None
+        self.not_sent: dict[str, str] = {}
+        """What ``--push`` could not send, and why."""
+        if options.pull or options.push:
+            self._exchange = Exchange(options.pull, options.push)
         if not added_are_recorded(self.graph):
             for name in self.recorder.added_files():
+                self._fetch_added(name)
                 self.recorder.begin(name)  # one that was edited is recorded as it is now
         if CODE in self.graph.stages:
             # DVC knows nothing of a library that was upgraded, nor of an edit in the last moments.
@@ -92,9 +104,24 @@ class Session:
         return Recorder(in_batches=True)
 
     def end(self) -> None:
-        """Have all that was done in ``dvc.lock``, however the run has ended."""
+        """Have all that was done in ``dvc.lock``, and sent, however the run has ended."""
         if "recorder" in vars(self):
             self.recorder.flush()
+        if self._exchange:
+            self.not_sent = self._exchange.finish(self.processes.stopping)
+
+    def require_sent(self) -> None:
+        """Check that all was sent that was to be sent.
+
+        Raises:
+            StageFailed: something was not.
+        """
+        if self.not_sent:
+            name, why = next(iter(self.not_sent.items()))
+            raise StageFailed(
+                f"not sent, though recorded here: {', '.join(self.not_sent)}; {name}: {why}: "
+                "`downstream run --push` sends what is missing"
+            )
 
     def _read_graph(self) -> Graph:
         try:
@@ -118,6 +145,41 @@ class Session:
         if kept_results.names():
             self.recorder.sweep()
         kept_results.forget(self.forced)
+        if self._exchange and self.options.pull:
+            missing = [stage for stage in self.stages if stage.name not in self.forced]
+            self._exchange.fetch_early(missing, self.graph.lock)
+        if self._exchange and self.options.push:
+            for name in self.recorder.added_files():
+                self._exchange.send_added(name, self.recorder.added_contents(name))
+            waiting = {stage.name for stage in self.stages}
+            for stage in self.plan.stages:
+                if stage.name not in waiting:
+                    self._send(stage.name)
+
+    def _fetch_added(self, name: str) -> None:
+        """Take what was ``dvc add``ed and does not lie here from the remote."""
+        if self._exchange and self.options.pull:
+            self._exchange.fetch_added(name, self.recorder.added_contents(name, missing=True))
+            self.recorder.lay_out(name)
+
+    def _fetch(self, name: str) -> bool:
+        """Take a stage's result from the remote into DVC's cache; tell whether it came."""
+        if not self._exchange or not self.options.pull or name in self.forced or name == CODE:
+            return False
+        wanted = self.recorder.wanted(name)
+        try:
+            return wanted is not None and self._exchange.fetch(name, wanted)
+        except Unreachable as failure:
+            raise TransientError(
+                f"{name}: its result cannot be looked for: {failure}: try again later, or without "
+                "--pull to compute it"
+            ) from failure
+
+    def _send(self, name: str) -> None:
+        """Begin to send a stage's recorded result to the remote."""
+        if self._exchange and self.options.push and name != CODE:
+            recorded = self.recorder.recorded.get(name)
+            self._exchange.send(name, recorded or entry_hash(self.graph.lock[name]))
 
     def perform(self, name: str, on_line: Callable[[str], None]) -> Outcome:
         """Do what is left to do for a stage whose upstream is done: nothing, restore or run.
@@ -128,10 +190,11 @@ class Session:
         """
         started = time.monotonic()
         runs = not (self.options.skip_gpu and name in self.gpu)
+        fetched = self._fetch(name)
         job = self.recorder.begin(name, force=name in self.forced, run=runs)
         outcome: Outcome = self._run(job, on_line) if isinstance(job, Job) else job
         if outcome == "restored":
-            self.tell(name, "restored from the run cache")
+            self.tell(name, f"restored from {self._source(fetched)}")
         elif outcome == "recommitted":
             self.tell(name, "put back into DVC's cache from data/; not run")
         elif outcome == "fresh" and name != CODE:
@@ -140,7 +203,14 @@ class Session:
             self.tell(name, "left: it needs a GPU")
         elif outcome == "ran":
             self.tell(name, f"done in {duration(time.monotonic() - started)}")
+        if outcome != "left":
+            self._send(name)
         return outcome
+
+    def _source(self, fetched: bool) -> str:
+        return (
+            f"DVC's remote {self._exchange.name}" if self._exchange and fetched else "the run cache"
+        )
 
     def _run(self, job: Job, on_line: Callable[[str], None]) -> Outcome:
         self.tell(job.name, "started")

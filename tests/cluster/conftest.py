@@ -1,0 +1,79 @@
+"""What stands for a cluster here: servers that these tests start themselves, and end again."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.flows.conftest import reproduced_stages, staged
+
+__all__ = ["reproduced_stages", "staged"]
+
+os.environ.update(
+    AWS_ACCESS_KEY_ID="test",
+    AWS_SECRET_ACCESS_KEY="test",  # noqa: S106 - moto's server takes any
+    AWS_DEFAULT_REGION="us-east-1",
+    AWS_EC2_METADATA_DISABLED="true",
+)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def wait_for(address: str, server: "subprocess.Popen[bytes]", seconds: float = 120) -> None:
+    """Wait until a server answers at an address."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            requests.get(address, timeout=5).raise_for_status()
+        except requests.RequestException:
+            time.sleep(0.2)
+        else:
+            return
+    raise AssertionError(f"{address} does not answer; its server's code: {server.poll()}")
+
+
+class S3Server:
+    """A server of moto's, which keeps what it is given in memory; it can be paused and ended."""
+
+    def __init__(self, log: Path) -> None:
+        self._log, self._port = log, free_port()
+        self.address = f"http://127.0.0.1:{self._port}"
+        self.start()
+
+    def start(self) -> None:
+        """Start it with nothing in it."""
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._port)]
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        wait_for(f"{self.address}/moto-api/", self.process)
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.terminate()
+        self.process.wait(30)
+
+    def client(self) -> "object":
+        """Return boto3's client for it."""
+        import boto3
+
+        return boto3.client("s3", endpoint_url=self.address)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server, one for all tests."""
+    server = S3Server(tmp_path_factory.mktemp("s3") / "server.log")
+    yield server
+    server.stop()

@@ -1,0 +1,247 @@
+"""Results shared through DVC's remote: a folder that two clones know."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from flows.run.session import Options, Session
+from flows.run.stage_command import TransientError
+from flows.sharing import exchange
+from flows.sharing.remote import Remote
+from tasks.contracts.lock import md5_of
+from tasks.errors import BadSettings, StageFailed
+from tests.flows.pipeline import Pipeline
+
+GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+
+
+@pytest.fixture
+def store(pipeline: Pipeline) -> Path:
+    """The remote of a workspace that is fresh and committed; it holds nothing yet."""
+    folder = pipeline.root.with_name(f"{pipeline.root.name}-remote")
+    name_remote(pipeline, folder)
+    subprocess.run(["git", "add", "-A"], cwd=pipeline.root, check=True)
+    subprocess.run([*GIT, "commit", "-qm", "results"], cwd=pipeline.root, check=True)
+    return folder
+
+
+def name_remote(pipeline: Pipeline, folder: Path) -> None:
+    pipeline.write(
+        ".dvc/config", f"[core]\n    remote = store\n['remote \"store\"']\n    url = {folder}\n"
+    )
+
+
+def run(pipeline: Pipeline, *targets: str, **options: bool) -> dict[str, str]:
+    """Do what a run does, without Prefect; return what became of each stage."""
+    running = Session(Options(targets, **options), pipeline.codes(), pipeline.devices_of)
+    running.begin()
+    try:
+        for stage in running.stages:
+            running.outcomes[stage.name] = running.perform(stage.name, lambda _: None)
+    finally:
+        running.end()
+    running.require_sent()
+    return {**running.outcomes}
+
+
+def clone(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    """Clone a workspace's last commit, and go there."""
+    target = pipeline.root.with_name(f"{pipeline.root.name}-clone")
+    shutil.rmtree(target, ignore_errors=True)
+    subprocess.run(["git", "clone", "-q", str(pipeline.root), str(target)], check=True)
+    copy = type(pipeline).__new__(type(pipeline))
+    copy.root = target
+    monkeypatch.chdir(target)
+    return copy
+
+
+def objects(store: Path) -> list[Path]:
+    return sorted(path for path in (store / "files").rglob("*") if path.is_file())
+
+
+def test_a_fresh_clone_of_a_commit_runs_nothing(
+    pipeline: Pipeline, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(pipeline, push=True) == {}
+    before = pipeline.lock()
+    teammate = clone(pipeline, monkeypatch)
+    outcomes = run(teammate, pull=True)
+    assert (len(outcomes), set(outcomes.values())) == (8, {"restored"})
+    assert teammate.ran() == []
+    assert teammate.lock() == before
+    assert teammate.plan().unfresh == []
+    assert "up to date" in teammate.dvc("status")
+
+
+def test_a_result_that_no_commit_names_is_found_by_what_it_is_made_from(
+    pipeline: Pipeline, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(pipeline, push=True)
+    pipeline.change("models.m.finetune.rate", 0.7)
+    assert run(pipeline, push=True) == {"finetune@m": "ran", "evaluate@m": "ran"}
+    teammate = clone(pipeline, monkeypatch)
+    teammate.change("models.m.finetune.rate", 0.7)
+    assert set(run(teammate, pull=True).values()) == {"restored"}
+    assert teammate.ran() == []
+    assert teammate.lock() == pipeline.lock()
+
+
+def test_library_versions_travel_with_a_result(
+    pipeline: Pipeline, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.fingerprint.libraries import keep_versions, versions_then
+    from tasks.stage_process.stage_hash import entry_hash
+
+    key = entry_hash(pipeline.lock()["stages"]["finetune@m"])
+    keep_versions("finetune@m", key)
+    made_with = versions_then("finetune@m", key)
+    assert made_with
+    run(pipeline, push=True)
+    teammate = clone(pipeline, monkeypatch)
+    run(teammate, pull=True)
+    assert versions_then("finetune@m", key) == made_with
+    assert versions_then("finetune@n", key) is None
+
+
+def test_only_what_is_missing_is_sent(
+    pipeline: Pipeline, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(pipeline, push=True)
+    assert "objects sent to DVC's remote store" in capsys.readouterr().err
+    times = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
+    assert len(times) > 16
+    run(pipeline, push=True)
+    assert "sent" not in capsys.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    objects(store)[0].unlink()
+    objects(store)[1].chmod(0o644)
+    objects(store)[1].write_bytes(b"cut")
+    run(pipeline, push=True)
+    assert "2 objects sent" in capsys.readouterr().err
+
+
+def test_a_corrupted_object_is_reported_computed_anew_and_replaced(
+    pipeline: Pipeline,
+    store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run(pipeline, push=True)
+    (output,) = pipeline.lock()["stages"]["split@a"]["outs"]
+    spoilt = store / "files/md5" / output["md5"][:2] / output["md5"][2:]
+    good = spoilt.read_bytes()
+    spoilt.chmod(0o644)
+    spoilt.write_bytes(good[::-1])
+    teammate = clone(pipeline, monkeypatch)
+    outcomes = run(teammate, pull=True, push=True)
+    assert outcomes.pop("split@a") == "ran"
+    assert set(outcomes.values()) == {"restored"}
+    assert f"warning: store has a corrupted object, which is not used: {spoilt}" in (
+        capsys.readouterr().err
+    )
+    assert teammate.lock() == pipeline.lock()
+    assert spoilt.read_bytes() == good
+
+
+def test_a_corrupted_entry_of_the_run_cache_is_not_used(
+    pipeline: Pipeline,
+    store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pipeline.change("models.m.finetune.rate", 0.7)
+    run(pipeline, push=True)
+    for entry in (store / "runs").rglob("*"):
+        if entry.is_file() and "data/finetune/m" in entry.read_text():
+            text = entry.read_text()
+            entry.write_text(text.replace("data/split/a", "data/split/b"))
+    teammate = clone(pipeline, monkeypatch)
+    teammate.change("models.m.finetune.rate", 0.7)
+    outcomes = run(teammate, pull=True)
+    assert outcomes["finetune@m"] == "ran"
+    assert "store has a corrupted entry of the run cache, which is not used" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_transfer_that_was_interrupted_goes_on_where_it_stopped(
+    pipeline: Pipeline, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = pipeline.root / "data/sources/a/large.bin"
+    large.write_bytes(os.urandom(2**20))
+    md5 = str(md5_of(large))
+    target = store / "files/md5" / md5[:2] / md5[2:]
+    target.parent.mkdir(parents=True)
+    shutil.copy(large, target)
+    partial = pipeline.root / ".dvc/cache/files/partial" / md5
+    partial.parent.mkdir(parents=True)
+    partial.write_bytes(large.read_bytes()[:1000])
+    cached = pipeline.root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    # What came before the interruption is not asked for again: here the remote has lost it.
+    target.chmod(0o644)
+    target.write_bytes(bytes(1000) + large.read_bytes()[1000:])
+    assert Remote().fetch_contents("a", {"large.bin": md5})
+    assert cached.read_bytes() == large.read_bytes()
+    assert not partial.exists()
+    # A beginning that does not fit is thrown away.
+    cached.unlink()
+    shutil.copy(large, target)
+    partial.write_bytes(bytes(1000))
+    assert Remote().fetch_contents("a", {"large.bin": md5})
+    assert cached.read_bytes() == large.read_bytes()
+
+
+def test_sources_that_were_added_to_dvc_come_and_go_too(
+    pipeline: Pipeline, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracked = ["git", "rm", "-q", "--cached", "data/sources/a/records.csv"]
+    subprocess.run(tracked, cwd=pipeline.root, check=True)
+    pipeline.dvc("add", "-q", "data/sources/a/records.csv")
+    subprocess.run(["git", "add", "-A"], cwd=pipeline.root, check=True)
+    subprocess.run([*GIT, "commit", "-qm", "added"], cwd=pipeline.root, check=True)
+    run(pipeline, push=True)
+    teammate = clone(pipeline, monkeypatch)
+    source = teammate.root / "data/sources/a/records.csv"
+    assert not source.exists()
+    assert set(run(teammate, pull=True).values()) == {"restored"}
+    assert source.read_text() == "a,1\n"
+
+
+def test_results_that_could_not_be_sent_are_named_and_recorded_all_the_same(
+    pipeline: Pipeline, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "FIRST_WAIT_SECONDS", 0.01)
+    store.write_text("a file where a folder should be")
+    pipeline.change("models.m.finetune.rate", 0.7)
+    with pytest.raises(StageFailed, match=r"^not sent, though recorded here: .*finetune@m; "):
+        run(pipeline, "finetune@m", push=True)
+    assert pipeline.ran() == ["finetune@m"]
+    assert pipeline.plan("finetune@m").unfresh == []
+
+
+def test_a_remote_that_does_not_answer_ends_the_stage_which_may_be_tried_again(
+    pipeline: Pipeline, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "FIRST_WAIT_SECONDS", 0.01)
+    pipeline.change("models.m.finetune.rate", 0.7)
+    run(pipeline, push=True)
+    pipeline.ran()
+    for entry in [path for path in (store / "runs").rglob("*") if path.is_file()]:
+        entry.unlink()
+        entry.symlink_to(entry)  # the operating system refuses to open it
+    shutil.rmtree(pipeline.root / ".dvc/cache/runs")
+    shutil.rmtree(pipeline.root / "data/finetune/m")
+    pipeline.write("dvc.lock", pipeline.root.joinpath("dvc.lock").read_text().replace("0.7", "0.9"))
+    with pytest.raises(
+        TransientError, match=r"^finetune@m: its result cannot be looked for: DVC's"
+    ):
+        run(pipeline, "finetune@m", pull=True)
+    assert pipeline.ran() == []
+
+
+def test_without_a_remote_nothing_starts(pipeline: Pipeline) -> None:
+    with pytest.raises(BadSettings, match="--pull and --push need a default remote"):
+        run(pipeline, pull=True)
