@@ -9,7 +9,7 @@ from tasks.contracts import registry
 from tasks.contracts.paths import Part
 from tasks.models.initial.own import initial_of
 from tasks.models.model import architecture_of, description
-from tasks.objectives._backbone import write_backbone
+from tasks.objectives._backbone import watch_of, write_backbone
 from tasks.objectives._settings import OBJECTIVES
 from tasks.tracking.runs.metric_log import MetricLog
 from tasks.training.checkpoints import Checkpoints
@@ -82,6 +82,7 @@ def _adapt(
         f"adapt {row}",
         checkpoints=Checkpoints(checkpoints / "model"),
         metric_log=MetricLog(journal),
+        watch=watch_of(settings.training),
     )
     if rank() > 0:
         return {}

@@ -65,6 +65,7 @@ OPTIONAL = {
     "tasks.finetune.wide": "wide is set",
     "tasks.models.wide": "finetune.wide is set",
     "tasks.training.launcher": "devices is above 1",
+    "tasks.training.watch": "validate_every is set",
 }
 PACKAGE = "tasks"
 """What a snapshot is a copy of."""

@@ -63,7 +63,7 @@ def corpus_byte_tokenizer(train: Path, settings: Settings, objective: str) -> To
 
     code = [files.sha256(Path(str(module.__file__))) for module in (tokenising, tokenizers)]
     made_by = *code, files.sha256(Path(__file__)), library.__version__
-    key = cache.key_of("bytes", files.sha256(train), str(wanted), str(most_bytes), *made_by)
+    key = cache.key_of("bytes", cache.known_sha256(train), str(wanted), str(most_bytes), *made_by)
     tokenizer = tokenizers.load_tokenizer(cache.cached(key, train_into))
     supported = tokenizer.get_vocab_size()
     if supported < wanted and "vocabulary_size" in settings.model_fields_set:

@@ -30,6 +30,8 @@ class Documents:
     """Where each text begins in ``tokens``, and the end of the last one; int64."""
     sentence_starts: np.ndarray
     """Where each sentence begins in ``tokens``, ascending; int64."""
+    counts: np.ndarray | None = None
+    """How often each token stands in ``tokens``, where that has been counted; int64."""
 
     def __len__(self) -> int:
         """Return the number of texts."""
@@ -49,6 +51,9 @@ class Documents:
     def token_counts(self, vocabulary_size: int) -> Float[np.ndarray, " V"]:
         """Return how often each token stands in these texts; float64."""
         counts = np.zeros(vocabulary_size)
+        if self.counts is not None:
+            counts[: len(self.counts)] = self.counts[:vocabulary_size]
+            return counts
         for start in range(0, len(self.tokens), TOKENS_PER_COUNT):
             some = self.tokens[start : start + TOKENS_PER_COUNT]
             counts += np.bincount(some, minlength=vocabulary_size)

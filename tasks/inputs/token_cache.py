@@ -5,7 +5,9 @@
 
 The key is a hash of all that the content follows from. A folder is written under another name and
 renamed when it is whole; its index holds the sha256 of each file, so that a torn or altered one is
-made again. Who is second waits for the first, whose folder it then uses.
+made again. Files of many gigabytes are not read for that at every start: whose size, time and
+inode are those of when it was last hashed is not hashed again, here and among the splits. Who is
+second waits for the first, whose folder it then uses.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,11 +26,14 @@ from tasks.contracts import files, paths
 from tasks.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 FOLDER = paths.STATE / "tokens"
 INDEX = "index.json"
+STAMPS = "stamps.json"
+SECONDS_TO_SETTLE = 2.0
+"""A file that was written just now could be written again within the same tick of its clock."""
 KEPT = 64
 """Folders that are kept; the longest unused ones go first."""
 
@@ -34,6 +41,28 @@ KEPT = 64
 def key_of(*parts: str) -> str:
     """Return the key of what follows from these parts alone."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
+
+
+def known_sha256(path: Path) -> str:
+    """Return the sha256 of a file, from when it was last hashed if it is the same file since."""
+    name = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:40]
+    note = FOLDER / f"{name}.sha256.json"
+    stamp = list(files.stamp(path))
+    try:
+        known = files.read_json(note)
+        if known["stamp"] == stamp:
+            return str(known["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    digest = files.sha256(path)
+    if _is_settled(stamp):
+        with suppress(OSError):  # without it, it is hashed again
+            files.write_json(note, {"stamp": stamp, "sha256": digest})
+    return digest
+
+
+def _is_settled(stamp: Sequence[int]) -> bool:
+    return time.time() - stamp[0] / 1e9 > SECONDS_TO_SETTLE
 
 
 def cached(key: str, write: Callable[[Path], None]) -> Path:
@@ -72,9 +101,22 @@ def _make(folder: Path, write: Callable[[Path], None]) -> None:
 def _is_whole(folder: Path) -> bool:
     try:
         index = files.read_json(folder / INDEX)
-        return all(files.sha256(folder / name) == digest for name, digest in index.items())
+        stamps = {name: list(files.stamp(folder / name)) for name in index}
+        if stamps == _known_stamps(folder):
+            return True
+        is_whole = all(files.sha256(folder / name) == digest for name, digest in index.items())
     except (OSError, ValueError, AttributeError):
         return False
+    if is_whole and all(map(_is_settled, stamps.values())):
+        files.write_json(folder / STAMPS, stamps)
+    return is_whole
+
+
+def _known_stamps(folder: Path) -> Any:
+    try:
+        return files.read_json(folder / STAMPS)
+    except (OSError, ValueError):
+        return None
 
 
 def _forget_old(newest: Path) -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tasks.contracts.settings import Settings
 
 TOKENS, TEXT_STARTS, SENTENCE_STARTS = "tokens.npy", "text_starts.npy", "sentence_starts.npy"
+COUNTS = "counts.npy"
 # Texts are tokenised in pieces of this size: enough for all cores, and little to hold: pieces four
 # times as large cost a tenth more of the processor's time.
 PIECE_CHARACTERS = 500_000
@@ -84,7 +85,7 @@ def corpus_tokenizer(train: Path, settings: Settings, objective: str) -> Tokeniz
         tokenizer = tokenizers.train_tokenizer(partial(read_texts, train), wanted)
         files.write_text(folder / tokenizers.TOKENIZER, tokenizer.to_str())
 
-    key = cache.key_of("tokenizer", files.sha256(train), str(wanted), _code_and_library())
+    key = cache.key_of("tokenizer", cache.known_sha256(train), str(wanted), _code_and_library())
     tokenizer = tokenizers.load_tokenizer(cache.cached(key, train_into))
     supported = tokenizer.get_vocab_size()
     if supported < wanted and "vocabulary_size" in settings.model_fields_set:
@@ -97,6 +98,11 @@ def corpus_tokenizer(train: Path, settings: Settings, objective: str) -> Tokeniz
 def read_documents(path: Path, tokenizer: Tokenizer) -> Documents:
     """Return a split's texts sentence by sentence, without special tokens, for pretraining."""
     return _read([path], tokenizer, by_sentence=True)
+
+
+def read_whole_documents(path: Path, tokenizer: Tokenizer) -> Documents:
+    """Return a split's texts, each with all that stands between its sentences."""
+    return _read([path], tokenizer, by_sentence=False)
 
 
 def read_token_inputs(paths: Sequence[Path], tokenizer: Tokenizer) -> TokenInputs:
@@ -124,13 +130,13 @@ def tokenise(texts: Sequence[str], tokenizer: Tokenizer) -> TokenInputs:
 
 def _read(paths: Sequence[Path], tokenizer: Tokenizer, *, by_sentence: bool) -> Documents:
     """Return some splits' tokens from the cache, which is filled unless that has been done."""
-    splits = [files.sha256(path) for path in paths]
+    splits = [cache.known_sha256(path) for path in paths]
     unit = "sentences" if by_sentence else "texts"
     key = cache.key_of(unit, *splits, tokenizer.to_str(), _code_and_library())
     write = partial(write_tokens, paths, tokenizer, by_sentence=by_sentence)
     folder = cache.cached(key, write)
-    arrays = [cache.mapped(folder / name) for name in (TOKENS, TEXT_STARTS, SENTENCE_STARTS)]
-    return Documents(*arrays)
+    names = (TOKENS, TEXT_STARTS, SENTENCE_STARTS, COUNTS)
+    return Documents(*(cache.mapped(folder / name) for name in names))
 
 
 def write_tokens(
@@ -143,7 +149,8 @@ def write_tokens(
     Args:
         paths: the splits; their texts follow each other.
         tokenizer: what it is told about truncation holds.
-        folder: gets ``tokens``, ``text_starts`` and ``sentence_starts``, as in ``Documents``.
+        folder: gets ``tokens``, ``text_starts``, ``sentence_starts`` and ``counts``, as in
+            ``Documents``.
         by_sentence: encode each sentence by itself, without special tokens; else each text as a
             whole, with them.
     """
@@ -155,15 +162,19 @@ def write_tokens(
         progress(f"texts of {' and '.join(map(str, paths))} tokenised") as reporter,
     ):
         start = 0
+        counts = np.zeros(1 + max(tokenizer.get_vocab().values(), default=0), np.int64)
         text_starts.add(np.zeros(1))
         for encodings, sentences_of_text in _encoded_ahead(texts, tokenizer, by_sentence):
             ids, lengths = _flat(encodings, tokenizer, by_sentence=by_sentence)
             ends = start + np.cumsum(lengths)
             tokens.add(ids)
+            counts += np.bincount(ids, minlength=len(counts))
             text_starts.add(ends[np.cumsum(sentences_of_text) - 1])
             sentence_starts.add(ends - lengths)
             start = int(ends[-1])
             reporter.advance(len(sentences_of_text))
+    with closing(cache.ArrayWriter(folder / COUNTS, np.int64)) as writer:
+        writer.add(counts)
 
 
 def _encoded_ahead(

@@ -13,7 +13,18 @@ from tasks.objectives._settings import NO_OBJECTIVE
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tasks.training.loop import Watch
+    from tasks.training.settings import LongTrainingSettings
     from tasks.training.task import Task
+
+
+def watch_of(settings: LongTrainingSettings) -> Watch | None:
+    """Return what looks at the training of a backbone on its way, where that is asked for."""
+    if settings.validate_every is None:
+        return None
+    from tasks.training.watch import BestWeights
+
+    return BestWeights(settings.validate_every, settings.keep)
 
 
 def write_backbone(

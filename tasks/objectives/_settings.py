@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tasks.contracts import registry
 from tasks.contracts import settings as contract
-from tasks.training.settings import TrainingSettings
+from tasks.training.settings import LongTrainingSettings
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -25,7 +25,7 @@ class ObjectiveSettings(contract.Settings):
     """The objective, with a section of its name, and the training."""
 
     objective: str = Field(description="an entry of tasks/objectives")
-    training: TrainingSettings = TrainingSettings()
+    training: LongTrainingSettings = LongTrainingSettings()
     linear_probe: int = Field(
         1000,
         ge=0,

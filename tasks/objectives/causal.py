@@ -17,14 +17,19 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from tasks.contracts import files
 from tasks.contracts import settings as contract
-from tasks.inputs.documents import Documents, Stream
-from tasks.inputs.tokenising import read_documents, read_token_inputs
+from tasks.inputs import token_cache as cache
+from tasks.inputs import tokenising
+from tasks.inputs import tokenizer as tokenizers_of_ours
+from tasks.inputs.documents import Stream
+from tasks.inputs.tokenising import read_documents, read_whole_documents
 from tasks.inputs.tokenizer import (
     SPECIAL_TOKENS,
     add_no_special_tokens,
@@ -37,18 +42,19 @@ from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom, Task
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import ModuleType
 
     from jaxtyping import Float
     from tokenizers import Tokenizer
     from torch import Tensor
 
+    from tasks.inputs.documents import Documents
     from tasks.models.initial.kinds import InitialText
 
 CONTEXT = text.CAUSAL
 VALIDATION_BATCH_SIZE = 16
 TEXTS_AT_ONCE = 1000
+BYTES = "bytes.json"
 NO_TARGET = -100
 """What torch's cross entropy passes over."""
 FEWEST_BYTE_TOKENS = len(SPECIAL_TOKENS) + 256
@@ -245,7 +251,7 @@ def prepare(
     tokenizer = started.tokenizer
     read = read_whole if is_lossless(tokenizer) else read_documents
     documents, held_out = (read(path, tokenizer) for path in (train, validation))
-    predicted = held_out, bytes_of(held_out, tokenizer)
+    predicted = held_out, known_bytes_of(validation, held_out, tokenizer)
     return Causal(started.model, tokenizer, documents, predicted, settings, started.longest)
 
 
@@ -271,8 +277,21 @@ def read_whole(path: Path, tokenizer: Tokenizer) -> Documents:
     """
     bare = tokenizer.from_str(tokenizer.to_str())
     add_no_special_tokens(bare)
-    inputs = read_token_inputs([path], bare)
-    return Documents(inputs.tokens, inputs.starts, inputs.starts[:-1])
+    return read_whole_documents(path, bare)
+
+
+def known_bytes_of(path: Path, documents: Documents, tokenizer: Tokenizer) -> int:
+    """Return ``bytes_of`` the texts of a split, which is worked out once."""
+    from tokenizers import __version__
+
+    def write(folder: Path) -> None:
+        files.write_json(folder / BYTES, bytes_of(documents, tokenizer))
+
+    code = [files.sha256(Path(str(module.__file__))) for module in (tokenising, tokenizers_of_ours)]
+    made_by = *code, files.sha256(Path(__file__)), __version__
+    key = cache.key_of("bytes of tokens", cache.known_sha256(path), tokenizer.to_str(), *made_by)
+    known: int = files.read_json(cache.cached(key, write) / BYTES)
+    return known
 
 
 def bytes_of(documents: Documents, tokenizer: Tokenizer) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tasks.contracts import registry
 from tasks.models.initial.published import MODEL_TYPES
-from tasks.objectives._backbone import write_backbone
+from tasks.objectives._backbone import watch_of, write_backbone
 from tasks.objectives._settings import OBJECTIVES
 from tasks.pretrain.settings import ARCHITECTURES, Settings
 from tasks.tracking.runs.metric_log import MetricLog
@@ -99,6 +99,7 @@ def _pretrain(
             f"pretrain {backbone}",
             checkpoints=Checkpoints(checkpoints / "model"),
             metric_log=MetricLog(journal),
+            watch=watch_of(settings.training),
         )
     if rank() > 0:
         return {}

@@ -6,7 +6,12 @@ The model is in evaluation mode meanwhile (no dropout), and no gradients are kep
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
+
+from tasks.training.ranks import gathered, num_ranks, rank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +22,21 @@ if TYPE_CHECKING:
     from tasks.training.task import Batch
 
 T = TypeVar("T")
+_is_shared = ContextVar("batches are shared by ranks", default=False)
+
+
+@contextmanager
+def shared_by_ranks() -> Iterator[None]:
+    """In the body, which every rank enters, have each rank measure a part of the batches of sums.
+
+    The sums are then those over all ranks, and the same on each. What else is evaluated in the
+    body, each rank evaluates as a whole.
+    """
+    before = _is_shared.set(True)
+    try:
+        yield
+    finally:
+        _is_shared.reset(before)
 
 
 def evaluate(model: nn.Module, batches: Iterable[Batch], measure: Callable[[Batch], T]) -> list[T]:
@@ -51,8 +71,15 @@ def evaluate_sums(
         batches: on the host, made one by one as they are measured.
         measure: gives the sums over a batch, which it gets on the model's device.
     """
+    if _is_shared.get():
+        batches = islice(batches, rank(), None, num_ranks())
+    totals = _added_up(evaluate(model, batches, measure))
+    return _added_up(gathered(dict(totals))) if _is_shared.get() else totals
+
+
+def _added_up(parts: Iterable[Mapping[str, float]]) -> defaultdict[str, float]:
     totals: defaultdict[str, float] = defaultdict(float)
-    for sums in evaluate(model, batches, measure):
+    for sums in parts:
         for name, value in sums.items():
             totals[name] += value
     return totals

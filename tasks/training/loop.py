@@ -10,7 +10,7 @@ goes on exactly.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from tasks.tracking.runs.metric_log import MetricLog
 from tasks.training.batches import BatchOrder
 from tasks.training.determinism import derive_seed
 from tasks.training.meter import LossMeter, Throughput, steps_per_reading
-from tasks.training.optimizers import Optimizers
+from tasks.training.optimizers import Optimizers, uses_bf16
 from tasks.training.preemption import Preemption, preemption
 from tasks.training.ranks import agreed, num_ranks, rank
 from tasks.training.task import ExampleRandom
@@ -29,6 +29,7 @@ from tasks.training.task import ExampleRandom
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import torch
     from torch import Tensor
 
     from tasks.training.checkpoints import Checkpoints
@@ -53,6 +54,42 @@ class Callback(Protocol):
         """Restore it."""
 
 
+class Watch(Protocol):
+    """Looks at a training on its way, on every rank (``watch``)."""
+
+    def begin(self, training: Training) -> None:
+        """Get to know the training, before its first step or where it goes on."""
+
+    def is_due(self, step: int) -> bool:
+        """Tell whether to look after so many steps; once it has looked, not again."""
+
+    def look(self, step: int) -> dict[str, float]:
+        """Validate; return what is measured."""
+
+    def figures(self, throughput: Mapping[str, float]) -> dict[str, float]:
+        """Return what follows from the throughput of all ranks."""
+
+    def end(self) -> None:
+        """Leave in the model what is kept."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what has to be kept in a checkpoint."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore it."""
+
+
+class Training(NamedTuple):
+    """What a watch is told of a training."""
+
+    task: Task
+    description: str
+    seed: int
+    num_steps: int
+    device: torch.device
+    uses_bf16: bool
+
+
 def train(
     task: Task,
     settings: TrainingSettings,
@@ -61,6 +98,7 @@ def train(
     callback: Callback | None = None,
     checkpoints: Checkpoints | None = None,
     metric_log: MetricLog | None = None,
+    watch: Watch | None = None,
 ) -> list[float]:
     """Train the task's model in place, from the last checkpoint on where there is one.
 
@@ -72,9 +110,10 @@ def train(
         callback: is called after every epoch.
         checkpoints: where to go on from, and to write to.
         metric_log: keeps metrics step by step.
+        watch: looks at the model on the way.
 
     Returns:
-        The mean training loss of each epoch.
+        The mean training loss of each epoch; the last may have been cut short.
 
     Raises:
         BadInput: a batch larger than the corpus, or than the device's memory.
@@ -86,7 +125,7 @@ def train(
     try:
         with preemption() as stop:
             training = _Training(
-                task, settings, seed, description, callback, checkpoints, metric_log
+                task, settings, seed, description, callback, checkpoints, metric_log, watch
             )
             return training.run(stop)
     except torch.OutOfMemoryError as error:
@@ -108,6 +147,7 @@ class _Training:
         callback: Callback | None,
         checkpoints: Checkpoints | None,
         metric_log: MetricLog | None,
+        watch: Watch | None = None,
     ) -> None:
         import torch
 
@@ -125,7 +165,7 @@ class _Training:
             )
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._order = BatchOrder(task.lengths, settings.batch_size, seed)
-        self._num_steps = self._order.steps_per_epoch * settings.epochs
+        self._num_steps = settings.num_steps(self._order.steps_per_epoch, int(task.lengths.sum()))
         task.model.to(self._device).train()
         self._optimizers = Optimizers(task, settings, self._device, self._num_steps)
         self._steps_per_reading = steps_per_reading(self._num_steps)
@@ -134,6 +174,11 @@ class _Training:
         self._losses: list[float] = []
         self._step = 0
         self._over = False
+        self._watch = watch
+        if watch is not None:
+            bf16 = uses_bf16(settings.precision)
+            about = Training(task, description, seed, self._num_steps, self._device, bf16)
+            watch.begin(about)
         if checkpoints is not None:
             self._resume(checkpoints)
 
@@ -161,10 +206,15 @@ class _Training:
                         "again to go on from there"
                     )
         self._save()
+        if self._watch is not None:
+            self._watch.end()
         return self._losses
 
     def _read(self) -> None:
-        metrics = {**self._optimizers.metrics(), **self._throughput.read()}
+        throughput = self._throughput.read()
+        metrics = {**self._optimizers.metrics(), **throughput}
+        if self._watch is not None:
+            metrics |= self._watch.figures(throughput)
         if self._checkpoints is not None:
             metrics["checkpoint_seconds"] = self._checkpoints.seconds
         self._metric_log.log(self._step, {"loss": self._meter.read(), **metrics})
@@ -181,14 +231,27 @@ class _Training:
         return self._task.step(self._optimizers, on_device)
 
     def _ended(self, stop: Preemption) -> bool:
-        """Close an epoch that is full; tell whether the training is over."""
-        if self._meter.count == self._order.steps_per_epoch:
+        """Look if that is due, close an epoch that is full; tell whether the training is over."""
+        if self._watch is not None and self._watch.is_due(self._step):
+            self._look(self._watch, stop)
+        is_last = self._step == self._num_steps
+        if self._meter.count == self._order.steps_per_epoch or (is_last and self._meter.count):
             mean = self._meter.epoch_mean()
             if self._callback is not None:
                 self._over = self._call_back(self._callback, stop)
             self._losses.append(mean)
             self._meter.begin_epoch()
-        return self._over or self._step == self._num_steps
+        return self._over or is_last
+
+    def _look(self, watch: Watch, stop: Preemption) -> None:
+        try:
+            with stop.at_once():
+                measured = watch.look(self._step)
+        except Preempted:
+            self._save()  # without it, so that it is made when the training goes on
+            raise
+        self._metric_log.log(self._step, measured)
+        self._throughput.restart()
 
     def _call_back(self, callback: Callback, stop: Preemption) -> bool:
         before = callback.state_dict()
@@ -251,16 +314,18 @@ class _Training:
                 "over": self._over,
                 "losses": self._losses,
                 "meter": self._meter.state_dict(),
-                "weights": _weights(self._task.model),
+                "weights": weights_of(self._task.model),
                 "optimizers": self._optimizers.state_dict(),
                 "callback": callback_state,
+                **({"watch": self._watch.state_dict()} if self._watch is not None else {}),
             },
         )
 
     def _resume(self, checkpoints: Checkpoints) -> None:
         import torch
 
-        weights = _weights(self._task.model)
+        weights = weights_of(self._task.model)
+        # Weights, AdamW's two means, and the best weights so far.
         checkpoints.require_room(4 * sum(value.nbytes for value in weights.values()))
         kept = checkpoints.load()
         if kept is None:
@@ -273,10 +338,12 @@ class _Training:
         self._optimizers.load_state_dict(kept.get("optimizers", {}))
         if self._callback is not None:
             self._callback.load_state_dict(kept["callback"])
+        if self._watch is not None:
+            self._watch.load_state_dict(kept["watch"])
         if rank() == 0:
             say(f"{self._description}: goes on from the checkpoint of step {self._step:,}")
 
 
-def _weights(model: Any) -> dict[str, Tensor]:
+def weights_of(model: Any) -> dict[str, Tensor]:
     """Return a model's parameters and buffers, each once: shared ones have several names."""
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     import torch
     from torch import nn
+
+T = TypeVar("T")
 
 
 def launch(num_ranks: int, run: Callable[..., Any], *arguments: Any) -> Any:
@@ -79,3 +81,14 @@ def agreed(decision: bool) -> bool:
     decided = torch.tensor([decision], dtype=torch.int64, device=device)
     dist.broadcast(decided, src=0)
     return bool(decided.item())
+
+
+def gathered(value: T) -> list[T]:
+    """Return what each rank gives, by rank, on all ranks."""
+    import torch.distributed as dist
+
+    if not dist.is_initialized():
+        return [value]
+    values: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values

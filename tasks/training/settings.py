@@ -50,6 +50,15 @@ class TrainingSettings(contract.Settings):
         """Return on how many devices is trained."""
         return self.devices
 
+    def num_steps(self, steps_per_epoch: int, tokens_per_epoch: int) -> int:  # noqa: ARG002 - some do
+        """Return how many steps a training takes.
+
+        Args:
+            steps_per_epoch: batches in which each example stands once.
+            tokens_per_epoch: of all examples; how many there are, for images.
+        """
+        return steps_per_epoch * self.epochs
+
     def modules(self) -> list[str]:
         """Return what is only used on several devices."""
         return ["tasks.training.launcher"] if self.devices > 1 else []
@@ -60,4 +69,59 @@ class TrainingSettings(contract.Settings):
             raise ValueError(
                 f"batch_size ({self.batch_size}) is smaller than devices ({self.devices})"
             )
+        return self
+
+
+class LongTrainingSettings(TrainingSettings):
+    """What the training of a backbone may have besides: an end of its own, and looks on the way."""
+
+    max_steps: int | None = Field(
+        None,
+        ge=1,
+        json_schema_extra=contract.NEUTRAL,
+        description="end after so many steps, wherever in an epoch; in place of epochs",
+    )
+    max_tokens: int | None = Field(
+        None,
+        ge=1,
+        json_schema_extra=contract.NEUTRAL,
+        description="end when so many tokens (or images) have been shown; in place of epochs",
+    )
+    validate_every: int | None = Field(
+        None,
+        ge=1,
+        json_schema_extra=contract.NEUTRAL,
+        description="validate after so many steps, and at the end, on all ranks; null: at the end",
+    )
+    keep: Literal["last"] | None = Field(
+        None,
+        json_schema_extra=contract.NEUTRAL,
+        description="last: of the weights that were validated, the last; null: the best",
+    )
+
+    def num_steps(self, steps_per_epoch: int, tokens_per_epoch: int) -> int:
+        """Return how many steps a training takes; of ``max_tokens``, by the mean of an epoch."""
+        if self.max_steps is not None:
+            return self.max_steps
+        if self.max_tokens is not None:
+            return max(1, -(-self.max_tokens * steps_per_epoch // tokens_per_epoch))
+        return super().num_steps(steps_per_epoch, tokens_per_epoch)
+
+    def modules(self) -> list[str]:
+        """Return what is only used by trainings that are looked at on the way."""
+        watched = ["tasks.training.watch"] if self.validate_every is not None else []
+        return [*super().modules(), *watched]
+
+    @model_validator(mode="after")
+    def _there_is_one_end(self) -> Self:
+        ends = {"epochs", "max_steps", "max_tokens"} & self.model_fields_set
+        given = sorted(name for name in ends if getattr(self, name) is not None)
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} each say when to end: keep one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _there_is_something_to_keep(self) -> Self:
+        if self.keep is not None and self.validate_every is None:
+            raise ValueError("keep chooses among weights that are validated: set validate_every")
         return self

@@ -1,14 +1,16 @@
 """Arrays on the disk: made once, whole or not used."""
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tasks.contracts import files
 from tasks.errors import BadInput
 from tasks.inputs import token_cache as _token_cache
-from tasks.inputs.token_cache import ArrayWriter, cached, key_of, mapped
+from tasks.inputs.token_cache import ArrayWriter, cached, key_of, known_sha256, mapped
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +53,67 @@ def test_what_is_not_whole_is_made_again(damage: str) -> None:
         file.with_name(_token_cache.INDEX).unlink()
     assert mapped(cached("key", write_numbers) / "numbers.npy").tolist() == [1, 2, 3]
     assert file.read_bytes() == content
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of the files that are hashed from now on."""
+    names: list[str] = []
+
+    def noting(path: Path) -> str:
+        names.append(path.name)
+        return sha256(path)
+
+    sha256 = files.sha256
+    monkeypatch.setattr(files, "sha256", noting)
+    return names
+
+
+def settle(path: Path, seconds: float = 60) -> None:
+    os.utime(path, (time.time() - seconds, time.time() - seconds))
+
+
+@pytest.mark.parametrize("damage", ["altered", "torn", "lost", "replaced"])
+def test_what_is_known_to_be_whole_is_not_read_again_until_it_changes(
+    damage: str, read: list[str]
+) -> None:
+    file = cached("key", write_numbers) / "numbers.npy"
+    content = file.read_bytes()
+    settle(file)
+    read.clear()
+    cached("key", write_numbers)
+    assert read == ["numbers.npy"]
+    cached("key", write_numbers)
+    assert read == ["numbers.npy"]
+    altered = content[:-1] + bytes([content[-1] ^ 1])
+    if damage == "altered":
+        file.write_bytes(altered)
+    elif damage == "torn":
+        file.write_bytes(content[:-1])
+    elif damage == "lost":
+        file.unlink()
+    else:
+        before = file.stat().st_mtime
+        other = file.with_name("other")
+        other.write_bytes(altered)
+        os.utime(other, (before, before))
+        other.replace(file)
+    assert mapped(cached("key", write_numbers) / "numbers.npy").tolist() == [1, 2, 3]
+
+
+def test_a_split_is_hashed_again_only_if_it_is_another_file(
+    tmp_path: Path, read: list[str]
+) -> None:
+    split = tmp_path / "train.parquet"
+    split.write_text("one")
+    assert known_sha256(split) == known_sha256(split) == files.sha256_of_text("one")
+    assert read == ["train.parquet"] * 2  # it is too new to be told apart by its time
+    settle(split)
+    known_sha256(split)
+    known_sha256(split)
+    assert len(read) == 3
+    split.write_text("two")
+    assert known_sha256(split) == files.sha256_of_text("two")
 
 
 def test_nothing_is_left_of_one_that_could_not_be_made(cache: Path) -> None:

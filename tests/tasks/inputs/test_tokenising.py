@@ -19,6 +19,7 @@ from tasks.contracts import records
 from tasks.errors import BadInput
 from tasks.inputs import token_cache as _token_cache
 from tasks.inputs import tokenising as _tokenising
+from tasks.inputs.documents import Documents
 from tasks.inputs.tokenising import (
     corpus_tokenizer,
     read_documents,
@@ -106,6 +107,10 @@ def test_reading_documents_keeps_every_token_of_every_text(
         ]
         start, end = read.text_starts[index], read.text_starts[index + 1]
         assert read.tokens[start:end].tolist() == expected
+    assert read.counts is not None
+    assert read.counts.tolist() == np.bincount(read.tokens, minlength=500).tolist()
+    uncounted = Documents(read.tokens, read.text_starts, read.sentence_starts)
+    assert read.token_counts(600).tolist() == uncounted.token_counts(600).tolist()
 
 
 def test_whole_texts_are_the_same_from_the_disk_as_in_memory(

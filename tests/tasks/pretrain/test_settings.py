@@ -29,6 +29,14 @@ def test_the_modules_of_a_row_are_those_it_names() -> None:
     ("raw", "message"),
     [
         ({"convnet": {}}, r"pretrain\.convnet: unknown key"),
+        (
+            {"training": {"epochs": 2, "max_tokens": 5}},
+            r"pretrain\.training: epochs and max_tokens each say when to end: keep one",
+        ),
+        (
+            {"training": {"keep": "last"}},
+            r"pretrain\.training: keep chooses among weights .*: set validate_every",
+        ),
         ({"bert": {"layer": 2}}, r"pretrain\.bert\.layer: unknown key; .*did you mean 'layers'"),
         (
             {"init": {"wheel": "x"}},
@@ -147,3 +155,12 @@ def test_pickled_settings_still_know_which_keys_were_given() -> None:
     assert again.model_dump() == settings.model_dump()
     assert again.masked.model_fields_set == {"tokens"}
     assert again.init == settings.init
+
+
+def test_an_end_in_steps_or_tokens_takes_the_place_of_epochs() -> None:
+    ends: dict[str, int] = {"epochs": 3, "max_steps": 70, "max_tokens": 1200}
+    found = {
+        name: parse(training={name: value}).training.num_steps(50, 1000)
+        for name, value in ends.items()
+    }
+    assert found == {"epochs": 150, "max_steps": 70, "max_tokens": 60}
