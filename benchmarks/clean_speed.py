@@ -35,7 +35,7 @@ from tasks.collect import stage as collect
 from tasks.collect.refresh import refresh
 from tasks.collect.settings import Settings as CollectSettings
 from tasks.contracts.records import collected_schema, read_table, write_records
-from tasks.duplicates.joining import join
+from tasks.duplicates.joining import Clusters
 from tasks.duplicates.shingles import blocks, shingles
 from tasks.duplicates.text import PLACES, WORDS, _rows_of_a_band, bands_of, clusters
 
@@ -166,14 +166,15 @@ def by_datasketch(texts: list[str]) -> np.ndarray:
         lsh.insert(number, signature)
         sets.append(runs)
         signatures.append(signature)
-    joined = np.arange(len(texts))
+    joined = Clusters(len(texts))
     first, second = [], []
     for number, signature in enumerate(signatures):
         for other in lsh.query(signature):
             if other < number and _jaccard(sets[other], sets[number]) >= SIMILARITY:
                 first.append(other)
                 second.append(number)
-    return join(joined, np.array(first, dtype=np.int64), np.array(second, dtype=np.int64))
+    joined.join(np.array(first, dtype=np.int64), np.array(second, dtype=np.int64))
+    return joined.all()
 
 
 def _jaccard(first: set[str], second: set[str]) -> float:

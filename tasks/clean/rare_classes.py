@@ -1,11 +1,11 @@
 """Classes with too few records to learn from: dropped, made one, or told."""
 
-from collections import Counter
 from typing import Any
 
-from tasks.clean.repeated import PROTECTED
+import numpy as np
+
 from tasks.clean.settings import RareClasses
-from tasks.clean.settle import Standing
+from tasks.clean.settle import NONE, Standing
 
 OTHER = "other"
 """The class that rare ones become."""
@@ -22,21 +22,18 @@ def settle_rare_classes(standing: Standing, settings: RareClasses) -> dict[str, 
         The rare classes, each with its number of records outside an official test split; and where
         there are any, the classes that stay in that split alone, with their records there.
     """
-    places = standing.open_places()
-    counts = Counter(standing.labels[place] for place in places)
+    is_open = standing.is_open()
+    codes, names = standing.labels.codes, standing.labels.names
     rare = {
         label: count
-        for label, count in counts.items()
-        if label is not None and count < settings.fewer_than
+        for label, count in _counted(names, codes[is_open]).items()
+        if count < settings.fewer_than and not (settings.then == "other" and label == OTHER)
     }
-    if settings.then == "other":
-        rare.pop(OTHER, None)
-    for place in places:
-        if standing.labels[place] in rare:
-            if settings.then == "drop":
-                standing.reasons[place] = "rare_class"
-            elif settings.then == "other":
-                standing.new_labels[place] = OTHER
+    is_rare = is_open & np.isin(codes, [names.index(label) for label in rare])
+    if settings.then == "drop":
+        standing.drop(np.flatnonzero(is_rare), "rare_class")
+    elif settings.then == "other":
+        standing.relabel(np.flatnonzero(is_rare), OTHER)
     told = {"then": settings.then, "classes": dict(sorted(rare.items()))}
     alone = _in_test_alone(standing)
     return {**told, "in_test_alone": alone} if alone else told
@@ -44,12 +41,20 @@ def settle_rare_classes(standing: Standing, settings: RareClasses) -> dict[str, 
 
 def _in_test_alone(standing: Standing) -> dict[str, int]:
     """Return the classes that only an official test split has, which nothing can learn."""
+    is_open, relabelled = standing.is_open(), standing.new_labels
+    is_new = relabelled.codes != NONE
+    codes, names = standing.labels.codes, standing.labels.names
     elsewhere = {
-        standing.new_labels.get(place, standing.labels[place]) for place in standing.open_places()
+        *_counted(names, codes[is_open & ~is_new]),
+        *_counted(relabelled.names, relabelled.codes[is_open & is_new]),
     }
-    tested = Counter(
-        label
-        for label, split in zip(standing.labels, standing.splits, strict=True)
-        if split == PROTECTED and label is not None and label not in elsewhere
-    )
-    return dict(sorted(tested.items()))
+    tested = _counted(names, codes[standing.is_protected()])
+    return {label: count for label, count in sorted(tested.items()) if label not in elsewhere}
+
+
+def _counted(names: list[str | None], codes: np.ndarray) -> dict[str, int]:
+    """Return how many records each class has, without those that have none."""
+    counts = np.bincount(codes, minlength=len(names)).tolist()
+    return {
+        name: count for name, count in zip(names, counts, strict=True) if name is not None and count
+    }

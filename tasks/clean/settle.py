@@ -4,10 +4,12 @@ The records that stay so far lie in a file. Their ids, labels and splits are hel
 written beside those that go, and only if there is any, the file is written once more.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from tasks.clean.repeated import PROTECTED, Rule, Seen
@@ -15,43 +17,92 @@ from tasks.clean.report import Report
 from tasks.clean.settings import Settings
 from tasks.contracts.records import (
     read_batches,
+    read_columns,
     read_schema,
-    read_table,
     write_records,
 )
 from tasks.errors import BadInput
 
+if TYPE_CHECKING:
+    from tasks.clean.near_duplicates import StandingBands
+
 CHANGED_LABEL = "rare_class"
 """How the report names records whose label was changed."""
+NEAR_DUPLICATE = "near_duplicate"
+NONE = -1
 
 
 @dataclass
+class Named:
+    """A column of few different values: a number a record, and what each number stands for."""
+
+    names: list[str | None]
+    codes: np.ndarray
+
+    def code_of(self, name: str | None) -> int:
+        """Return the number of a value, a new one if no record has it yet."""
+        if name not in self.names:
+            self.names.append(name)
+        return self.names.index(name)
+
+
 class Standing:
     """The records that stay so far, in the file's order, and what becomes of them."""
 
-    path: Path
-    ids: list[str]
-    labels: list[str | None]
-    splits: list[str | None]
-    reasons: dict[int, str] = field(default_factory=dict)
-    """Why a record goes after all, by its place."""
-    stays: dict[int, int] = field(default_factory=dict)
-    """Which record stays in its place."""
-    new_labels: dict[int, str] = field(default_factory=dict)
+    def __init__(self, path: Path) -> None:
+        """Read labels and splits of a file's records."""
+        self.path = path
+        self.labels, self.splits = (named(path, column) for column in ("label", "split"))
+        self.reasons = Named([], np.full(len(self), NONE, dtype=np.int32))
+        self.new_labels = Named([], np.full(len(self), NONE, dtype=np.int32))
+        self.stays: np.ndarray | None = None
+        """The place of the record that stays for each one that goes for another, else ``NONE``."""
 
-    @classmethod
-    def read(cls, path: Path) -> "Standing":
-        """Return the records of a file."""
-        table = read_table(path, columns=["id", "label", "split"])
-        return cls(path, *(table.column(name).to_pylist() for name in table.column_names))
+    def __len__(self) -> int:
+        return len(self.labels.codes)
 
-    def open_places(self) -> list[int]:
-        """Return the places of records that stay so far and that a rule may drop or relabel."""
-        return [
-            place
-            for place, split in enumerate(self.splits)
-            if split != PROTECTED and place not in self.reasons
+    def is_protected(self) -> np.ndarray:
+        """Return which records no rule may drop or relabel."""
+        return self.splits.codes == self.splits.code_of(PROTECTED)
+
+    def is_open(self) -> np.ndarray:
+        """Return which records stay so far and may be dropped or relabelled by a rule."""
+        return (self.reasons.codes == NONE) & ~self.is_protected()
+
+    def is_changed(self) -> bool:
+        """Tell whether any record goes after all, or gets another label."""
+        return bool((self.reasons.codes != NONE).any() or (self.new_labels.codes != NONE).any())
+
+    def drop(self, places: np.ndarray, reason: str, stays: np.ndarray | None = None) -> None:
+        """Let records go after all.
+
+        Args:
+            places: of the records.
+            reason: why.
+            stays: of each, the place of the record that stays in its place.
+        """
+        self.reasons.codes[places] = self.reasons.code_of(reason)
+        if stays is not None:
+            if self.stays is None:
+                self.stays = np.full(len(self), NONE)
+            self.stays[places] = stays
+
+    def relabel(self, places: np.ndarray, label: str) -> None:
+        """Give records another label."""
+        self.new_labels.codes[places] = self.new_labels.code_of(label)
+
+
+def named(path: Path, column: str) -> Named:
+    """Return a column of few different values, as numbers."""
+    number_of: dict[str | None, int] = {}
+    codes = [np.zeros(0, dtype=np.int32)]
+    for batch in read_columns(path, [column]):
+        coded = batch.column(0).dictionary_encode(null_encoding="encode")
+        numbers = [
+            number_of.setdefault(name, len(number_of)) for name in coded.dictionary.to_pylist()
         ]
+        codes.append(np.array(numbers, dtype=np.int32)[np.asarray(coded.indices)])
+    return Named([*number_of], np.concatenate(codes))
 
 
 def settle(
@@ -60,7 +111,7 @@ def settle(
     rule: Rule,
     settings: Settings,
     report: Report,
-    bands: pa.ChunkedArray,
+    bands: "StandingBands | None",
 ) -> None:
     """Drop and relabel what is decided over all records.
 
@@ -70,7 +121,7 @@ def settle(
         rule: what becomes of equal contents with several labels.
         settings: how to clean.
         report: where what goes is counted.
-        bands: what finds near-duplicates of each record that stays so far.
+        bands: what finds near-duplicates of the records that stay so far, where they are asked for.
 
     Raises:
         BadInput: a content has several labels, and the rule is ``error``.
@@ -81,7 +132,7 @@ def settle(
     is_open = (num_conflicts, settings.near_duplicates, settings.rare_classes)
     if not any(is_open):
         return
-    standing = Standing.read(path)
+    standing = Standing(path)
     if num_conflicts:
         _settle_labels(standing, seen, rule)
     if settings.near_duplicates is not None:
@@ -93,29 +144,30 @@ def settle(
         from tasks.clean.rare_classes import settle_rare_classes
 
         report.note("rare_classes", settle_rare_classes(standing, settings.rare_classes))
-    if standing.reasons or standing.new_labels:
+    if standing.is_changed():
         _write(standing, report)
 
 
 def _settle_labels(standing: Standing, seen: Seen, rule: Rule) -> None:
-    records = zip(standing.ids, standing.splits, standing.labels, strict=True)
-    for place, (identity, split, label) in enumerate(records):
-        if rule == "error" and seen.is_contradicted(identity, split):
-            raise BadInput(_contradiction(standing, identity, split))
-        reason = seen.reason_to_drop_after_all(identity, split, label)
-        if reason is not None:
-            standing.reasons[place] = reason
+    place = 0
+    for batch in read_columns(standing.path, ["id", "split", "label"]):
+        columns = (batch.column(name).to_pylist() for name in ("id", "split", "label"))
+        for identity, split, label in zip(*columns, strict=True):
+            if rule == "error" and seen.is_contradicted(identity, split):
+                raise BadInput(_contradiction(standing, identity, split))
+            reason = seen.reason_to_drop_after_all(identity, split, label)
+            if reason is not None:
+                standing.drop(np.array([place]), reason)
+            place += 1
 
 
 def _contradiction(standing: Standing, identity: str, split: str | None) -> str:
     """Return the message that names the records of one content with several labels."""
-    origins = read_table(standing.path, columns=["source", "row"]).to_pylist()
     equal = [
-        f"{origin['source']}, row {origin['row']} ({label})"
-        for origin, other, part, label in zip(
-            origins, standing.ids, standing.splits, standing.labels, strict=True
-        )
-        if (other, part) == (identity, split) and label is not None
+        f"{record['source']}, row {record['row']} ({record['label']})"
+        for batch in read_columns(standing.path, ["id", "split", "label", "source", "row"])
+        for record in batch.to_pylist()
+        if (record["id"], record["split"]) == (identity, split) and record["label"] is not None
     ]
     return (
         f"equal contents with several labels: {'; '.join(equal[:3])}: mend the source, or set "
@@ -131,32 +183,41 @@ def _write(standing: Standing, report: Report) -> None:
 
 
 def _settled(standing: Standing, schema: pa.Schema, report: Report) -> Iterator[pa.RecordBatch]:
-    origins = _origins(standing)
+    reasons, new_labels = standing.reasons, standing.new_labels
+    origin_of = _origins(standing)
     start = 0
     for batch in read_batches(standing.path):
-        places = range(start, start + batch.num_rows)
-        start += batch.num_rows
-        origin = batch.select(["split", "source", "row"]).to_pylist()
-        for place in places:
-            record = origin[place - places.start]
-            if place in standing.reasons:
-                of = origins.get(place)
-                report.drop_kept(standing.reasons[place], **record, of=of)
-            elif place in standing.new_labels:
+        of_batch = slice(start, start + batch.num_rows)
+        is_touched = (reasons.codes[of_batch] != NONE) | (new_labels.codes[of_batch] != NONE)
+        numbers = np.flatnonzero(is_touched)
+        origins = batch.select(["split", "source", "row"]).take(pa.array(numbers)).to_pylist()
+        labels = batch.column("label").to_pylist()
+        for number, record in zip(numbers.tolist(), origins, strict=True):
+            place = start + number
+            if reasons.codes[place] != NONE:
+                reason = str(reasons.names[reasons.codes[place]])
+                report.drop_kept(reason, **record, of=origin_of(place))
+            else:
+                labels[number] = new_labels.names[new_labels.codes[place]]
                 report.change(CHANGED_LABEL, record["source"], record["row"])
-        labels = [standing.new_labels.get(place, standing.labels[place]) for place in places]
         column = batch.schema.get_field_index("label")
         relabelled = batch.set_column(column, schema.field("label"), pa.array(labels, pa.string()))
-        yield relabelled.filter(pa.array([place not in standing.reasons for place in places]))
+        yield relabelled.filter(pa.array(reasons.codes[of_batch] == NONE))
+        start += batch.num_rows
 
 
-def _origins(standing: Standing) -> dict[int, tuple[str, int]]:
-    """Return source and row of what stays, by the place of what goes for it."""
-    if not standing.stays:
-        return {}
-    table = read_table(standing.path, columns=["source", "row"])
-    sources, rows = table.column("source"), table.column("row")
-    return {
-        place: (sources[stays].as_py(), rows[stays].as_py())
-        for place, stays in standing.stays.items()
-    }
+def _origins(standing: Standing) -> Callable[[int], tuple[str, int] | None]:
+    """Return what tells source and row of the record that stays, by the place of one that goes."""
+    stays = standing.stays
+    if stays is None:
+        return lambda _: None
+    sources = named(standing.path, "source")
+    rows = np.concatenate(
+        [np.asarray(batch.column(0)) for batch in read_columns(standing.path, ["row"])]
+    )
+
+    def origin_of(place: int) -> tuple[str, int] | None:
+        stay = int(stays[place])
+        return None if stay == NONE else (str(sources.names[sources.codes[stay]]), int(rows[stay]))
+
+    return origin_of

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,6 +29,9 @@ from tasks.corpora.columns import columns_of, targets_of, with_fields
 from tasks.corpora.corrections import Corrections, corrections_of
 from tasks.errors import BadInput, BadSettings
 from tasks.progress import progress, say
+
+if TYPE_CHECKING:
+    from tasks.clean.near_duplicates import StandingBands
 
 Record = dict[str, Any]
 
@@ -99,11 +102,15 @@ def clean(
     seen = Seen(rule)
     corrections = Corrections(corrections_of(found), partial(clean_label, settings=settings))
     work = Work(settings, kept)
-    bands: list[pa.Array] = []
+    bands = None
+    if settings.near_duplicates is not None and modality_of(found) == "text":
+        from tasks.clean.near_duplicates import StandingBands
+
+        bands = StandingBands(settings.near_duplicates)
     write_records(cleaned, schema, _merged(records, schema, work, seen, report, corrections, bands))
     if kept is not None:
         say(f"clean: {work.num_new:,} of {work.num_shards:,} shards new")
-    settle(cleaned, seen, rule, settings, report, pa.chunked_array(bands, pa.binary()))
+    settle(cleaned, seen, rule, settings, report, bands)
     _tell(corrections, report)
     return report.num_kept()
 
@@ -144,7 +151,7 @@ def _merged(
     seen: Seen,
     report: Report,
     corrections: Corrections,
-    bands: list[pa.Array],
+    bands: "StandingBands | None",
 ) -> Iterator[pa.RecordBatch]:
     """Yield the records that stay, shard by shard, and collect what finds near-duplicates of them.
 
@@ -155,7 +162,7 @@ def _merged(
         seen: the contents so far.
         report: where every record is counted.
         corrections: of labels.
-        bands: filled with the bands of the records that stay.
+        bands: given those of the records that stay.
     """
     modality = modality_of(schema)
     alike = Alike()
@@ -173,7 +180,8 @@ def _merged(
                 "label": pa.array([record["label"] for record in records], pa.string()),
             }
             kept = pa.table([columns[name] for name in schema.names], schema=schema).filter(stays)
-            bands.extend(done.column("bands").filter(stays).chunks)
+            if bands is not None:
+                bands.add(done.column("bands").filter(stays))
             yield from kept.combine_chunks().to_batches()
             reporter.advance(shard.num_rows)
 

@@ -23,13 +23,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.errors import BadInput
 
 Modality = Literal["text", "image"]
 ROWS_PER_GROUP = 10_000
+BYTES_PER_GROUP = 2**26
+"""A group of larger records has fewer: one of them at least."""
 
 
 def collected_schema(modality: Modality) -> pa.Schema:
@@ -101,14 +105,31 @@ def write_records(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
 
 
 def _regroup(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    pending = schema.empty_table()
+    """Yield groups of ``ROWS_PER_GROUP``, or of the records that come to ``BYTES_PER_GROUP``."""
+    pending: list[pa.RecordBatch] = []
+    num_rows = num_bytes = 0
     for batch in batches:
-        pending = pa.concat_tables([pending, pa.Table.from_batches([batch], schema)])
-        while pending.num_rows >= ROWS_PER_GROUP:
-            yield pending.slice(0, ROWS_PER_GROUP).combine_chunks()
-            pending = pending.slice(ROWS_PER_GROUP)
-    if pending.num_rows:
-        yield pending.combine_chunks()
+        total = np.cumsum(_sizes(batch))
+        start = 0
+        while start < batch.num_rows:
+            before = int(total[start - 1]) if start else 0
+            enough = int(np.searchsorted(total, before + BYTES_PER_GROUP - num_bytes)) + 1
+            end = min(batch.num_rows, start + ROWS_PER_GROUP - num_rows, enough)
+            pending.append(batch.slice(start, end - start))
+            num_rows += end - start
+            num_bytes += int(total[end - 1]) - before
+            start = end
+            if num_rows == ROWS_PER_GROUP or num_bytes >= BYTES_PER_GROUP:
+                yield pa.Table.from_batches(pending, schema).combine_chunks()
+                pending, num_rows, num_bytes = [], 0, 0
+    if pending:
+        yield pa.Table.from_batches(pending, schema).combine_chunks()
+
+
+def _sizes(batch: pa.RecordBatch) -> np.ndarray:
+    """Return the bytes of the content of each record."""
+    content = batch.column(modality_of(batch.schema)).cast(pa.binary())
+    return np.asarray(pc.fill_null(pc.binary_length(content), 0)).astype(np.int64)
 
 
 def read_schema(path: Path) -> pa.Schema:
@@ -116,11 +137,23 @@ def read_schema(path: Path) -> pa.Schema:
     return pq.read_schema(path)
 
 
+def num_records(path: Path) -> int:
+    """Return how many records a file has."""
+    return int(pq.read_metadata(path).num_rows)
+
+
 def read_batches(path: Path) -> Iterator[pa.RecordBatch]:
     """Yield the records of a file in constant memory."""
+    yield from read_columns(path)
+
+
+def read_columns(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield some columns of a file's records, all of them without ``columns``."""
     # pre_buffer would keep the whole compressed file in memory.
     with pq.ParquetFile(path, pre_buffer=False) as file:
-        yield from file.iter_batches(batch_size=ROWS_PER_GROUP)
+        # Group by group: a batch would else have as many rows, however large their groups are.
+        for group in range(file.num_row_groups):
+            yield from file.iter_batches(ROWS_PER_GROUP, [group], columns)
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.contracts.images import decoded
-from tasks.duplicates.joining import join
+from tasks.duplicates.joining import Clusters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,14 +41,14 @@ def clusters(images: Iterable[bytes], *, distance: int) -> np.ndarray:
     found = [_features(decoded(image, "an image")) for image in images]
     hashes = np.array([hashed for hashed, _ in found], dtype=np.uint64)
     colours = np.array([colour for _, colour in found])
-    joined = np.arange(len(found))
+    joined = Clusters(len(found))
     for first, second in _pairs(hashes, distance):
-        apart = joined[first] != joined[second]
+        apart = joined.first_of(first) != joined.first_of(second)
         left, right = first[apart], second[apart]
         difference = np.abs(colours[left] - colours[right]).mean(axis=1)
         alike = difference <= COLOUR_DISTANCE
-        joined = join(joined, left[alike], right[alike])
-    return joined
+        joined.join(left[alike], right[alike])
+    return joined.all()
 
 
 def _features(image: Image) -> tuple[int, np.ndarray]:

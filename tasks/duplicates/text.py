@@ -9,14 +9,20 @@ Where many texts agree in a band (fillings of one template), not all of its pair
 These texts are also looked at by their rarest shingles: of two that are similar, one at least of so
 many rarest ones is the same (prefix filtering, Chaudhuri et al., 2006), and what many texts have of
 a template is not among them.
+
+In memory are some numbers for each text, and of the texts one batch at a time; bands and shingles
+lie on the disk (``columns``).
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 
 import numpy as np
 
-from tasks.duplicates.joining import by_first_member, join
+from tasks.duplicates.columns import ITEMS_AT_ONCE, Column
+from tasks.duplicates.joining import Clusters
+from tasks.duplicates.sets import Sets
 from tasks.duplicates.shingles import blocks, mixed, shingles
 
 WORDS = 3
@@ -33,18 +39,29 @@ joined through each other, in other bands, which have other orders, and by their
 """
 SHARERS = 256
 """Of texts that have a rare shingle in common, each is compared with so many others."""
+BATCH_CHARACTERS = 2**22
+"""Texts are read so many characters at a time."""
 _SEED = 1
 _PAIRS_AT_ONCE = 20_000
-_SKETCH_BITS = 512
-_SKETCHES_AT_ONCE = 4_096
+_MOST_PARTS = 100
+
+Read = Callable[[], Iterable[str]]
+"""Returns the texts, the same ones each time: they are gone through more than once."""
 
 
-Bands = tuple[np.ndarray, np.ndarray]
-"""A hash of each band of each text's signature, and which texts have words."""
+def clusters(texts: Sequence[str], *, similarity: float, words: int = WORDS) -> np.ndarray:
+    """Return the clusters of texts that are in memory: ``clusters_of`` of them.
+
+    Args:
+        texts: cleaned texts; case, punctuation and white space do not count.
+        similarity: the share of shingles, above 0 and up to 1, that joins two texts.
+        words: how many words a shingle has; in scripts without spaces, characters.
+    """
+    return clusters_of(lambda: texts, similarity=similarity, words=words)
 
 
-def clusters(
-    texts: Sequence[str], *, similarity: float, words: int = WORDS, bands: Bands | None = None
+def clusters_of(
+    read: Read, *, similarity: float, words: int = WORDS, bands: "Bands | None" = None
 ) -> np.ndarray:
     """Return for each text the index of the first member of its cluster; alone, its own.
 
@@ -52,58 +69,131 @@ def clusters(
     nor on the number of threads.
 
     Args:
-        texts: cleaned texts; case, punctuation and white space do not count.
+        read: the cleaned texts; case, punctuation and white space do not count.
         similarity: the share of shingles, above 0 and up to 1, that joins two texts.
         words: how many words a shingle has; in scripts without spaces, characters.
-        bands: from ``bands_of``, of the same texts; without them, they are made here.
+        bands: of the same texts; without them, they are made here.
     """
-    numbers: dict[str, int] = {}
-    number_of = np.fromiter(
-        (numbers.setdefault(text, len(numbers)) for text in texts), np.int64, len(texts)
-    )
-    different = list(numbers)
-    if bands is None:
-        bands = bands_of(different, similarity, words)
-    else:
-        _, first = np.unique(number_of, return_index=True)
-        bands = bands[0][first], bands[1][first]
-    return by_first_member(_joined(different, similarity, words, bands)[number_of])
+    made = Bands(similarity) if bands is None else None
+    digests = [np.zeros((0, 2), np.uint64)]
+    for texts in _batches(read()):
+        digests.append(_digests(texts))
+        if made is not None:
+            made.add(*bands_of(texts, similarity, words))
+    digest = np.concatenate(digests)
+    first_equal = _first_equal(digest)
+    known = bands or made
+    assert known is not None  # noqa: S101 - our own bug
+    is_candidate = known.has_words() & (first_equal == np.arange(len(digest)))
+    is_candidate[is_candidate] = _shares_a_band(known, is_candidate)
+    found = first_equal
+    if is_candidate.any():
+        chosen = np.flatnonzero(is_candidate)
+        sets = Sets(_batches(_chosen(read(), is_candidate)), words)
+        joined = _joined(sets, digest[chosen, 0], known, is_candidate, similarity)
+        found = np.arange(len(digest))
+        found[chosen] = chosen[joined.all()]
+        found = found[first_equal]
+    return found
 
 
-def _joined(texts: list[str], similarity: float, words: int, known: Bands) -> np.ndarray:
-    """Return a number for the cluster of each text, of texts that all differ."""
-    component = np.arange(len(texts))
-    bands, has_words = known
-    candidates = has_words & _shares_a_band(bands, has_words)
-    if not candidates.any():
-        return component
-    chosen = np.flatnonzero(candidates)
-    sets = _Sets([texts[index] for index in chosen], words)
-    digests = np.array([_digest(texts[index]) for index in chosen], dtype=np.uint64)
-    joined = np.arange(len(chosen))
-    is_crowded = np.zeros(len(chosen), dtype=bool)
-    for number in range(bands.shape[1]):
-        band = bands[chosen, number]
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        batch.append(text)
+        size += len(text) + 1
+        if size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _chosen(texts: Iterable[str], is_chosen: np.ndarray) -> Iterator[str]:
+    return (text for text, wanted in zip(texts, is_chosen.tolist(), strict=True) if wanted)
+
+
+def _joined(
+    sets: Sets, digests: np.ndarray, bands: "Bands", is_candidate: np.ndarray, similarity: float
+) -> Clusters:
+    """Return the clusters of the candidates, by their numbers."""
+    joined = Clusters(len(digests))
+    is_crowded = np.zeros(len(digests), dtype=bool)
+    for number in range(bands.number):
+        band = bands.read(number, is_candidate)
         is_crowded |= _num_sharers(band) > NEIGHBOURS
         order = mixed(digests + np.uint64(number))
         for first, second in _pairs(band, order, NEIGHBOURS):
-            joined = _join_similar(joined, first, second, sets, similarity)
+            _join_similar(joined, first, second, sets, similarity)
     if is_crowded.any():
-        which, shingle = sets.rarest(np.flatnonzero(is_crowded), similarity)
-        is_open = _several_clusters(shingle, joined[which])
-        which, shingle = which[is_open], shingle[is_open]
-        order = mixed(digests[which] + mixed(shingle.astype(np.uint64)))
-        for first, second in _pairs(shingle, order, SHARERS):
-            joined = _join_similar(joined, which[first], which[second], sets, similarity)
-    component[chosen] = chosen[by_first_member(joined)]
-    return component
+        crowded = np.flatnonzero(is_crowded)
+        num_parts = 1 + min(_MOST_PARTS, sets.num_rarest(crowded, similarity) // ITEMS_AT_ONCE)
+        for texts, found in _by_shingle(sets.rarest(crowded, similarity), num_parts):
+            is_open = _several_clusters(found, joined.first_of(texts))
+            which, shingle = texts[is_open], found[is_open]
+            order = mixed(digests[which] + mixed(shingle.astype(np.uint64)))
+            for first, second in _pairs(shingle, order, SHARERS):
+                _join_similar(joined, which[first], which[second], sets, similarity)
+    return joined
 
 
 def _join_similar(
-    joined: np.ndarray, first: np.ndarray, second: np.ndarray, sets: "_Sets", similarity: float
-) -> np.ndarray:
-    apart = joined[first] != joined[second]
-    return join(joined, *sets.similar(first[apart], second[apart], similarity))
+    joined: Clusters, first: np.ndarray, second: np.ndarray, sets: Sets, similarity: float
+) -> None:
+    apart = joined.first_of(first) != joined.first_of(second)
+    joined.join(*sets.similar(first[apart], second[apart], similarity))
+
+
+def _by_shingle(
+    found: Iterable[tuple[np.ndarray, np.ndarray]], num_parts: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield texts and their shingles anew, all that have a shingle at once, in so many parts."""
+    parts = [(Column(np.int64), Column(np.int64)) for _ in range(num_parts)]
+    for which, shingle in found:
+        part_of = shingle % num_parts
+        for number, (texts, shingles_of) in enumerate(parts):
+            texts.add(which[part_of == number])
+            shingles_of.add(shingle[part_of == number])
+    for texts, shingles_of in parts:
+        yield texts.read(), shingles_of.read()
+
+
+class Bands:
+    """A hash of each band of each text's signature, on the disk, and which texts have words."""
+
+    def __init__(self, similarity: float) -> None:
+        """Begin with no text.
+
+        Args:
+            similarity: which two texts have that are to be found.
+        """
+        self.number = num_bands(similarity)
+        self._columns = [Column(np.uint64) for _ in range(self.number)]
+        self._has_words: list[np.ndarray] = [np.zeros(0, dtype=bool)]
+        self._chosen: np.ndarray | None = None
+
+    def add(self, bands: np.ndarray, has_words: np.ndarray) -> None:
+        """Append texts, by what ``bands_of`` says of them."""
+        for column, band in zip(self._columns, bands.T, strict=True):
+            column.add(band)
+        self._has_words.append(has_words)
+
+    def has_words(self) -> np.ndarray:
+        """Return which texts have words."""
+        has_words = np.concatenate(self._has_words)
+        return has_words if self._chosen is None else has_words[self._chosen]
+
+    def of(self, is_chosen: np.ndarray) -> "Bands":
+        """Return the same bands of some of the texts."""
+        some = copy(self)
+        some._chosen = np.flatnonzero(is_chosen)
+        return some
+
+    def read(self, number: int, is_wanted: np.ndarray) -> np.ndarray:
+        """Return one band of some texts."""
+        band = self._columns[number].read()
+        return (band if self._chosen is None else band[self._chosen])[is_wanted]
 
 
 def num_bands(similarity: float) -> int:
@@ -111,7 +201,9 @@ def num_bands(similarity: float) -> int:
     return PLACES // _rows_of_a_band(similarity)
 
 
-def bands_of(texts: Sequence[str], similarity: float, words: int = WORDS) -> Bands:
+def bands_of(
+    texts: Sequence[str], similarity: float, words: int = WORDS
+) -> tuple[np.ndarray, np.ndarray]:
     """Return a hash of each band of each text's signature, and which texts have words.
 
     Those of one text follow from it alone.
@@ -161,18 +253,22 @@ def _rows_of_a_band(similarity: float) -> int:
     return max(enough, default=1)
 
 
-def _shares_a_band(bands: np.ndarray, has_words: np.ndarray) -> np.ndarray:
-    """Tell which texts agree with some other in a band."""
-    shares = np.zeros(len(bands), dtype=bool)
-    for band in bands.T:
-        shares[has_words] |= _num_sharers(band[has_words]) > 0
+def _shares_a_band(bands: Bands, is_wanted: np.ndarray) -> np.ndarray:
+    """Tell which of the wanted texts agree with some other of them in a band."""
+    shares = np.zeros(int(is_wanted.sum()), dtype=bool)
+    for number in range(bands.number):
+        shares |= _num_sharers(bands.read(number, is_wanted)) > 0
     return shares
 
 
 def _num_sharers(band: np.ndarray) -> np.ndarray:
     """Return how many others have what each text has."""
-    _, inverse, counts = np.unique(band, return_inverse=True, return_counts=True)
-    return np.asarray(counts[inverse] - 1)
+    order = np.argsort(band)
+    ends = np.flatnonzero(np.diff(band[order], append=~band[order[-1:]]))
+    lengths = np.diff(ends, prepend=-1)
+    sharers = np.empty(len(band), dtype=np.int32)
+    sharers[order] = np.repeat(lengths - 1, lengths)
+    return sharers
 
 
 def _several_clusters(keys: np.ndarray, cluster: np.ndarray) -> np.ndarray:
@@ -190,9 +286,24 @@ def _several_clusters(keys: np.ndarray, cluster: np.ndarray) -> np.ndarray:
     return np.asarray((lowest != highest)[inverse])
 
 
-def _digest(text: str) -> int:
-    content = text.encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
+def _digests(texts: Sequence[str]) -> np.ndarray:
+    """Return 128 bits of each text, by which those that are equal are known."""
+    hashed = (
+        hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        for text in texts
+    )
+    return np.frombuffer(b"".join(hashed), dtype=np.uint64).reshape(-1, 2)
+
+
+def _first_equal(digests: np.ndarray) -> np.ndarray:
+    """Return for each text the index of the first one that is equal to it."""
+    order = np.lexsort((digests[:, 1], digests[:, 0]))  # equal ones stay in their order
+    ordered = digests[order]
+    is_new = np.ones(len(order), dtype=bool)
+    is_new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    first = np.empty(len(order), dtype=np.int64)
+    first[order] = order[is_new][np.cumsum(is_new) - 1]
+    return first
 
 
 def _pairs(
@@ -216,81 +327,3 @@ def _pairs(
         for start in range(0, len(lefts), _PAIRS_AT_ONCE):
             left = lefts[start : start + _PAIRS_AT_ONCE]
             yield by_key[left], by_key[left + distance]
-
-
-class _Sets:
-    """The sets of shingles of some texts, each shingle numbered by its rarity, rare ones first."""
-
-    def __init__(self, texts: list[str], words: int) -> None:
-        from scipy.sparse import csr_array
-
-        found, bounds = [], [np.zeros(1, dtype=np.int64)]
-        for block in blocks(texts):
-            hashes, offsets = shingles(texts[block], words)
-            found.append(hashes)
-            bounds.append(bounds[-1][-1] + offsets[1:])
-        _, columns, counts = np.unique(
-            np.concatenate(found), return_inverse=True, return_counts=True
-        )
-        rank = np.empty(len(counts), dtype=columns.dtype)
-        rank[np.argsort(counts, kind="stable")] = np.arange(len(counts))
-        matrix = csr_array(
-            (np.ones(len(columns), dtype=np.int32), rank[columns], np.concatenate(bounds)),
-            shape=(len(texts), len(counts)),
-        )
-        matrix.sum_duplicates()  # and sorts the shingles of each text
-        matrix.data[:] = 1
-        self._matrix = matrix
-        self._sizes = np.diff(matrix.indptr)
-        self._sketches = self._sketched()
-
-    def _sketched(self) -> np.ndarray:
-        """Return bits for each set: of each 512th shingle, whether the set has an odd number."""
-        sketches = [np.zeros((0, _SKETCH_BITS // 64), dtype=np.uint64)]
-        for start in range(0, len(self._sizes), _SKETCHES_AT_ONCE):
-            sizes = self._sizes[start : start + _SKETCHES_AT_ONCE]
-            first, last = self._matrix.indptr[[start, start + len(sizes)]]
-            bits = self._matrix.indices[first:last] % _SKETCH_BITS
-            places = np.repeat(np.arange(len(sizes)) * _SKETCH_BITS, sizes) + bits
-            odd = np.bincount(places, minlength=len(sizes) * _SKETCH_BITS) % 2 == 1
-            sketches.append(np.packbits(odd.reshape(-1, _SKETCH_BITS), axis=1).view(np.uint64))
-        return np.concatenate(sketches)
-
-    def rarest(self, which: np.ndarray, similarity: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return so many rarest shingles of some texts that similar ones have one in common.
-
-        Args:
-            which: the texts.
-            similarity: the share of shingles that makes two similar.
-
-        Returns:
-            A text and a shingle of it each, by their numbers.
-        """
-        sizes = self._sizes[which]
-        # Similar sets share at least this part of either; the rest and one more must meet it.
-        shared = np.ceil(similarity * sizes - 1e-6).astype(np.int64)
-        lengths = np.minimum(sizes - shared + 1, sizes)
-        starts = np.repeat(self._matrix.indptr[which] - (np.cumsum(lengths) - lengths), lengths)
-        found = self._matrix.indices[starts + np.arange(lengths.sum())]
-        return np.repeat(which, lengths), found
-
-    def similar(
-        self, first: np.ndarray, second: np.ndarray, similarity: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return those of the pairs that have at least this similarity."""
-        smaller = np.minimum(self._sizes[first], self._sizes[second])
-        larger = np.maximum(self._sizes[first], self._sizes[second])
-        possible = smaller / larger >= similarity
-        first, second = first[possible], second[possible]
-        # A shingle that one of two sets has and the other has not changes one bit of a sketch, so
-        # sketches differ in no more bits than sets in shingles: none that is similar is lost.
-        total = self._sizes[first] + self._sizes[second]
-        unlike = np.bitwise_count(self._sketches[first] ^ self._sketches[second]).sum(axis=1)
-        possible = unlike <= total * ((1 - similarity) / (1 + similarity)) + 1e-6
-        first, second = first[possible], second[possible]
-        if not len(first):
-            return first, second
-        both = self._matrix[first].multiply(self._matrix[second]).sum(axis=1)
-        either = self._sizes[first] + self._sizes[second] - both
-        similar = both / either >= similarity  # as a person rounds it: 55 of 100 are 0.55
-        return first[similar], second[similar]

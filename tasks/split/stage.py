@@ -1,6 +1,7 @@
 """Divides the records of one corpus."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.contracts.paths import PARTS, Part
+from tasks.contracts.paths import PARTS, STATE, Part
 from tasks.contracts.records import (
     ROWS_PER_GROUP,
     modality_of,
@@ -20,12 +21,13 @@ from tasks.contracts.records import (
 )
 from tasks.corpora.columns import columns_of, targets_of, with_fields
 from tasks.errors import BadInput, one_of
+from tasks.machine.scratch import scratch_file
 from tasks.progress import say
 from tasks.split.assign import assign, part_by_hash, point
 from tasks.split.settings import Settings
 
 # Records are sorted in memory, one range of ids after the other, each of about this size.
-RANGE_BYTES = 128 * 2**20
+RANGE_BYTES = 64 * 2**20
 
 
 def run(records: Path, output: Path, settings: Settings, seed: int) -> dict[str, Any]:
@@ -241,15 +243,18 @@ def _columns(records: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
 def _sorted(records: Path, wanted: np.ndarray, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield the wanted records in the order of their ids.
 
-    Ids are hashes, hence evenly spread: a large file is read once for each range of first digits,
-    so that only one range is in memory.
+    Ids are hashes, hence evenly spread: the records of a large file are laid on the disk by ranges
+    of first digits, so that only one range is in memory.
     """
     num_bytes = int(_num_bytes(records) * wanted.mean())
     num_ranges = min(256, 1 + num_bytes // RANGE_BYTES)
-    for number in range(num_ranges):
-        first, last = 256 * number // num_ranges, 256 * (number + 1) // num_ranges
-        batches = list(_in_range(records, wanted, schema.names, first, last))
-        table = pa.Table.from_batches(batches, schema)
+    batches = _wanted(records, wanted, schema.names)
+    tables = (
+        [pa.Table.from_batches(batches, schema)]
+        if num_ranges == 1
+        else _by_range(batches, schema, num_ranges)
+    )
+    for table in tables:
         yield from table.sort_by([("id", "ascending"), ("label", "ascending")]).to_batches(
             max_chunksize=ROWS_PER_GROUP
         )
@@ -263,14 +268,27 @@ def _num_bytes(records: Path) -> int:
     )
 
 
-def _in_range(
-    records: Path, wanted: np.ndarray, columns: list[str], first: int, last: int
-) -> Iterator[pa.RecordBatch]:
-    lowest, above = f"{first:02x}", f"{last:02x}" if last < 256 else "g"
+def _wanted(records: Path, wanted: np.ndarray, columns: list[str]) -> Iterator[pa.RecordBatch]:
     start = 0
     for batch in read_batches(records):
-        ids = batch.column("id")
-        inside = pc.and_(pc.greater_equal(ids, lowest), pc.less(ids, above))
-        chosen = pc.and_(inside, pa.array(wanted[start : start + batch.num_rows]))
+        chosen = pa.array(wanted[start : start + batch.num_rows])
         start += batch.num_rows
         yield batch.filter(chosen).select(columns)
+
+
+def _by_range(
+    batches: Iterable[pa.RecordBatch], schema: pa.Schema, num_ranges: int
+) -> Iterator[pa.Table]:
+    """Yield the records of each range of ids, the lowest first; in each they keep their order."""
+    with ExitStack() as opened:
+        files = [opened.enter_context(scratch_file(STATE)) for _ in range(num_ranges)]
+        writers = [pa.ipc.new_stream(file, schema) for file in files]
+        for batch in batches:
+            digits = pc.utf8_slice_codeunits(batch.column("id"), 0, 2).to_pylist()
+            range_of = np.array([int(some, 16) for some in digits], dtype=int) * num_ranges // 256
+            for number in np.unique(range_of).tolist():
+                writers[number].write_batch(batch.filter(pa.array(range_of == number)))
+        for writer, file in zip(writers, files, strict=True):
+            writer.close()
+            file.seek(0)
+            yield pa.ipc.open_stream(file).read_all()

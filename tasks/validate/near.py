@@ -1,11 +1,16 @@
 """Texts of one split that stand in another one nearly as they are."""
 
+from collections.abc import Iterator
+from heapq import nsmallest
+from itertools import chain, compress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tasks.contracts.paths import Part
-from tasks.contracts.records import modality_of, read_schema, read_table
-from tasks.duplicates.text import clusters
+from tasks.contracts.records import modality_of, num_records, read_columns, read_schema
+from tasks.duplicates.text import clusters_of
 from tasks.errors import BadSettings
 from tasks.validate.facts import EXAMPLE_IDS, PAIRS
 from tasks.validate.settings import NearDuplicatesSettings
@@ -23,34 +28,45 @@ def near_leakage(paths: dict[Part, Path], settings: NearDuplicatesSettings) -> l
     Raises:
         BadSettings: the records are images.
     """
-    texts: list[str] = []
-    ids: dict[Part, list[str]] = {}
-    bounds: dict[Part, slice] = {}
-    for part, path in paths.items():
+    for path in paths.values():
         if modality_of(read_schema(path)) != "text":
             raise BadSettings(
                 f"validate.near_duplicates compares texts, and {path} holds images: drop it there"
             )
-        table = read_table(path, ["id", "text"])
-        bounds[part] = slice(len(texts), len(texts) + table.num_rows)
-        texts += table.column("text").to_pylist()
-        ids[part] = table.column("id").to_pylist()
-    found_in = clusters(texts, similarity=settings.similarity, words=settings.words)
-    cluster_of = found_in.tolist()
+    found = clusters_of(
+        lambda: chain.from_iterable(_values(path, "text") for path in paths.values()),
+        similarity=settings.similarity,
+        words=settings.words,
+    )
+    cluster_of: dict[Part, np.ndarray] = {}
+    start = 0
+    for part, path in paths.items():
+        end = start + num_records(path)
+        cluster_of[part], start = found[start:end], end
     rows = []
     for earlier, later in PAIRS:
-        first = dict(zip(cluster_of[bounds[earlier]], ids[earlier], strict=True))
-        found = sorted(
-            (identity, first[cluster])
-            for identity, cluster in zip(ids[later], cluster_of[bounds[later]], strict=True)
-            if cluster in first
-        )
+        is_shared = np.isin(cluster_of[later], cluster_of[earlier])
+        ids = compress(_values(paths[later], "id"), is_shared.tolist())
+        first = nsmallest(EXAMPLE_IDS, zip(ids, cluster_of[later][is_shared].tolist(), strict=True))
+        like = [np.flatnonzero(cluster_of[earlier] == cluster)[-1] for _, cluster in first]
+        is_like = np.isin(np.arange(len(cluster_of[earlier])), like)
+        like_ids = compress(_values(paths[earlier], "id"), is_like.tolist())
+        id_of = dict(zip(np.flatnonzero(is_like).tolist(), like_ids, strict=True))
+        num_shared = int(is_shared.sum())
         rows.append(
             {
                 "pair": f"{earlier}, {later}",
-                "near": len(found),
-                "share": len(found) / len(ids[later]),
-                "ids": [list(pair) for pair in found[:EXAMPLE_IDS]],
+                "near": num_shared,
+                "share": num_shared / len(is_shared),
+                "ids": [
+                    [identity, id_of[int(place)]]
+                    for (identity, _), place in zip(first, like, strict=True)
+                ],
             }
         )
     return rows
+
+
+def _values(path: Path, column: str) -> Iterator[str]:
+    for batch in read_columns(path, [column]):
+        yield from batch.column(0).to_pylist()

@@ -1,34 +1,33 @@
-"""Contents of more than the 2 GiB that Arrow's offsets reach, or that memory has room for."""
+"""What memory has no room for: bands of all texts, and all images."""
 
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from tasks.clean.near_duplicates import as_arrays, bands_of, contents_of
+from tasks.clean.near_duplicates import StandingBands, bands_of, contents_of
 from tasks.clean.settings import NearDuplicates
 from tasks.contracts.records import ROWS_PER_GROUP, cleaned_schema, write_records
 
 SETTINGS = NearDuplicates(similarity=0.8)
 
 
-def test_bands_of_more_than_2_gib_are_read_chunk_by_chunk() -> None:
+def test_bands_are_added_shard_by_shard_and_read_of_some_texts() -> None:
     first, last = bands_of(["one two three four"], SETTINGS), bands_of(["five six"], SETTINGS)
-    # 2.25 GiB as Arrow counts them; all chunks but two share their memory.
-    large = pa.array([b"x" * 2**24], pa.binary())
-    bands = pa.chunked_array([pa.array(first), *[large] * 144, pa.array(last)], pa.binary())
-    is_wanted = np.zeros(len(bands), dtype=bool)
-    is_wanted[[0, -1]] = True
-    found, has_words = as_arrays(bands, is_wanted, SETTINGS.similarity)
-    assert [band.tobytes() for band in found] == [first[0], last[0]]
-    assert has_words.tolist() == [True, True]
+    standing = StandingBands(SETTINGS)
+    for bands in (first, last):
+        standing.add(pa.chunked_array([pa.array(bands, pa.binary())]))
+    everyone, the_last = standing.found, standing.found.of(np.array([False, True]))
+    all_bands = range(everyone.number)
+    assert b"".join(the_last.read(n, np.array([True])).tobytes() for n in all_bands) == last[0]
+    assert b"".join(everyone.read(n, np.array([True, False])) for n in all_bands) == first[0]
 
 
 def test_a_text_without_words_has_no_bands() -> None:
-    bands = pa.chunked_array([pa.array(bands_of(["?", "one two three"], SETTINGS), pa.binary())])
-    found, has_words = as_arrays(bands, np.array([True, False]), SETTINGS.similarity)
-    assert not found.any()
-    assert has_words.tolist() == [False]
+    standing = StandingBands(SETTINGS)
+    standing.add(pa.array(bands_of(["?", "one two three"], SETTINGS), pa.binary()))
+    assert standing.found.has_words().tolist() == [False, True]
+    assert not standing.found.read(0, np.array([True, False])).any()
 
 
 def test_images_are_read_a_batch_at_a_time(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.clean.repeated import Seen
+from tasks.clean.repeated import Rule, Seen
 from tasks.errors import BadInput
 
 Clean = Callable[..., tuple[list[dict[str, Any]], dict[str, Any]]]
@@ -105,3 +105,20 @@ def test_each_content_stays_once_in_each_split(records: list[tuple[str, str | No
     seen = Seen()
     kept = [record for record in records if seen.reason_to_drop(*record, "x") is None]
     assert kept == list(dict.fromkeys(records))
+
+
+RECORDS = st.lists(
+    st.tuples(st.sampled_from("abcde"), st.sampled_from(["train", None]), st.sampled_from("xyz"))
+)
+
+
+@given(RECORDS, st.sampled_from(["first", "majority"]), st.integers(1, 4))
+def test_contents_that_lie_sorted_are_known_as_those_in_the_dict_are(
+    records: list[tuple[str, str | None, str]], rule: Rule, most: int
+) -> None:
+    in_dict, in_part_sorted = Seen(rule), Seen(rule, most_in_dict=most)
+    for record in records:
+        assert in_part_sorted.reason_to_drop(*record) == in_dict.reason_to_drop(*record)
+    for record in records:
+        expected = in_dict.reason_to_drop_after_all(*record)
+        assert in_part_sorted.reason_to_drop_after_all(*record) == expected

@@ -47,3 +47,22 @@ def test_the_modality_is_told_by_the_columns() -> None:
     assert records.modality_of(records.cleaned_schema("image")) == "image"
     with pytest.raises(BadInput, match="expected a column 'text' or 'image', found id"):
         records.modality_of(pa.schema([("id", pa.string())]))
+
+
+def test_a_group_of_large_records_has_fewer_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "BYTES_PER_GROUP", 10)
+    schema = records.split_schema("text")
+    texts = ["four", "four", "four", None, "a text of more than ten", "a", "b"]
+    rows = [{"id": str(row), "text": text} for row, text in enumerate(texts)]
+    whole = [pa.RecordBatch.from_pylist(rows, schema=schema)]
+    single = [pa.RecordBatch.from_pylist([row], schema=schema) for row in rows]
+    for name, batches in (("whole", whole), ("single", single)):
+        assert records.write_records(tmp_path / name, schema, batches) == 7
+        found = [
+            batch.column("text").to_pylist() for batch in records.read_batches(tmp_path / name)
+        ]
+        assert found == [texts[:3], texts[3:5], texts[5:]]
+    assert (tmp_path / "whole").read_bytes() == (tmp_path / "single").read_bytes()
+    assert [*records.read_columns(tmp_path / "whole", ["id"])][1].to_pydict() == {"id": ["3", "4"]}

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.duplicates import sets as sets_module
 from tasks.duplicates import text as module
+from tasks.duplicates.sets import Sets
 from tasks.duplicates.text import clusters
 
 
@@ -120,14 +122,30 @@ def test_of_similar_texts_one_of_the_rarest_shingles_is_the_same(
 ) -> None:
     words = [f"word{place}" for place in range(30)]
     texts = [" ".join(draw.choices(words[: draw.randrange(5, 30)], k=20)) for _ in range(20)]
-    sets = module._Sets(texts, 1)
-    which, shingle = sets.rarest(np.arange(20), limit)
+    sets = Sets([texts], 1)
+    found = list(sets.rarest(np.arange(20), limit))
+    which, shingle = (np.concatenate(columns) for columns in zip(*found, strict=True))
+    assert len(which) == sets.num_rarest(np.arange(20), limit)
     rarest = [set(shingle[which == text].tolist()) for text in range(20)]
     for first, second in combinations(range(20), 2):
         is_similar = similarity(texts[first], texts[second], 1) >= limit
         confirmed, _ = sets.similar(np.array([first]), np.array([second]), limit)
         assert len(confirmed) == is_similar
         assert not is_similar or rarest[first] & rarest[second]
+
+
+def test_how_much_is_in_memory_at_a_time_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "NEIGHBOURS", 4)
+    texts = [*fillings_in_pairs(40), *prose(20, random.Random(3))]  # noqa: S311
+    texts += [edited(text, 0.80, 0.90, random.Random(4)) for text in texts[-20:]]  # noqa: S311
+    expected = clusters(texts, similarity=0.8).tolist()
+    assert len(set(expected)) == 21
+    monkeypatch.setattr(module, "BATCH_CHARACTERS", 3000)
+    monkeypatch.setattr(module, "ITEMS_AT_ONCE", 500)
+    monkeypatch.setattr(sets_module, "ITEMS_AT_ONCE", 500)
+    monkeypatch.setattr(sets_module, "SKETCH_BYTES", 0)
+    monkeypatch.setattr(sets_module, "FOLD_EVERY", 1)
+    assert clusters(texts, similarity=0.8).tolist() == expected
 
 
 def test_the_limit_is_part_of_the_cluster() -> None:
