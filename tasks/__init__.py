@@ -13,6 +13,7 @@ them:
 - ``metrics``: how good is a model, and how sure is that?
 - ``reports``: how does a page for people look?
 - ``promotion``: who becomes champion?
+- ``export``: how does a model leave for where PyTorch is not?
 - ``tracking``: what is MLflow told?
 - ``remote``: what comes from outside?
 - ``contracts``: what crosses the border between two stages?

@@ -7,6 +7,7 @@
   its profile, its Data Docs
 - ``review``: candidates beside their champions, and decisions
 - ``registry``: ``rollback`` and ``history``
+- ``export``: a version for ONNX Runtime
 - ``lineage``: from a version back to its sources
 - ``prune``: ``downstream clean``
 

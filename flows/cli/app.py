@@ -15,6 +15,7 @@ from rich.text import Text
 
 from flows.checkout import enter_workspace
 from flows.cli.data import data
+from flows.cli.export import export
 from flows.cli.lineage import lineage
 from flows.cli.prune import clean
 from flows.cli.registry import history, rollback
@@ -344,7 +345,7 @@ def sync() -> int:
     return synchronize()
 
 
-for command in (clean, data, history, lineage, review, rollback):
+for command in (clean, data, export, history, lineage, review, rollback):
     app.command(command)
 
 

@@ -124,6 +124,6 @@ class PatchEncoder(nn.Module):
         """Return the features of images that are seen whole."""
         # transformers would shuffle the patches at random: harmless, but for the last bits.
         num_patches = self.vit.embeddings.patch_embeddings.num_patches
-        order = arange(num_patches, device=images.device).expand(len(images), -1)
+        order = arange(num_patches, device=images.device).expand(images.shape[0], -1)
         hidden: Tensor = self.vit(images, noise=order).last_hidden_state
         return hidden[:, 1:].mean(dim=1)

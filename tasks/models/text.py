@@ -383,5 +383,5 @@ def pool(pooling: str, output: Any, mask: Int[Tensor, "N T"] | None) -> Float[Te
         return states.amax(1)
     if mask is None:
         return states[:, -1]
-    rows = torch.arange(len(states), device=states.device)
+    rows = torch.arange(states.shape[0], device=states.device)
     return states[rows, mask.sum(1) - 1]

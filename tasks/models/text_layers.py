@@ -188,7 +188,7 @@ class WeightedMean(nn.Module):
     ) -> Float[Tensor, "N H"]:
         """Return one vector of each sequence."""
         weights = self.weights[input_ids]
-        lengths = weights.new_full((len(weights), 1), weights.shape[1])
+        lengths = weights.new_full((weights.shape[0], 1), weights.shape[1])
         if mask is not None:
             weights, lengths = weights * mask, mask.sum(1, keepdim=True)
         means = (states * weights[..., None]).sum(1) / lengths

@@ -275,3 +275,17 @@ def _description(card: Path) -> str:
             break
         kept = longer
     return kept
+
+
+def attach(
+    client: MlflowClient, version: RegisteredVersion, name: str, values: Mapping[str, Any]
+) -> None:
+    """Keep what was found of a version later with its evidence, as JSON.
+
+    Args:
+        client: the open store.
+        version: which one.
+        name: the file among the artifacts of its evaluation's run; an earlier one is replaced.
+        values: what was found.
+    """
+    client.log_dict(version.evidence_run, dict(values), name)

@@ -1,0 +1,246 @@
+"""A registered version, exported, once it answers the test records as well as before.
+
+What is compared is what leaves: the folder that is written, run by the file that lies in it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasks.contracts import files, paths
+from tasks.errors import BadInput
+from tasks.export.network import require_packages, write_network
+from tasks.metrics.predictions import Labelled, read_labelled, read_predictions
+from tasks.metrics.scores import Scored
+from tasks.progress import say
+from tasks.promotion.comparison.comparison import disagree
+from tasks.promotion.comparison.serving import milliseconds, size_of
+from tasks.promotion.review.subject import corpus_of
+from tasks.promotion.versions import FetchedVersion, fetch
+from tasks.tracking.audit.aliases import CANDIDATE, CHAMPION
+from tasks.tracking.audit.log import aliases_of, require_registered
+from tasks.tracking.registry.version import PREDICTIONS, RegisteredVersion, read_version
+from tasks.tracking.registry.version_writer import attach
+from tasks.tracking.store import opened
+
+if TYPE_CHECKING:
+    from tasks.tracking.store import MlflowClient
+
+ALPHA = 0.05
+NUM_TIMED = 50
+README = """\
+# {title}, as ONNX ({precision})
+
+{sentence}
+
+    pip install {packages}
+    python predict.py {example}
+
+`predict.py` says how to use it from Python; `model.json` has the labels, `model.onnx` the graph.
+"""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """How the exported model does beside the registered one, on the same test records.
+
+    Attributes:
+        model: the registered model.
+        version: its number.
+        precision: ``fp32`` or ``int8``.
+        records: how many were compared.
+        same_labels: the share that got the same label from both.
+        accuracy: of the exported model; then of the registered one.
+        registered_accuracy: of the registered one.
+        p_value: of McNemar's exact test of the two accuracies.
+        milliseconds: the median for one record, on the machine that exported.
+        registered_milliseconds: of the registered one, by PyTorch.
+        size_bytes: of what is exported.
+        registered_size_bytes: of the registered model's files.
+    """
+
+    model: str
+    version: int
+    precision: str
+    records: int
+    same_labels: float
+    accuracy: float
+    registered_accuracy: float
+    p_value: float
+    milliseconds: float
+    registered_milliseconds: float
+    size_bytes: int
+    registered_size_bytes: int
+
+    @property
+    def title(self) -> str:
+        """How a person knows it."""
+        return f"{self.model} version {self.version}"
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the test records tell that it is worse."""
+        return self.accuracy < self.registered_accuracy and self.p_value < ALPHA
+
+    @property
+    def sentence(self) -> str:
+        """What was found."""
+        return (
+            f"The same label as the registered model on {100 * self.same_labels:.2f} % of "
+            f"{self.records:,} test records; accuracy {100 * self.accuracy:.2f} beside "
+            f"{100 * self.registered_accuracy:.2f} % (McNemar p {self.p_value:.2g})."
+        )
+
+
+def export(
+    model: str, version: int | None, folder: Path | None, *, int8: bool
+) -> tuple[Path, Exported]:
+    """Write a registered version as ONNX, unless the test records tell that it is worse.
+
+    Args:
+        model: the registered model, a row of ``models``.
+        version: its number; by default the champion, or the candidate where there is none.
+        folder: what is written, or replaced; by default one in ``.downstream/exports``.
+        int8: with weights of 8 bits.
+
+    Returns:
+        The folder, and how the exported model does. The latter is kept with the version too.
+
+    Raises:
+        BadInput: it is significantly behind the registered one; or there is no such version; or
+            its test records are not here; or its architecture cannot be written as ONNX.
+        DownstreamError: a package is missing.
+        Unreachable: the store is away.
+    """
+    require_packages()
+    precision = "int8" if int8 else "fp32"
+    corpus = corpus_of(model)
+    with opened() as client, tempfile.TemporaryDirectory() as temporary:
+        require_registered(client, model)
+        chosen = _choose(client, model, version)
+        fetched = fetch(client, chosen, Path(temporary))
+        test, registered = _recorded(fetched, corpus)
+        target = folder or paths.STATE / "exports" / f"{model}-{chosen.number}-{precision}"
+        if target.exists() and not (target / "predict.py").exists():
+            raise BadInput(f"--output: {target} exists, and holds no exported model: name another")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as staging:
+            written = Path(staging) / "model"
+            say(f"{chosen.title}: writing the graph")
+            write_network(fetched.model, written, int8=int8)
+            exported = _compare(fetched, written, test, registered, precision)
+            if exported.is_behind:
+                raise BadInput(
+                    f"{exported.title}: not exported, since {precision} is behind it: "
+                    f"{exported.sentence}"
+                )
+            _write_readme(written, exported, test)
+            files.replace_folder(written, target)
+        attach(client, chosen, f"export/onnx-{precision}.json", asdict(exported))
+    return target, exported
+
+
+def _choose(client: MlflowClient, model: str, version: int | None) -> RegisteredVersion:
+    if version is not None:
+        return read_version(client, model, version)
+    aliases = aliases_of(client, model)
+    for alias in (CHAMPION, CANDIDATE):
+        if alias in aliases:
+            say(f"{model}: version {aliases[alias]}, the {alias}")
+            return read_version(client, model, aliases[alias])
+    raise BadInput(f"{model} has neither a champion nor a candidate: name a --version")
+
+
+def _recorded(fetched: FetchedVersion, corpus: str) -> tuple[Labelled, Scored]:
+    """Return the test records of today that the version was evaluated on, and what it said then."""
+    then = read_predictions(fetched.evidence / PREDICTIONS)
+    test = read_labelled(paths.split(corpus, "test"))
+    row_of = {name: row for row, name in enumerate(then.ids)}
+    known = [index for index, name in enumerate(test.ids) if name in row_of]
+    if not known:
+        raise BadInput(
+            f"{fetched.version.title}: none of the {len(then.ids)} records that it was evaluated "
+            f"on lies in {paths.split(corpus, 'test')}: `dvc pull`, of its own commit if the data "
+            "has changed since"
+        )
+    rows = np.array([row_of[test.ids[index]] for index in known])
+    kept = Labelled(
+        modality=test.modality,
+        ids=[test.ids[index] for index in known],
+        contents=[test.contents[index] for index in known],
+        labels=[test.labels[index] for index in known],
+        num_unlabelled=0,
+    )
+    scored = then.scored
+    return kept, Scored(scored.true[rows], scored.predicted[rows], scored.scores[rows])
+
+
+def _compare(
+    fetched: FetchedVersion, written: Path, test: Labelled, registered: Scored, precision: str
+) -> Exported:
+    from tasks.models.classifier import load_classifier
+
+    version = fetched.version
+    then = read_predictions(fetched.evidence / PREDICTIONS)
+    mine = _predict_of(written).Classifier(written)
+    say(f"{version.title}: {len(test.ids):,} test records are scored by ONNX Runtime")
+    scores = np.asarray(mine.scores(test.contents), dtype=np.float64)
+    if not np.isfinite(scores).all():
+        raise BadInput(f"{version.title}: as {precision} it gives scores that are not numbers")
+    index_of = np.array([then.labels.index(label) for label in mine.labels])
+    ours = Scored(registered.true, index_of[scores.argmax(axis=1)], scores)
+    timed = test.contents[:NUM_TIMED]
+    return Exported(
+        model=version.model,
+        version=version.number,
+        precision=precision,
+        records=len(test.ids),
+        same_labels=float((ours.predicted == registered.predicted).mean()),
+        accuracy=float(ours.correct.mean()),
+        registered_accuracy=float(registered.correct.mean()),
+        p_value=disagree(ours, registered, ALPHA)["p_value"],
+        milliseconds=_median(mine.scores, timed),
+        registered_milliseconds=_median(load_classifier(fetched.model).scores, timed),
+        size_bytes=size_of(written),
+        registered_size_bytes=size_of(fetched.model),
+    )
+
+
+def _median(score: Callable[[list[Any]], Any], contents: Sequence[Any]) -> float:
+    return float(np.median(milliseconds(score, contents)))
+
+
+def _predict_of(folder: Path) -> ModuleType:
+    """Return the ``predict.py`` of an exported model."""
+    path = folder / "predict.py"
+    spec = importlib.util.spec_from_file_location("downstream_exported_predict", path)
+    assert spec is not None and spec.loader is not None  # noqa: S101, PT018 - it is a file of Python
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _write_readme(folder: Path, exported: Exported, test: Labelled) -> None:
+    packages = ["onnxruntime", "numpy"]
+    if test.modality == "image":
+        packages.append("pillow")
+    else:
+        packages.append("tokenizers")
+        if (folder / "wide.json").exists():
+            packages += ["scikit-learn", "safetensors"]
+    text = README.format(
+        title=exported.title,
+        precision=exported.precision,
+        sentence=exported.sentence,
+        packages=" ".join(packages),
+        example='"a text"' if test.modality == "text" else "image.png",
+    )
+    files.write_text(folder / "README.md", text)

@@ -1,0 +1,146 @@
+"""Classify with the exported model in this folder: by ONNX Runtime, without PyTorch.
+
+    python predict.py "a text" "another one"
+    python predict.py image.png
+
+    from predict import Classifier
+    Classifier(".").scores(["a text"])
+
+Needs onnxruntime and numpy; for texts also tokenizers, and scikit-learn and safetensors where there
+is a ``wide.json``; for images Pillow. It is copied beside the model as it is, so it imports nothing
+of the project that wrote it.
+
+Dimensions: N records, T tokens, K labels.
+"""
+
+import io
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+GRAPH, ABOUT = "model.onnx", "model.json"
+TOKEN_INPUTS = ("input_ids", "attention_mask")
+WIDE_SCORES, IMAGES = "wide_scores", "images"
+BATCH_SIZE = 64
+
+
+class Classifier:
+    """The model in a folder.
+
+    Attributes:
+        labels: the class names, in the order of the columns of ``scores``.
+    """
+
+    def __init__(self, folder: Any) -> None:
+        """Load it.
+
+        Args:
+            folder: with ``model.onnx`` and what lies beside it.
+        """
+        import onnxruntime
+
+        self._folder = Path(folder)
+        self._about = json.loads((self._folder / ABOUT).read_text(encoding="utf-8"))
+        self.labels: list[str] = self._about["labels"]
+        self._session = onnxruntime.InferenceSession(
+            self._folder / GRAPH, providers=["CPUExecutionProvider"]
+        )
+        if self._about["modality"] == "text":
+            from tokenizers import Tokenizer
+
+            self._tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+            self._tokenizer.no_padding()
+            self._tokenizer.enable_truncation(self._about["tokens"])
+            self._ngrams = list(self._read_ngrams())
+
+    def scores(self, records: Sequence[Any]) -> np.ndarray:
+        """Return the probability of each label, N K, float32, of texts or encoded images."""
+        scores = np.zeros((len(records), len(self.labels)), dtype=np.float32)
+        is_text = self._about["modality"] == "text"
+        for chosen, inputs in self._texts(records) if is_text else self._images(records):
+            scores[chosen] = self._session.run(None, inputs)[0]
+        return scores
+
+    def _texts(self, texts: Sequence[str]) -> Iterator[tuple[list[int], dict[str, np.ndarray]]]:
+        """Yield batches of texts of like length: which, and the inputs."""
+        encoded = self._tokenizer.encode_batch_fast(list(texts))
+        # A text in which no token is found is one unknown token.
+        ids = [encoding.ids or [self._about["empty"]] for encoding in encoded]
+        order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
+        for start in range(0, len(order), BATCH_SIZE):
+            chosen = order[start : start + BATCH_SIZE]
+            # The graph takes two tokens or more; what is masked counts for nothing.
+            longest = max(2, *(len(ids[index]) for index in chosen))
+            tokens = np.full((len(chosen), longest), self._about["padding"], dtype=np.int64)
+            mask = np.zeros_like(tokens)
+            for row, index in enumerate(chosen):
+                tokens[row, : len(ids[index])] = ids[index]
+                mask[row, : len(ids[index])] = 1
+            inputs = dict(zip(TOKEN_INPUTS, (tokens, mask), strict=True))
+            if self._ngrams:
+                inputs[WIDE_SCORES] = self._ngram_scores([texts[index] for index in chosen])
+            yield chosen, inputs
+
+    def _images(self, images: Sequence[bytes]) -> Iterator[tuple[list[int], dict[str, np.ndarray]]]:
+        """Yield batches of images: which, and the inputs."""
+        from PIL import Image
+
+        channels, height, width = self._about["shape"]
+        for start in range(0, len(images), BATCH_SIZE):
+            pixels = []
+            for encoded in images[start : start + BATCH_SIZE]:
+                image = Image.open(io.BytesIO(encoded)).convert("L" if channels == 1 else "RGB")
+                if image.size != (width, height):
+                    image = image.resize((width, height))
+                each = np.asarray(image, dtype=np.uint8)
+                pixels.append(each[None] if each.ndim == 2 else each.transpose(2, 0, 1))
+            batch = np.stack(pixels).astype(np.float32) / 255
+            yield list(range(start, start + len(pixels))), {IMAGES: batch}
+
+    def _read_ngrams(self) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
+        """Yield, of each kind of n-grams, what counts them, their weights and the biases."""
+        path = self._folder / "wide.json"
+        if not path.exists():
+            return
+        from safetensors.numpy import load_file
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        about = json.loads(path.read_text(encoding="utf-8"))
+        tensors = load_file(path.with_name("wide.safetensors"))
+        for number, kind in enumerate(about.get("kinds", [about])):
+            prefix = f"{number}." if "kinds" in about else ""
+            vectorizer = TfidfVectorizer(
+                vocabulary=kind["ngrams"],
+                sublinear_tf=True,
+                analyzer=kind["analyzer"],
+                ngram_range=(kind["shortest"], kind["longest"]),
+            )
+            vectorizer.idf_ = tensors[f"{prefix}frequencies"]
+            yield vectorizer, tensors[f"{prefix}weights"], tensors[f"{prefix}biases"]
+
+    def _ngram_scores(self, texts: list[str]) -> np.ndarray:
+        parts = [
+            (vectorizer.transform(texts) @ weights.astype(np.float64) + biases).astype(np.float32)
+            for vectorizer, weights, biases in self._ngrams
+        ]
+        return np.stack(parts).sum(axis=0, dtype=np.float32)
+
+
+def main() -> None:
+    """Print the label of each record of the command line, and its probability."""
+    classifier = Classifier(Path(__file__).parent)
+    given = sys.argv[1:]
+    paths = [Path(each) for each in given]
+    is_text = classifier._about["modality"] == "text"
+    records = given if is_text else [path.read_bytes() for path in paths]
+    for record, scores in zip(given, classifier.scores(records), strict=True):
+        best = int(scores.argmax())
+        print(f"{classifier.labels[best]}\t{scores[best]:.3f}\t{record}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
