@@ -127,7 +127,9 @@ def _regroup(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[p
 
 
 def _sizes(batch: pa.RecordBatch) -> np.ndarray:
-    """Return the bytes of the content of each record."""
+    """Return the bytes of the content of each record; 0 in a table that has none."""
+    if not {"text", "image"} & {*batch.schema.names}:
+        return np.zeros(batch.num_rows, np.int64)
     content = batch.column(modality_of(batch.schema)).cast(pa.binary())
     return np.asarray(pc.fill_null(pc.binary_length(content), 0)).astype(np.int64)
 

@@ -66,3 +66,9 @@ def test_a_group_of_large_records_has_fewer_of_them(
         assert found == [texts[:3], texts[3:5], texts[5:]]
     assert (tmp_path / "whole").read_bytes() == (tmp_path / "single").read_bytes()
     assert [*records.read_columns(tmp_path / "whole", ["id"])][1].to_pydict() == {"id": ["3", "4"]}
+
+
+def test_a_table_without_contents_is_written_too(tmp_path: Path) -> None:
+    table = pa.table({"id": [f"{number}" for number in range(3)], "label": ["a", "b", None]})
+    assert records.write_records(tmp_path / "labels", table.schema, table.to_batches()) == 3
+    assert records.read_table(tmp_path / "labels").equals(table)
