@@ -54,6 +54,7 @@ OPTIONAL = {
     "tasks.pretrain.init": "init is set",
     "tasks.inputs.byte_pairs": "tokenizer: bytes, or a published one by init.only",
     "tasks.objectives._fresh": "tokenizer: bytes, or a published one by init.only",
+    "tasks.objectives._fused_loss": "fused_loss: true",
     "tasks.objectives.cooccurrence": "the objective, or embeddings that start from it",
     "tasks.finetune.lora": "mode: lora",
     "tasks.finetune.logistic": "solver: lbfgs",

@@ -79,10 +79,17 @@ class Settings(contract.Settings):
         "null: 10,000,000",
     )
 
+    fused_loss: Literal[True] | None = Field(
+        None,
+        json_schema_extra=contract.NEUTRAL,
+        description="true: never hold all logits of a batch while training: less memory on a GPU",
+    )
+
     def modules(self) -> list[str]:
-        """Return what is only used by byte-level BPE."""
-        used = self.tokenizer == "bytes"
-        return ["tasks.inputs.byte_pairs", "tasks.objectives._fresh"] if used else []
+        """Return what is only used by byte-level BPE, and by the loss in pieces."""
+        by_bytes = ["tasks.inputs.byte_pairs", "tasks.objectives._fresh"]
+        fused = ["tasks.objectives._fused_loss"] if self.fused_loss else []
+        return [*(by_bytes if self.tokenizer == "bytes" else []), *fused]
 
     @model_validator(mode="after")
     def _the_vocabulary_holds_all_bytes(self) -> Self:
@@ -126,6 +133,7 @@ class Causal(Task):
         self._validation = Stream(validation[0], separator)
         self._validation_bytes = validation[1]
         self._window = settings.tokens
+        self._fused = settings.fused_loss
         # A published GPT-2 would note keys and values for a next token that never comes.
         self._options = {"use_cache": False} if hasattr(model.config, "use_cache") else {}
         self._longest = longest
@@ -138,6 +146,12 @@ class Causal(Task):
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Return the mean cross entropy of the next tokens."""
+        if self._fused:
+            from tasks.objectives._fused_loss import fused_cross_entropy
+
+            ids, targets = batch["input_ids"], batch["targets"]
+            total = fused_cross_entropy(self.model, ids, targets, NO_TARGET, **self._options)
+            return total / batch["counts"][0]
         return self._cross_entropy(batch) / batch["counts"][0]
 
     def validate(self) -> dict[str, float]:

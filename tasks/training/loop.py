@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from tasks.checks import run_checks
-from tasks.errors import BadInput, Preempted
+from tasks.errors import BadInput, BadSettings, Preempted
 from tasks.progress import progress, say
 from tasks.tracking.runs.metric_log import MetricLog
 from tasks.training.batches import BatchOrder
@@ -117,6 +117,7 @@ def train(
 
     Raises:
         BadInput: a batch larger than the corpus, or than the device's memory.
+        BadSettings: an operator does not repeat its bytes on this device.
         Diverged: a loss was NaN or infinite; the message names the step.
         Preempted: SIGTERM came; a checkpoint was written.
     """
@@ -132,6 +133,13 @@ def train(
         raise BadInput(
             f"{description}: the device's memory is too small ({str(error).split('.')[0]}): lower "
             "batch_size or the number of tokens, or raise accumulation"
+        ) from error
+    except RuntimeError as error:
+        if "does not have a deterministic implementation" not in str(error):
+            raise
+        raise BadSettings(
+            f"{description}: {str(error).split(',')[0]} on this device: set nondeterministic: true "
+            "(its bytes will not repeat), or train on another device"
         ) from error
 
 
@@ -163,6 +171,8 @@ class _Training:
                 f"{description}: batch_size is {settings.batch_size}, but there are "
                 f"{len(task.lengths)} examples to train on: lower it"
             )
+        if settings.nondeterministic:
+            torch.set_deterministic_debug_mode("default")
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._order = BatchOrder(task.lengths, settings.batch_size, seed)
         self._num_steps = settings.num_steps(self._order.steps_per_epoch, int(task.lengths.sum()))

@@ -45,6 +45,12 @@ class TrainingSettings(contract.Settings):
         "auto", description="auto: bf16 where the processor multiplies it faster"
     )
     compile: bool = Field(False, description="torch.compile the loss; for GPUs")
+    nondeterministic: Literal[True] | None = Field(
+        None,
+        json_schema_extra=contract.NEUTRAL,
+        description="true: allow operators that do not give the same bytes again; for GPUs that "
+        "have no other",
+    )
 
     def num_devices(self) -> int:
         """Return on how many devices is trained."""

@@ -82,7 +82,11 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Train and validation images of digits."""
-    folder = tmp_path_factory.mktemp("images")
+    return write_images(tmp_path_factory.mktemp("images"))
+
+
+def write_images(folder: Path) -> tuple[Path, Path]:
+    """Write train and validation images of digits."""
     rows = []
     digits = load_digits()
     for number, (pixels, label) in enumerate(zip(digits.images[:600], digits.target, strict=False)):

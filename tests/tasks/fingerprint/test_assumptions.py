@@ -107,6 +107,7 @@ def test_which_error_is_derived_from_which_never_changes_what_is_caught() -> Non
 
 TEXT_OF_AN_ERROR = {
     ("tasks.training.launcher", "error"): "the text of a rank's error, which is raised again",
+    ("tasks.training.loop", "error"): "what torch says, by which the error is chosen",
     ("tasks.remote.hub", "error"): "the status of an answer, by which the error is chosen",
     ("tasks.remote.web", "error"): "what a thread has failed with, raised where it is waited for",
     ("tasks.models.initial.published", "error"): "its text on one line, which another error has",
@@ -239,6 +240,11 @@ def test_an_optional_module_is_only_imported_where_it_is_used() -> None:
             PretrainSettings,
             {"masked": {"embeddings": "cooccurrence"}},
             "tasks.objectives.cooccurrence",
+        ),
+        (
+            PretrainSettings,
+            {**BYTES, "causal": {"fused_loss": True}},
+            "tasks.objectives._fused_loss",
         ),
         *(
             (PretrainSettings, BYTES, module)

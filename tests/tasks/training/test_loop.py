@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.checks import add_check
-from tasks.errors import BadInput, Diverged, Preempted
+from tasks.errors import BadInput, BadSettings, Diverged, Preempted
 from tasks.training import checkpoints
 from tasks.training.checkpoints import Checkpoints
 from tasks.training.determinism import make_deterministic
@@ -213,3 +213,22 @@ def test_memory_that_is_too_small_names_what_to_lower() -> None:
 
     with pytest.raises(BadInput, match=r"line: .*CUDA out of memory.*lower batch_size"):
         train(Huge(), SETTINGS, 0, "line")
+
+
+class Scattered(Line):
+    """A line with an operator that does not say which of two values it writes."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the squared error, and nothing beside it."""
+        torch.zeros(3).put_(torch.tensor([1, 1]), torch.tensor([2.0, 3.0]))
+        return super().loss(batch)
+
+
+def test_an_operator_that_does_not_repeat_its_bytes_is_named_and_can_be_allowed() -> None:
+    settings = SETTINGS.model_copy(update={"epochs": 1})
+    with pytest.raises(BadSettings, match=r"line: put_ does not have .*set nondeterministic: true"):
+        train(Scattered(), settings, 0, "line")
+    allowed = settings.model_copy(update={"nondeterministic": True})
+    losses = train(Scattered(), allowed, 0, "line")
+    make_deterministic(0)
+    assert len(losses) == 1

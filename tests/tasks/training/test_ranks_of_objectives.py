@@ -12,6 +12,7 @@ import pytest
 from torch import Tensor
 
 from tasks.contracts import records, registry
+from tasks.contracts.paths import Part
 from tasks.finetune.corpus import read_corpus
 from tasks.finetune.settings import Settings as FinetuneSettings
 from tasks.finetune.task import Recipe, new_task
@@ -118,7 +119,10 @@ def pretraining(about: Pretraining, folder: Path) -> Task:
 def finetuning(options: dict[str, Any], folder: Path) -> Task:
     """Return the task of a classifier of texts, not trained yet."""
     backbone = load_backbone(folder / "bert")
-    splits = {part: folder / "text" / f"{part}.parquet" for part in ("train", "validation")}
+    splits: dict[Part, Path] = {
+        "train": folder / "text/train.parquet",
+        "validation": folder / "text/validation.parquet",
+    }
     corpus = read_corpus(backbone, splits)
     settings = FinetuneSettings.parse({**options, "dropout": 0.0, "devices": NUM_PROCESSES}, "x")
     recipe = Recipe("x", backbone, corpus.classes, settings, 0, folder)
