@@ -41,7 +41,7 @@ class Size:
         batch_size: examples a step, at most.
         patience: of early stopping, at most.
         interrupt_at: steps until the training is stopped, to go on from its checkpoint; 0: never.
-            Of a row with fewer epochs, as many fewer.
+            Of a row with fewer epochs or steps, as many fewer.
         is_watched: whether what is executed is noted.
     """
 
@@ -131,12 +131,23 @@ def shrunk(stage: str, section: dict[str, Any], size: Size) -> dict[str, Any]:
 
 def _short_training(training: dict[str, Any], size: Size) -> dict[str, Any]:
     batch_size = min(training.get("batch_size", size.batch_size), size.batch_size)
-    short = {
-        "epochs": min(training.get("epochs", size.epochs), size.epochs),
-        "batch_size": max(batch_size, training.get("devices", 1)),
-    }
+    short: dict[str, Any] = {"batch_size": max(batch_size, training.get("devices", 1))}
+    most_steps = _most_steps(size)
+    if training.get("max_steps") or training.get("max_tokens"):
+        # How many tokens the slice has is not known here.
+        short["max_steps"] = min(training.get("max_steps") or most_steps, most_steps)
+        short["max_tokens"] = None
+    else:
+        short["epochs"] = min(training.get("epochs", size.epochs), size.epochs)
+    if training.get("validate_every"):
+        short["validate_every"] = min(training["validate_every"], max(1, most_steps // 4))
     # Compiling takes longer than the probe, and its own lines are then not executed.
     return {**short, "compile": False} if training.get("compile") else short
+
+
+def _most_steps(size: Size) -> int:
+    """Return at most how many steps a training takes that ends in the middle of an epoch."""
+    return 9 * size.epochs * size.num_records["train"] // (10 * size.batch_size)
 
 
 def lay_workspace(subject: Subject, code: Path, work: Path) -> dict[str, Any]:
@@ -192,7 +203,10 @@ def _interrupt_at(subject: Subject) -> int:
     if subject.stage == "evaluate" or not subject.size.interrupt_at:
         return 0
     training = subject.settings.get("training", subject.settings)
-    share = training.get("epochs", subject.size.epochs) / subject.size.epochs
+    if training.get("max_steps"):
+        share = training["max_steps"] / _most_steps(subject.size)
+    else:
+        share = training.get("epochs", subject.size.epochs) / subject.size.epochs
     return max(1, int(subject.size.interrupt_at * share))
 
 

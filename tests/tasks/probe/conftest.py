@@ -23,6 +23,14 @@ PARAMS: dict[str, Any] = {
                 "training": {"epochs": 20},
             },
         },
+        "digits-long": {
+            "corpus": "digits",
+            "pretrain": {
+                "objective": "reconstruction",
+                "architecture": "autoencoder",
+                "training": {"max_tokens": 10_000_000, "validate_every": 5000},
+            },
+        },
         "texts-small": {
             "corpus": "texts",
             "pretrain": {

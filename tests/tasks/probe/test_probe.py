@@ -51,6 +51,26 @@ def test_it_passes_the_whole_life_of_a_training(of_digits: Probe) -> None:
     assert any("self._task.batch(" in loop[line - 1] for line in lines)
 
 
+def test_of_a_long_training_it_is_stopped_between_two_looks_and_ends_in_an_epoch(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace)
+    row = subject("pretrain", "digits-long", workspace)
+    result = short_run(row, ROOT / "tasks")
+    executed = {file: {line for line, *_ in lines} for file, lines in result["executed"].items()}
+    for file, text in (
+        ("training/loop.py", "raise Preempted("),
+        ("training/loop.py", "self._watch.load_state_dict(kept"),
+        ("training/watch.py", "weights[name].copy_(value)"),
+    ):
+        lines = (ROOT / "tasks" / file).read_text().splitlines()
+        places = {number for number, line in enumerate(lines, 1) if text in line}
+        assert places & executed[f"tasks/{file}"], text
+    training = row.settings["training"]
+    assert row.size.interrupt_at < training["max_steps"] < 3 * 17
+    assert 0 < training["validate_every"] < row.size.interrupt_at
+
+
 def test_what_is_known_is_not_run_again(
     workspace: Path, of_digits: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
