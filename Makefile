@@ -25,7 +25,7 @@ run: setup
 test: setup programs
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# Several machines, played by this one: an S3 server, SLURM with two nodes, PostgreSQL.
+# Several machines, played by this one: an S3 server, SLURM with two nodes, Ray with two, PostgreSQL.
 test-cluster: setup programs cluster-programs
 	@$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --requirement tests/cluster/requirements.txt
 	@$(BIN)/python -m pytest tests/cluster

@@ -13,12 +13,13 @@ import os
 import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,7 +27,7 @@ import pyarrow.parquet as pq
 from tasks.clean.settings import Settings
 from tasks.clean.shards import clean_shard, cut, done_schema, identity_of
 from tasks.contracts import files, paths
-from tasks.contracts.params import THREADS_VARIABLE
+from tasks.contracts.params import ENGINES, THREADS_VARIABLE, Engine
 from tasks.contracts.records import modality_of
 from tasks.errors import DownstreamError
 from tasks.machine.libraries import public_version
@@ -50,18 +51,39 @@ class Kept:
     """A hash of the code that makes them."""
     num_processes: int = 1
     bytes_before_processes: int = BYTES_BEFORE_PROCESSES
+    engine: Engine = ENGINES[0]
+    """Where new shards are cleaned: by processes of this machine, or on the nodes of Ray."""
 
     @classmethod
-    def of(cls, corpus: str, code: str) -> "Kept":
+    def of(cls, corpus: str, code: str, engine: Engine = ENGINES[0]) -> "Kept":
         """Return what a corpus has in this workspace.
 
         Args:
             corpus: its name.
             code: a hash of the code that makes them.
+            engine: where new shards are cleaned.
         """
         threads = os.environ.get(THREADS_VARIABLE)
-        num_processes = int(threads) if threads else len(os.sched_getaffinity(0))
-        return cls(paths.STATE / "shards" / f"clean@{corpus}", code, max(1, num_processes))
+        num_processes = max(1, int(threads) if threads else len(os.sched_getaffinity(0)))
+        folder = paths.STATE / "shards" / f"clean@{corpus}"
+        return cls(folder, code, num_processes, engine=engine)
+
+
+class Future(Protocol):
+    """What will have become of a shard."""
+
+    def result(self) -> Any:
+        """Wait for it."""
+
+
+class Workers(Protocol):
+    """Processes here, or elsewhere."""
+
+    def submit(self, function: Any, /, *arguments: Any) -> Future:
+        """Begin a call."""
+
+    def shutdown(self, *, cancel_futures: bool) -> None:
+        """End them."""
 
 
 class Work:
@@ -79,7 +101,8 @@ class Work:
         self._settings = settings
         self._kept = kept
         self._cache = _Cache(kept, settings) if kept else None
-        self._pool: ProcessPoolExecutor | None = None
+        self._pool: Workers | None = None
+        self._num_workers = kept.num_processes if kept else 0
         self._new_bytes = 0
 
     def results(
@@ -93,13 +116,12 @@ class Work:
         Raises:
             BadInput: an image cannot be decoded.
         """
-        ahead = AHEAD * self._kept.num_processes if self._kept else 0
         waiting: deque[_Begun] = deque()
         try:
             for shard in cut(batches):
                 self.num_shards += 1
                 waiting.append(self._begin(shard, waiting))
-                if len(waiting) > ahead:
+                if len(waiting) > AHEAD * self._num_workers:
                     yield self._end(waiting.popleft())
             while waiting:
                 yield self._end(waiting.popleft())
@@ -115,22 +137,28 @@ class Work:
         if self._cache is None or any(other.key == key for other in waiting):
             return begun
         begun.known = self._cache.read(key, shard)
-        processes = self._processes(shard.nbytes) if begun.known is None else None
-        if processes is not None:
+        workers = self._workers(shard.nbytes) if begun.known is None else None
+        if workers is not None:
             with suppress(BrokenProcessPool):
-                begun.future = processes.submit(_in_process, _to_bytes(shard), self._settings, key)
+                begun.future = workers.submit(_in_process, _to_bytes(shard), self._settings, key)
         return begun
 
-    def _processes(self, num_bytes: int) -> ProcessPoolExecutor | None:
+    def _workers(self, num_bytes: int) -> Workers | None:
         """Return the processes that new records go to, started once there are many of them."""
-        if self._kept is None or self._kept.num_processes == 1:
+        if self._kept is None or (self._kept.num_processes == 1 and self._kept.engine != "ray"):
             return None
         self._new_bytes += num_bytes
         if self._pool is None and self._new_bytes > self._kept.bytes_before_processes:
-            # Not by a fork: Arrow has threads, which that would leave behind.
-            self._pool = ProcessPoolExecutor(
-                self._kept.num_processes, get_context("spawn"), initializer=_be_process
-            )
+            if self._kept.engine == "ray":
+                from tasks.machine.ray_nodes import RayNodes
+
+                self._pool = nodes = RayNodes(LIBRARIES)
+                self._num_workers = nodes.number
+            else:
+                # Not by a fork: Arrow has threads, which that would leave behind.
+                self._pool = ProcessPoolExecutor(
+                    self._kept.num_processes, get_context("spawn"), initializer=_be_process
+                )
         return self._pool
 
     def _end(self, begun: "_Begun") -> tuple[pa.RecordBatch, pa.Table]:
@@ -164,7 +192,7 @@ class _Begun:
     shard: pa.RecordBatch
     key: str
     known: pa.Table | None = None
-    future: "Future[bytes | None] | None" = None
+    future: Future | None = None
 
 
 def _be_process() -> None:

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import MutableMapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import yaml
 
@@ -55,6 +55,10 @@ THREADS_VARIABLE = "DOWNSTREAM_THREADS"
 """Tells a process that computes for a stage, and those that it starts, what ``threads`` is."""
 THREADED = ("pretrain", "adapt", "finetune", "evaluate")
 """The stages whose results it may change."""
+ENGINE = "engine"
+"""The optional key that says where records are cleaned; it changes no byte, and no stage."""
+Engine = Literal["processes", "ray"]
+ENGINES: tuple[Engine, ...] = get_args(Engine)
 # What dvc.yaml tracks of a row beside the stage's own section.
 TRACKED: dict[str, tuple[str, ...]] = {
     "split": ("seed",),
@@ -270,7 +274,7 @@ def check_params(params: dict[str, Any]) -> None:
     if ROWS in os.environ:
         return
     required = [table for table in REFERENCES if table != ADAPTED]
-    _check_keys(params, ["seed", *required], "", optional=[ADAPTED, LIBRARIES, THREADS])
+    _check_keys(params, ["seed", *required], "", optional=[ADAPTED, ENGINE, LIBRARIES, THREADS])
     _check_no_credentials(params, [])
     _check_libraries(params, LIBRARIES)
     seed = params["seed"]
@@ -281,6 +285,7 @@ def check_params(params: dict[str, Any]) -> None:
         raise BadSettings(
             f"params.yaml: threads: expected a whole number from 1, found {threads!r}"
         )
+    _check_choice(params, ENGINE, ENGINES, "")
     tables = [table for table in REFERENCES if table in params]
     for table in tables:
         _check_table(params, table)

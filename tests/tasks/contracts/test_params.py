@@ -112,8 +112,8 @@ def put(params: dict[str, Any], path: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("sed", 1, "sed: unknown key; allowed: adapted, backbones, corpora, libraries, models, "
-         "seed, threads; did you mean"),
+        ("sed", 1, "sed: unknown key; allowed: adapted, backbones, corpora, engine, libraries, "
+         "models, seed, threads; did you mean"),
         ("libraries", "torch", "libraries: expected a list of packages, found 'torch'"),
         ("libraries", ["torhc"], "libraries: 'torhc' is not installed here; allowed: "),
         ("models/reuters-topics/libraries", ["no-such-package"],
@@ -125,6 +125,7 @@ def put(params: dict[str, Any], path: str, value: object) -> None:
          "with all labels of digits"),
         ("models/digits-from-convnet/finetune/folds", 3,
          "models.digits-from-convnet.finetune.folds: the backbone digits-convnet was pretrained "),
+        ("engine", "spark", "engine: expected one of processes, ray, found 'spark'"),
         ("threads", 0, "threads: expected a whole number from 1, found 0"),
         ("threads", "all", "threads: expected a whole number from 1, found 'all'"),
         ("models", None, "models: expected rows ({} for none), found None"),
