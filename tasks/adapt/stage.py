@@ -50,7 +50,9 @@ def run(
         Preempted: SIGTERM came; running again goes on from the checkpoint.
     """
     arguments = (row, backbone, dict(splits), output, settings, seed, checkpoints, journal)
-    metrics: dict[str, Any] = launch(settings.training.devices, _adapt, *arguments)
+    metrics: dict[str, Any] = launch(
+        settings.training.devices, _adapt, *arguments, restarts=settings.training.restarts or 0
+    )
     return metrics
 
 

@@ -56,7 +56,9 @@ def run(
         initial = checkpoint_folder(backbone, settings.init, checkpoints / "init")
     splits = (train, validation)
     arguments = (backbone, splits, output, settings, seed, checkpoints, initial, journal)
-    metrics: dict[str, Any] = launch(settings.training.devices, _pretrain, *arguments)
+    metrics: dict[str, Any] = launch(
+        settings.training.devices, _pretrain, *arguments, restarts=settings.training.restarts or 0
+    )
     return metrics
 
 

@@ -19,6 +19,7 @@ from tasks import errors
 from tasks.contracts import files
 from tasks.errors import BadSettings, DownstreamError, Preempted, StageFailed
 from tasks.parent import die_with_parent
+from tasks.progress import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,13 +29,16 @@ LONGEST_VALIDATION = timedelta(hours=12)
 """The other ranks wait while the first validates; NCCL's own limit is ten minutes."""
 
 
-def launch_ranks(num_ranks: int, run: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+def launch_ranks(
+    num_ranks: int, run: Callable[..., Any], arguments: tuple[Any, ...], restarts: int = 0
+) -> Any:
     """Call ``run(*arguments)`` in one process a rank; return rank 0's result.
 
     Args:
         num_ranks: how many.
-        run: a function that can be imported by name.
+        run: a function that can be imported by name, and goes on from its last checkpoint.
         arguments: values that can be pickled.
+        restarts: how often all are started again after one was lost.
 
     Raises:
         BadSettings: the machine has fewer GPUs.
@@ -62,15 +66,23 @@ def launch_ranks(num_ranks: int, run: Callable[..., Any], arguments: tuple[Any, 
         max_restarts=0,
         shutdown_timeout=SECONDS_TO_CHECKPOINT,
     )
-    with tempfile.TemporaryDirectory() as folder, _same_handlers():
-        try:
-            return elastic_launch(config, _rank)(Path(folder), run, arguments)[0]
-        except ChildFailedError as failure:
-            raise _first_error(Path(folder)) or StageFailed(
-                f"a rank failed: {failure.get_first_failure()[1].message}"
-            ) from failure
-        except SignalException:
-            raise Preempted("stopped by SIGTERM: run again to go on from the checkpoint") from None
+    for left in range(restarts, -1, -1):
+        with tempfile.TemporaryDirectory() as folder, _same_handlers():
+            try:
+                return elastic_launch(config, _rank)(Path(folder), run, arguments)[0]
+            except ChildFailedError as failure:
+                error = _first_error(Path(folder))
+                lost = failure.get_first_failure()[1].message
+                # When one is lost, the launcher sends the others SIGTERM: that is no error either.
+                if left and (error is None or isinstance(error, Preempted)):
+                    say(f"a rank was lost ({lost}): all start again from the last checkpoint")
+                    continue
+                raise error or StageFailed(f"a rank failed: {lost}") from failure
+            except SignalException:
+                raise Preempted(
+                    "stopped by SIGTERM: run again to go on from the checkpoint"
+                ) from None
+    raise AssertionError("the last start returns or raises")
 
 
 @contextmanager

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def launch(num_ranks: int, run: Callable[..., Any], *arguments: Any) -> Any:
+def launch(num_ranks: int, run: Callable[..., Any], *arguments: Any, restarts: int = 0) -> Any:
     """Call ``run(*arguments)`` here, or in one process a rank; return (rank 0's) result.
 
     Args:
         num_ranks: how many.
         run: a function that can be imported by name.
         arguments: values that can be pickled.
+        restarts: how often all ranks are started again after one was lost.
 
     Raises:
         BadSettings: the machine has fewer GPUs.
@@ -30,7 +31,7 @@ def launch(num_ranks: int, run: Callable[..., Any], *arguments: Any) -> Any:
         return run(*arguments)
     from tasks.training.launcher import launch_ranks
 
-    return launch_ranks(num_ranks, run, arguments)
+    return launch_ranks(num_ranks, run, arguments, restarts)
 
 
 def rank() -> int:

@@ -99,6 +99,12 @@ class LongTrainingSettings(TrainingSettings):
         json_schema_extra=contract.NEUTRAL,
         description="validate after so many steps, and at the end, on all ranks; null: at the end",
     )
+    restarts: int | None = Field(
+        None,
+        ge=1,
+        json_schema_extra=contract.NEUTRAL,
+        description="how often all ranks start again from the last checkpoint after one was lost",
+    )
     keep: Literal["last"] | None = Field(
         None,
         json_schema_extra=contract.NEUTRAL,
@@ -124,6 +130,12 @@ class LongTrainingSettings(TrainingSettings):
         given = sorted(name for name in ends if getattr(self, name) is not None)
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} each say when to end: keep one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _there_is_a_rank_to_lose(self) -> Self:
+        if self.restarts is not None and self.devices == 1:
+            raise ValueError("restarts is of several ranks, and devices is 1: drop it")
         return self
 
     @model_validator(mode="after")

@@ -37,6 +37,10 @@ def test_the_modules_of_a_row_are_those_it_names() -> None:
             {"training": {"keep": "last"}},
             r"pretrain\.training: keep chooses among weights .*: set validate_every",
         ),
+        (
+            {"training": {"restarts": 2}},
+            r"pretrain\.training: restarts is of several ranks, and devices is 1: drop it",
+        ),
         ({"bert": {"layer": 2}}, r"pretrain\.bert\.layer: unknown key; .*did you mean 'layers'"),
         (
             {"init": {"wheel": "x"}},
