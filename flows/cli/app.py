@@ -7,7 +7,7 @@ that is not fresh, 130 interrupted.
 import gc
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Group, Parameter
 from cyclopts.validators import LimitedChoice
@@ -112,7 +112,8 @@ def plan(
 def run(
     *targets: Targets,
     jobs: Annotated[
-        int | None, Parameter(help="CPU stages at once; by default the number of cores.")
+        int | None,
+        Parameter(help="CPU stages at once; by default the number of cores, of jobs all."),
     ] = None,
     force: Annotated[
         bool,
@@ -154,6 +155,10 @@ def run(
             show_default=False,
         ),
     ] = False,
+    engine: Annotated[
+        Literal["local", "slurm"],
+        Parameter(help="Where stages run: on this machine, or as jobs of SLURM (slurm.yaml)."),
+    ] = "local",
     assignments: Annotated[
         list[str] | None,
         Parameter(
@@ -170,12 +175,19 @@ def run(
     that PREFECT_API_URL names, otherwise a temporary one.
     """
     from flows.cli.run import launch
-    from flows.run.session import Options
+    from flows.run.session import Options, most_jobs
 
     if jobs is not None and jobs < 1:
         raise DownstreamError(f"--jobs: expected a number from 1, found {jobs}")
     options = Options(
-        targets, jobs or os.cpu_count() or 1, force, keep_going, skip_gpu, pull=pull, push=push
+        targets,
+        jobs or most_jobs(engine),
+        force,
+        keep_going,
+        skip_gpu,
+        pull=pull,
+        push=push,
+        engine=engine,
     )
     return launch(options, assignments or [], debug=DEBUG in os.environ)
 

@@ -29,7 +29,8 @@ from flows.plan.fingerprints import current_codes
 from flows.run.results import finish
 from flows.run.run_lock import active_run
 from flows.run.schedule import Schedule
-from flows.run.session import Options, Outcome, Session
+from flows.run.session import Engine, Options, Outcome, Session, most_jobs
+from flows.run.slurm import JOBS_AT_ONCE
 from flows.run.stage_command import RunStoppedError, TransientError
 from flows.upkeep.accept import accept_by_themselves
 from tasks.errors import DownstreamError, Unreachable
@@ -62,6 +63,7 @@ def run_flow(session: Session) -> State[Any]:
             skip_gpu=options.skip_gpu,
             pull=options.pull,
             push=options.push,
+            engine=options.engine,
             return_state=True,
         )
     except (httpx.HTTPError, PrefectException, RuntimeError) as error:
@@ -84,6 +86,7 @@ def downstream(
     skip_gpu: bool = False,
     pull: bool = False,
     push: bool = False,
+    engine: Engine = "local",
 ) -> State[Any]:
     """Run the stages that are not fresh, independent ones side by side.
 
@@ -96,10 +99,17 @@ def downstream(
         skip_gpu: leave the GPU stages that would have to run, and what waits on them.
         pull: take results from DVC's remote instead of computing them.
         push: send results to DVC's remote.
+        engine: where the stages run: "local", or "slurm" as jobs.
     """
-    cores = os.cpu_count() or 1
     options = Options(
-        tuple(targets or ()), jobs or cores, force, keep_going, skip_gpu, pull=pull, push=push
+        tuple(targets or ()),
+        jobs or most_jobs(engine),
+        force,
+        keep_going,
+        skip_gpu,
+        pull=pull,
+        push=push,
+        engine=engine,
     )
     with active_run():
         return _run(options)
@@ -135,7 +145,7 @@ def _run_session(session: Session) -> State[Any]:
         run.cancel()
         return Cancelled(message="interrupted; what had ended is recorded")
     except BaseException:
-        session.processes.stop()  # whatever went wrong here, no stage outlives the run
+        session.stop()  # whatever went wrong here, no stage outlives the run
         raise
     finally:
         session.end()
@@ -163,9 +173,7 @@ class _Run:
     def __init__(self, session: Session) -> None:
         self._session = session
         names = [stage.name for stage in session.stages]
-        self._schedule = Schedule(
-            names, session.graph.upstream, session.gpu, session.options.jobs, len(usable_devices())
-        )
+        self._schedule = Schedule(names, session.graph.upstream, session.gpu, *_slots(session))
         self._futures: Futures = {}
         self._ended: queue.Queue[str] = queue.Queue()
         self._transient: set[str] = set()
@@ -197,7 +205,7 @@ class _Run:
         """End the running stages with SIGTERM, at a second Ctrl-C with SIGKILL."""
         number = signal.SIGTERM
         while True:
-            self._session.processes.stop(number)
+            self._session.stop(number)
             try:
                 for future in self._futures.values():
                     future.wait()
@@ -260,6 +268,13 @@ class _Run:
         left = RETRIES + 1 - context.task_run.run_count if context else 0
         if left > 0:
             self._session.tell(name, f"{failure}; will be tried again ({left} times at most)")
+
+
+def _slots(session: Session) -> tuple[int, int]:
+    """Return how many CPU stages may run at once, and on how many devices the others."""
+    if session.jobs:
+        return session.options.jobs, JOBS_AT_ONCE  # SLURM has a queue of its own
+    return session.options.jobs, len(usable_devices())
 
 
 def _publish_plan(session: Session) -> None:

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from flows.orchestration.pipeline import downstream
 from flows.orchestration.settings import end_with_runner
+from flows.run.session import Engine
 from flows.run.set_params import set_values
 from tasks.errors import BadSettings, DownstreamError
 
@@ -24,7 +25,7 @@ NONE: Overrides = {}
 
 
 @flow(name="train", persist_result=False)
-def train(
+def train(  # noqa: PLR0913, PLR0917 - the form of the deployment
     targets: tuple[str, ...] = (),
     overrides: Overrides = NONE,
     jobs: Annotated[int, Field(ge=0)] = 0,
@@ -33,6 +34,7 @@ def train(
     skip_gpu: bool = False,
     pull: bool = False,
     push: bool = False,
+    engine: Engine = "local",
 ) -> State[Any]:
     """Run the stages that are not fresh in this workspace, after changing its parameters if asked.
 
@@ -47,6 +49,7 @@ def train(
         skip_gpu: leave the GPU stages that would have to run, and what waits on them.
         pull: take results from DVC's remote instead of computing them.
         push: send results to DVC's remote.
+        engine: where the stages run: "local", or "slurm" as jobs.
     """
     end_with_runner()
     try:
@@ -55,7 +58,14 @@ def train(
         return Failed(message=str(error))
     # Its stages are task runs of this flow run.
     ended: State[Any] = downstream.fn(
-        list(targets), jobs or None, force, keep_going, skip_gpu, pull=pull, push=push
+        list(targets),
+        jobs or None,
+        force,
+        keep_going,
+        skip_gpu,
+        pull=pull,
+        push=push,
+        engine=engine,
     )
     return ended
 

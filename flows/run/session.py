@@ -1,5 +1,7 @@
 """What the stages of one run share: the recorder, their processes, and where their lines go."""
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from flows.dvc.graph import CODE, Graph, load_graph
 from flows.dvc.recorder import Job, Recorder
 from flows.plan.fingerprints import are_written, num_devices
 from flows.plan.plan import Plan, differs, make_plan
+from flows.run.slurm import JOBS_AT_ONCE, SlurmJobs
 from flows.run.stage_command import Processes, TransientError
 from flows.sharing.exchange import Exchange
 from flows.terminal import duration
@@ -19,6 +22,7 @@ from tasks.progress import say
 from tasks.stage_process import kept_results
 from tasks.stage_process.stage_hash import entry_hash
 
+Engine = Literal["local", "slurm"]
 Outcome = Literal["ran", "restored", "recommitted", "fresh", "left"]
 """``left``: a GPU stage that would have to run, under ``--skip-gpu``."""
 
@@ -39,6 +43,8 @@ class Options:
     """Take results from DVC's remote instead of computing them."""
     push: bool = False
     """Send results to DVC's remote."""
+    engine: Engine = "local"
+    """Where the stages run: on this machine, or as jobs of SLURM."""
 
 
 class Session:
@@ -62,6 +68,10 @@ class Session:
         """
         self.options = options
         self.processes = Processes()
+        self.jobs: SlurmJobs | None = None
+        """Where the stages run as jobs."""
+        if options.engine == "slurm":
+            self.jobs = SlurmJobs(lambda name: self.gpu.get(name, 0))
         self.outcomes: dict[str, Outcome] = {}
         self.forced: set[str] = set()
         self.gpu: dict[str, int] = {}
@@ -221,16 +231,30 @@ class Session:
 
         succeeded = False
         try:
-            niced = job.name in self._niced
-            self.processes.run(job.name, job.command, job.environment, heard, niced)
+            if self.jobs and job.name != CODE:
+                self.jobs.run(job.name, job.command, job.environment, heard, job.stage_hash)
+            else:
+                niced = job.name in self._niced
+                self.processes.run(job.name, job.command, job.environment, heard, niced)
             succeeded = True
         finally:
             self.recorder.end(job, succeeded)
         return "ran"
 
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End every running stage, and let no other start."""
+        self.processes.stop(number)
+        if self.jobs:
+            self.jobs.stop(number)
+
     def tell(self, name: str, line: str) -> None:
         """Print one line of a stage, its name in front."""
         say(f"{name:<{self._width}} | {line}".rstrip())
+
+
+def most_jobs(engine: Engine) -> int:
+    """Return how many CPU stages run at once where nobody says it."""
+    return JOBS_AT_ONCE if engine == "slurm" else os.cpu_count() or 1
 
 
 def _misrecorded(plan: Plan) -> set[str]:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tasks.errors import StageFailed
@@ -69,7 +69,12 @@ class Processes:
                 raise RunStoppedError
             process = subprocess.Popen(  # noqa: S603
                 arguments,
-                env={**os.environ, **environment, "PATH": _path(), "PYTHONUNBUFFERED": "1"},
+                env={
+                    **os.environ,
+                    **environment,
+                    "PATH": path_of_stages(),
+                    "PYTHONUNBUFFERED": "1",
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -95,10 +100,9 @@ class Processes:
             self._running.discard(process)
         if self.stopping:
             raise RunStoppedError
-        if code in TERMINATED or (code != 0 and was_transient(name)):
-            raise TransientError(f"{name} failed: {_reason(code, list(last))}")
-        if code != 0:
-            raise StageFailed(f"{name} failed: {_reason(code, list(last))}")
+        failure = failure_of(name, code, last)
+        if failure:
+            raise failure
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End every running stage, and let no other start."""
@@ -111,7 +115,23 @@ class Processes:
                     continue
 
 
-def _path() -> str:
+def failure_of(name: str, code: int, last: Iterable[str]) -> StageFailed | None:
+    """Return what a stage's command failed with; None where it ended well.
+
+    Args:
+        name: the stage.
+        code: its exit code.
+        last: its last lines.
+    """
+    if code == 0:
+        return None
+    transient = code in TERMINATED or was_transient(name)
+    return (TransientError if transient else StageFailed)(
+        f"{name} failed: {_reason(code, [*last])}"
+    )
+
+
+def path_of_stages() -> str:
     """Return a PATH on which ``python`` is the one that runs the flow."""
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 

@@ -27,6 +27,7 @@ FOLDER = "DOWNSTREAM_DEVICES"
 """Names another folder for the leases on GPUs: one that containers on a machine share, say."""
 MACHINE_FOLDER = Path("/tmp/downstream-devices")  # noqa: S108 - opened below without following links
 CHOOSING = "choosing"
+SLURM_JOB = "SLURM_JOB_ID"
 
 
 def usable_devices() -> list[str]:
@@ -88,6 +89,9 @@ def device_lease(name: str, wanted: int) -> Iterator[list[str]]:
             f"params.yaml: {name} asks for devices: {wanted}, but may use {len(devices)} GPUs here "
             f"({', '.join(devices)}): lower it, or run on a larger machine"
         )
+    if devices == NO_GPU and SLURM_JOB in os.environ:
+        yield devices  # SLURM has given this job its cores
+        return
     with _lease_folder(devices == NO_GPU) as folder:
         told = False
         while not (held := _take_free(folder, devices, wanted)):

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.flows.conftest import reproduced_stages, staged
+from tests.cluster.slurm_cluster import SlurmCluster
+from tests.flows.conftest import prefect_api, reproduced_stages, staged
 
-__all__ = ["reproduced_stages", "staged"]
+__all__ = ["prefect_api", "reproduced_stages", "staged"]
 
 os.environ.update(
     AWS_ACCESS_KEY_ID="test",
@@ -77,3 +79,13 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     server = S3Server(tmp_path_factory.mktemp("s3") / "server.log")
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    """A SLURM of two nodes, one for all tests."""
+    # In a short folder: the path of a socket has 107 bytes at most.
+    with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
+        cluster = SlurmCluster(Path(folder), (free_port(), free_port(), free_port()))
+        yield cluster
+        cluster.stop()

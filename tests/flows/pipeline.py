@@ -191,6 +191,14 @@ class Pipeline:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
 
+    def remove(self, path: str) -> None:
+        """Remove a file or folder of the workspace; DVC's cache is written read-only."""
+        target = self.root / path
+        if target.is_dir():
+            shutil.rmtree(target)
+        else:
+            target.unlink()
+
     def write_params(self, params: dict[str, Any]) -> None:
         """Write ``params.yaml``."""
         self.write("params.yaml", yaml.safe_dump(params, sort_keys=False))

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from tests.flows.pipeline import DVC_YAML, Pipeline
 
 TOY = """
-import hashlib, json, os, sys, time
+import hashlib, json, os, signal, sys, time
 from pathlib import Path
 
 from tasks import errors
@@ -69,6 +69,15 @@ def handing_over(hand_over, wanted):
     return patched
 
 
+def keep_checkpoint_at_sigterm(run):
+    def stopped(*_):
+        run.checkpoints.mkdir(parents=True, exist_ok=True)
+        (run.checkpoints / "step").write_text("1")
+        raise errors.Preempted("stopped by SIGTERM; a checkpoint is kept")
+
+    signal.signal(signal.SIGTERM, stopped)
+
+
 def body(stage, run, wanted):
     settings, row = run.settings.values, run.row
     if wanted.startswith("unreachable"):
@@ -90,6 +99,10 @@ def body(stage, run, wanted):
         (run.checkpoints / "step").write_text("1")
         Path("checkpointed").touch()
         time.sleep(60)
+    if wanted == "until stopped" and not (run.checkpoints / "step").exists():
+        keep_checkpoint_at_sigterm(run)
+        Path("trains").touch()
+        time.sleep(300)
     time.sleep(settings.get("seconds", 0))
     if settings.get("metrics"):
         run.metrics["accuracy"] = 0.5

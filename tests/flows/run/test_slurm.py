@@ -1,0 +1,64 @@
+"""What stages ask SLURM for; jobs of a real one are in ``tests/cluster``."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.run.slurm import Requests, SlurmJobs, read_requests
+from tasks.errors import BadSettings
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "slurm.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_stage_asks_for_what_its_kind_its_stage_and_its_row_say(tmp_path: Path) -> None:
+    text = """
+    cpu: {partition: cpu}
+    gpu: {partition: gpu, gres: "gpu:{devices}", time: 60}
+    stages:
+      pretrain: {time: 120}
+      pretrain@big: {time: "2-00:00:00"}
+    """
+    asked = read_requests(written(tmp_path, text))
+    assert asked.of("clean@a", 0) == ("--partition=cpu",)
+    assert asked.of("finetune@m", 1) == ("--partition=gpu", "--gres=gpu:1", "--time=60")
+    assert asked.of("pretrain@a", 4) == ("--partition=gpu", "--gres=gpu:4", "--time=120")
+    assert asked.of("pretrain@big", 1)[-1] == "--time=2-00:00:00"
+    assert asked.seconds_before_limit == 120
+
+
+def test_without_a_file_slurms_defaults_are_asked_for(tmp_path: Path) -> None:
+    assert read_requests(tmp_path / "slurm.yaml") == Requests()
+    assert Requests().of("clean@a", 0) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("cpu: {output: x}", r"cpu\.output: `downstream run` sets this itself"),
+        ("cpu: {'wrap=x; true': x}", "is no long option of sbatch"),
+        ("gpu: {time: [1]}", r"gpu\.time: expected a text or a number, found \[1\]"),
+        ("tpu: {}", "expected cpu, gpu, seconds_before_limit, stages"),
+        ("seconds_before_limit: 0", "seconds_before_limit: expected 1 to 65535, found 0"),
+        ("stages: [clean]", "stages: expected stages with their options"),
+        ("cpu: {", "is not YAML"),
+    ],
+    ids=["ours", "no option", "no value", "no kind", "seconds", "stages", "torn"],
+)
+def test_what_may_not_stand_there_is_refused_by_its_key(
+    tmp_path: Path, text: str, error: str
+) -> None:
+    with pytest.raises(BadSettings, match=error):
+        read_requests(written(tmp_path, text))
+
+
+def test_without_slurm_the_engine_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BadSettings, match=r"^--engine slurm: sbatch is not here"):
+        SlurmJobs(lambda _: 0)
