@@ -5,21 +5,23 @@ What is compared is what leaves: the folder that is written, run by the file tha
 
 from __future__ import annotations
 
-import importlib.util
+import runpy
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tasks.contracts import files, paths
 from tasks.errors import BadInput
-from tasks.export.network import require_packages, write_network
+from tasks.export import predict
+from tasks.export.network import WIDE_CONFIG, require_packages, write_network
+from tasks.inputs.tokenizer import TOKENIZER
 from tasks.metrics.predictions import Labelled, read_labelled, read_predictions
 from tasks.metrics.scores import Scored
+from tasks.models.model import WIDE
 from tasks.progress import say
 from tasks.promotion.comparison.comparison import disagree
 from tasks.promotion.comparison.serving import milliseconds, size_of
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
 
 ALPHA = 0.05
 NUM_TIMED = 50
+NEEDED = {"README.md", predict.ABOUT, predict.GRAPH, "predict.py"}
+"""The files of each exported model."""
+MORE = {TOKENIZER, WIDE, WIDE_CONFIG, f"{predict.GRAPH}.data", "__pycache__"}
+"""What some have besides; bytecode comes of importing one."""
 README = """\
 # {title}, as ONNX ({precision})
 
@@ -129,8 +135,10 @@ def export(
         fetched = fetch(client, chosen, Path(temporary))
         test, registered = _recorded(fetched, corpus)
         target = folder or paths.STATE / "exports" / f"{model}-{chosen.number}-{precision}"
-        if target.exists() and not (target / "predict.py").exists():
-            raise BadInput(f"--output: {target} exists, and holds no exported model: name another")
+        if target.exists() and not _was_exported(target):
+            raise BadInput(
+                f"--output: {target} exists, and is not what an export has written: name another"
+            )
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as staging:
             written = Path(staging) / "model"
@@ -190,7 +198,7 @@ def _compare(
 
     version = fetched.version
     then = read_predictions(fetched.evidence / PREDICTIONS)
-    mine = _predict_of(written).Classifier(written)
+    mine = _classifier_of(written)
     say(f"{version.title}: {len(test.ids):,} test records are scored by ONNX Runtime")
     scores = np.asarray(mine.scores(test.contents), dtype=np.float64)
     if not np.isfinite(scores).all():
@@ -218,14 +226,16 @@ def _median(score: Callable[[list[Any]], Any], contents: Sequence[Any]) -> float
     return float(np.median(milliseconds(score, contents)))
 
 
-def _predict_of(folder: Path) -> ModuleType:
-    """Return the ``predict.py`` of an exported model."""
-    path = folder / "predict.py"
-    spec = importlib.util.spec_from_file_location("downstream_exported_predict", path)
-    assert spec is not None and spec.loader is not None  # noqa: S101, PT018 - it is a file of Python
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def _classifier_of(folder: Path) -> Any:
+    """Return an exported model, by its own ``predict.py``."""
+    # Not imported: bytecode would be left in the folder.
+    return runpy.run_path(str(folder / "predict.py"))["Classifier"](folder)
+
+
+def _was_exported(folder: Path) -> bool:
+    """Tell whether all that a folder holds is of an exported model."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return NEEDED <= names <= NEEDED | MORE
 
 
 def _write_readme(folder: Path, exported: Exported, test: Labelled) -> None:

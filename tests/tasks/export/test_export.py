@@ -1,5 +1,6 @@
 """What is exported was compared with the registered version, and nothing that is worse leaves."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,10 @@ def kept(name: str) -> Any:
         return files.read_json(Path(client.download_artifacts(run, name)))
 
 
-def test_a_version_is_exported_with_how_it_does_which_is_kept(scene: Scene) -> None:
+def test_a_version_is_exported_with_how_it_does_which_is_kept(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     scene.register("good")
     folder, found = export(MODEL, None, None, int8=False)
     assert folder == paths.STATE / "exports" / f"{MODEL}-1-fp32"
@@ -38,8 +42,11 @@ def test_a_version_is_exported_with_how_it_does_which_is_kept(scene: Scene) -> N
     assert as_int8.size_bytes < found.size_bytes
     assert not list(Path().glob(".export-*"))
     Path("mine").mkdir()
-    with pytest.raises(BadInput, match="--output: mine exists, and holds no exported model"):
-        export(MODEL, 1, Path("mine"), int8=False)
+    Path("mine/predict.py").write_text("of somebody else")
+    (smaller / "notes.txt").write_text("of somebody else")
+    for taken in (Path("mine"), smaller, Path("mine/predict.py")):
+        with pytest.raises(BadInput, match=f"--output: {taken} exists, and is not what an export"):
+            export(MODEL, 1, taken, int8=False)
     with pytest.raises(BadInput, match="no version 7 in the registry"):
         export(MODEL, 7, None, int8=False)
 
