@@ -9,7 +9,7 @@ from tasks.contracts import registry
 from tasks.contracts.paths import Part
 from tasks.models.initial.own import initial_of
 from tasks.models.model import architecture_of, description
-from tasks.objectives._backbone import watch_of, write_backbone
+from tasks.objectives._backbone import set_up, watch_of, write_backbone
 from tasks.objectives._settings import OBJECTIVES
 from tasks.tracking.runs.metric_log import MetricLog
 from tasks.training.checkpoints import Checkpoints
@@ -77,6 +77,7 @@ def _adapt(
         splits["validation"],
         initial=initial_of(backbone),
     )
+    set_up(task, settings.training)
     losses = train_model(
         task,
         settings.training,

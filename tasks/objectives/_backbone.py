@@ -27,6 +27,18 @@ def watch_of(settings: LongTrainingSettings) -> Watch | None:
     return BestWeights(settings.validate_every, settings.keep)
 
 
+def set_up(task: Task, settings: LongTrainingSettings) -> None:
+    """Change how a backbone is computed while it trains, where that is asked for.
+
+    Raises:
+        BadSettings: the architecture has not got what is asked for.
+    """
+    if settings.recompute:
+        from tasks.training.recompute import recompute_layers
+
+        recompute_layers(task.model)
+
+
 def write_backbone(
     task: Task,
     output: Path,

@@ -6,7 +6,7 @@ from typing import Any
 
 from tasks.contracts import registry
 from tasks.models.initial.published import MODEL_TYPES
-from tasks.objectives._backbone import watch_of, write_backbone
+from tasks.objectives._backbone import set_up, watch_of, write_backbone
 from tasks.objectives._settings import OBJECTIVES
 from tasks.pretrain.settings import ARCHITECTURES, Settings
 from tasks.tracking.runs.metric_log import MetricLog
@@ -92,6 +92,7 @@ def _pretrain(
         model_type = MODEL_TYPES[settings.architecture]
         checkpoint = Checkpoint(initial, model_type, settings.init.identity)
         task = objective.prepare(architecture, None, chosen, *splits, initial=checkpoint)
+    set_up(task, settings.training)
     losses: list[float] = []
     if task.trains:
         losses = train_model(

@@ -99,6 +99,11 @@ class LongTrainingSettings(TrainingSettings):
         json_schema_extra=contract.NEUTRAL,
         description="validate after so many steps, and at the end, on all ranks; null: at the end",
     )
+    recompute: Literal[True] | None = Field(
+        None,
+        json_schema_extra=contract.NEUTRAL,
+        description="true: compute a transformer's layers again in the backward pass, to hold less",
+    )
     restarts: int | None = Field(
         None,
         ge=1,
@@ -120,9 +125,10 @@ class LongTrainingSettings(TrainingSettings):
         return super().num_steps(steps_per_epoch, tokens_per_epoch)
 
     def modules(self) -> list[str]:
-        """Return what is only used by trainings that are looked at on the way."""
+        """Return what is only used by trainings that are looked at, or hold less in memory."""
         watched = ["tasks.training.watch"] if self.validate_every is not None else []
-        return [*super().modules(), *watched]
+        holds_less = ["tasks.training.recompute"] if self.recompute else []
+        return [*super().modules(), *watched, *holds_less]
 
     @model_validator(mode="after")
     def _there_is_one_end(self) -> Self:

@@ -233,6 +233,11 @@ def test_an_optional_module_is_only_imported_where_it_is_used() -> None:
         ),
         (
             PretrainSettings,
+            {"training": {"recompute": True}},
+            "tasks.training.recompute",
+        ),
+        (
+            PretrainSettings,
             {"training": {"validate_every": 100}},
             "tasks.training.watch",
         ),
