@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-from pydantic import Field, SerializeAsAny
+from pydantic import Field, SerializeAsAny, model_validator
 
 from tasks.contracts import registry
 from tasks.contracts.settings import Settings as Base
@@ -46,6 +46,14 @@ class Settings(Base):
         """Return what a head learns of these sources, by the names of the targets."""
         named = (getattr(source, "targets", None) or () for source in self.sources)
         return list(dict.fromkeys(target for targets in named for target in targets))
+
+    @model_validator(mode="after")
+    def _each_column_is_one(self) -> Self:
+        for name in {*self.columns()} & {*self.targets()}:
+            raise ValueError(
+                f"{name!r} is one of columns and of targets: rename the column in the source"
+            )
+        return self
 
     def modules(self) -> list[str]:
         """Return the registry entries that these sources use."""

@@ -191,7 +191,9 @@ def _rule(
 
 
 def _known_column(records: Path, column: str, key: str) -> str:
-    known = columns_of(read_schema(records))
+    schema = read_schema(records)
+    targets = [field.name for field in targets_of(schema)]
+    known = [name for name in columns_of(schema) if name not in targets]
     if column not in known:
         raise BadInput(
             f"{records} has no column {column!r} (setting split.{key}); "

@@ -112,6 +112,23 @@ def test_settings_that_name_no_target_are_refused_in_one_line(corpus: "Corpus") 
     assert "tokens and tags go together" in fault(corpus, targets={"tags": "v"})
     assert "value is of one column" in fault(corpus, targets={"value": ["v"]})
     assert "has no column 'w' (setting targets.value)" in fault(corpus, targets={"value": "w"})
+    assert "'value' is one of columns and of targets" in fault(
+        corpus, columns=["value"], targets={"value": "v"}
+    )
+
+
+def test_nothing_is_divided_by_a_target(corpus: "Corpus") -> None:
+    write_line(corpus, text="a", topics=["a"])
+    corpus.collect({"kind": "files", "label": "", "targets": {"labels": "topics"}})
+    root = corpus.output.parent
+    clean.run(corpus.output / "records.parquet", root / "clean", CleanSettings())
+    with pytest.raises(BadInput, match=r"has no column 'labels' \(setting split\.group_by\)"):
+        split.run(
+            root / "clean" / "records.parquet",
+            root / "split",
+            SplitSettings(group_by="labels"),
+            seed=0,
+        )
 
 
 def test_tokens_are_not_masked_in_the_text_alone(corpus: "Corpus") -> None:
