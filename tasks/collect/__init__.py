@@ -7,5 +7,6 @@ Nothing is dropped or repaired here; what cannot be read is refused.
 
 - ``sources``: the registry of kinds; ``source``: what each is given, and the records it yields;
 - ``settings``, ``stage``: the section of ``params.yaml``, and all sources into one file;
+- ``kept``: what large files held, read once;
 - ``refresh``: what ``downstream refresh`` pins.
 """

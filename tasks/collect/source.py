@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -33,6 +33,7 @@ class SourceContext:
         pin_path: the corpus' ``pin.json``.
         pins: its content, by the identity of each remote source.
         downloads: where what was downloaded is kept, by its sha256.
+        keeps_pieces: whether what large files held is kept from run to run.
     """
 
     corpus: str
@@ -41,6 +42,7 @@ class SourceContext:
     pin_path: Path
     pins: dict[str, dict[str, Any]]
     downloads: Path = DOWNLOADS
+    keeps_pieces: bool = False
 
     def pin(self, identity: str) -> dict[str, Any]:
         """Return the pin of a remote source.
@@ -70,6 +72,15 @@ class Record(NamedTuple):
     row: int
     others: Mapping[str, Any] | None = None
     """The columns that the source keeps beside these."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some records of a source that can be read by themselves."""
+
+    read: Callable[[], Iterator[Record]]
+    identity: str | None = None
+    """A hash of all that they follow from beside the settings; none where that is not worth it."""
 
 
 def modality_of(record: Record) -> Modality:

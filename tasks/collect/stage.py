@@ -1,18 +1,32 @@
 """Reads every source of a corpus into one Parquet file."""
 
 import re
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import chain, groupby
+from operator import attrgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tasks.collect.kept import Cache, Kept
 from tasks.collect.settings import SOURCES, Settings
-from tasks.collect.source import Record, SourceContext, as_batches, modality_of, schema_of
-from tasks.contracts import registry
+from tasks.collect.source import (
+    Piece,
+    Record,
+    SourceContext,
+    as_batches,
+    modality_of,
+    schema_of,
+)
+from tasks.contracts import records, registry
 from tasks.contracts.records import write_records
 from tasks.corpora.corrections import attach_corrections, read_corrections
 from tasks.errors import BadInput
 from tasks.progress import Reporter, progress, say
 from tasks.remote.downloads import read_pins
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # A whole number, as JSON, Parquet and csv may write it.
 _NUMBER = re.compile(r"-?[0-9]{1,30}(?:\.0)?")
@@ -26,6 +40,7 @@ def run(
     pin: Path,
     output: Path,
     settings: Settings,
+    kept: Kept | None = None,
 ) -> None:
     """Write ``records.parquet``: the records of all sources, in order.
 
@@ -35,6 +50,7 @@ def run(
         pin: the corpus' ``pin.json``.
         output: the folder to write into.
         settings: the sources.
+        kept: what large files held in earlier runs, and where there is room for what they hold now.
 
     Raises:
         BadInput: a source or the file of corrections cannot be read, a source is empty, or text
@@ -44,23 +60,24 @@ def run(
     """
     pins = read_pins(pin)
     contexts = [
-        SourceContext(corpus, number, sources_folder, pin, pins)
+        SourceContext(corpus, number, sources_folder, pin, pins, keeps_pieces=kept is not None)
         for number in range(len(settings.sources))
     ]
     _check_pins(settings, contexts)
     corrections = read_corrections(sources_folder)
+    cache = Cache(kept) if kept else None
     with progress(f"collect {corpus}") as reporter:
-        found = _one_spelling(_one_modality(_records(settings, contexts)))
-        records = _counted(found, reporter)
-        first = next(records)
-        modality = modality_of(first)
-        columns, targets = settings.columns(), settings.targets()
-        num_records = write_records(
-            output / "records.parquet",
-            schema_of(modality, columns, targets),
-            as_batches(chain([first], records), modality, columns, targets),
-        )
+        batches = _counted(_batches(settings, contexts, cache), reporter)
+        first = next(batches)
+        modality = records.modality_of(first.schema)
+        schema = schema_of(modality, settings.columns(), settings.targets())
+        found = (batch.cast(schema) for batch in chain([first], batches))
+        num_records = write_records(output / "records.parquet", schema, found)
         attach_corrections(output / "records.parquet", corrections)
+    if cache is not None:
+        cache.forget_others()
+        if num_large := cache.num_read + cache.num_kept:
+            say(f"collect {corpus}: {cache.num_read:,} of {num_large:,} large files read anew")
     say(f"collect {corpus}: {num_records:,} {modality} records")
 
 
@@ -71,12 +88,34 @@ def _check_pins(settings: Settings, contexts: list[SourceContext]) -> None:
             context.pin(identity)
 
 
-def _records(settings: Settings, contexts: list[SourceContext]) -> Iterator[Record]:
+def _batches(
+    settings: Settings, contexts: list[SourceContext], cache: Cache | None
+) -> Iterator["pa.RecordBatch"]:
+    alike = _Alike()
+    columns, targets = settings.columns(), settings.targets()
     for source, kind, context in zip(settings.sources, settings.kinds(), contexts, strict=True):
+        entry = registry.load(SOURCES, kind, "sources")
+        pieces = (
+            entry.pieces(source, context)
+            if cache and hasattr(entry, "pieces")
+            else [Piece(partial(entry.read, source, context))]
+        )
+        how = f"{source.model_dump_json()} {columns} {targets}"
         is_empty = True
-        for record in registry.load(SOURCES, kind, "sources").read(source, context):
-            is_empty = False
-            yield record
+        # Small files one after the other; a large one, which has an identity, by itself.
+        for identity, some in groupby(pieces, key=attrgetter("identity")):
+            key = cache.key_of(identity, how) if cache and identity is not None else None
+            batches = cache.read(key) if cache and key is not None else None
+            if batches is not None:
+                batches = alike.checked_batches(batches)
+            else:
+                found = alike.checked(chain.from_iterable(piece.read() for piece in some))
+                batches = _as_batches(found, columns, targets)
+                if cache and key is not None:
+                    batches = cache.keep(key, batches)
+            for batch in batches:
+                is_empty = False
+                yield batch
         if is_empty:
             raise BadInput(
                 f"corpora.{context.corpus}.collect.sources.{context.number} ({kind}) holds no "
@@ -84,36 +123,63 @@ def _records(settings: Settings, contexts: list[SourceContext]) -> Iterator[Reco
             )
 
 
-def _one_modality(records: Iterator[Record]) -> Iterator[Record]:
-    first: Record | None = None
-    for record in records:
-        first = first or record
+def _as_batches(
+    found: Iterator[Record], columns: list[str], targets: list[str]
+) -> Iterator["pa.RecordBatch"]:
+    first = next(found, None)
+    if first is not None:
+        yield from as_batches(chain([first], found), modality_of(first), columns, targets)
+
+
+class _Alike:
+    """What all records of a corpus have in common: the modality, and how a class is written."""
+
+    def __init__(self) -> None:
+        self._first: Record | None = None
+        # Of each number that is a class: its first label, and where that stands.
+        self._numbers: dict[str, tuple[str, str, int]] = {}
+
+    def checked(self, found: Iterable[Record]) -> Iterator[Record]:
+        """Yield records as they are; raise BadInput for one that is unlike those before."""
+        for record in found:
+            self._check(record)
+            yield record
+
+    def checked_batches(self, batches: Iterable["pa.RecordBatch"]) -> Iterator["pa.RecordBatch"]:
+        """Do the same for records that were read before, of which one a label is enough."""
+        for batch in batches:
+            content = "" if records.modality_of(batch.schema) == "text" else b""
+            labels = batch.column("label").to_pylist()
+            firsts = sorted({label: at for at, label in reversed([*enumerate(labels)])}.values())
+            origins = batch.select(["split", "source", "row"]).take(firsts).to_pylist()
+            for at, origin in zip(firsts, origins, strict=True):
+                self._check(Record(content, labels[at], **origin))
+            yield batch
+
+    def _check(self, record: Record) -> None:
+        first = self._first = self._first or record
         if modality_of(record) != modality_of(first):
             raise BadInput(
                 f"{record.source} holds {modality_of(record)}s while {first.source} holds "
                 f"{modality_of(first)}s: a corpus is text or images; make two rows under corpora"
             )
-        yield record
-
-
-def _one_spelling(records: Iterator[Record]) -> Iterator[Record]:
-    """Refuse a number that is a class as ``1`` and another as ``1.0``, as two files may have it."""
-    first: dict[str, tuple[str, str, int]] = {}
-    for record in records:
         if record.label is not None and _NUMBER.fullmatch(record.label):
-            number = record.label.removesuffix(".0")
-            if number not in first and len(first) < _NUMBERS_KEPT:
-                first[number] = (record.label, record.source, record.row)
-            label, source, row = first.get(number, (record.label, "", 0))
-            if label != record.label:
-                raise BadInput(
-                    f"{record.source}, row {record.row} has the label {record.label} where "
-                    f"{source}, row {row} has {label}: write the class in one way"
-                )
-        yield record
+            self._check_number(record, record.label)
+
+    def _check_number(self, record: Record, written: str) -> None:
+        """Refuse a number that is a class as ``1`` and another as ``1.0``, of two files say."""
+        number = written.removesuffix(".0")
+        if number not in self._numbers and len(self._numbers) < _NUMBERS_KEPT:
+            self._numbers[number] = (written, record.source, record.row)
+        label, source, row = self._numbers.get(number, (written, "", 0))
+        if label != written:
+            raise BadInput(
+                f"{record.source}, row {record.row} has the label {written} where "
+                f"{source}, row {row} has {label}: write the class in one way"
+            )
 
 
-def _counted(records: Iterator[Record], reporter: Reporter) -> Iterator[Record]:
-    for record in records:
-        reporter.advance()
-        yield record
+def _counted(batches: Iterator["pa.RecordBatch"], reporter: Reporter) -> Iterator["pa.RecordBatch"]:
+    for batch in batches:
+        reporter.advance(batch.num_rows)
+        yield batch

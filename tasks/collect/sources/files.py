@@ -1,14 +1,19 @@
 """Local files: what lies in ``data/sources/<corpus>/``."""
 
+import hashlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import Field
 
-from tasks.collect.source import Record, SourceContext
+from tasks.collect.source import Piece, Record, SourceContext
 from tasks.collect.sources._formats import FileSettings, read_member
 from tasks.collect.sources._selection import Selection, select
-from tasks.remote.members import in_folder
+from tasks.remote.members import Member, in_folder
+
+LARGE_BYTES = 2**20
+"""Smaller files are read as fast as what would be kept of them."""
 
 
 class Settings(FileSettings):
@@ -33,5 +38,23 @@ def resolve(settings: Settings, context: SourceContext) -> dict[str, dict[str, A
 
 def read(settings: Settings, context: SourceContext) -> Iterator[Record]:
     """Yield the records of all files that are chosen, sorted by path."""
+    for piece in pieces(settings, context):
+        yield from piece.read()
+
+
+def pieces(settings: Settings, context: SourceContext) -> Iterator[Piece]:
+    """Yield the files, sorted by path; those that it takes long to read can be told apart."""
     for member, split in select(in_folder(context.folder), settings.path, str(context.folder)):
-        yield from read_member(member, split, settings, f"files:{member.name}")
+        name = f"files:{member.name}"
+        identity = None
+        if member.num_bytes >= LARGE_BYTES and context.keeps_pieces:
+            identity = f"{name} {split} {_sha256(member)}"
+        yield Piece(partial(read_member, member, split, settings, name), identity)
+
+
+def _sha256(member: Member) -> str:
+    digest = hashlib.sha256()
+    with member.packed() as file:
+        while chunk := file.read(LARGE_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
