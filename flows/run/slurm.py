@@ -452,8 +452,10 @@ def _end_of(job: _Job) -> tuple[int, list[str]] | None:
 
     Nothing if the job was killed before it could tell.
     """
-    # Nodes may see each other's files late; where SLURM knows that it was killed none comes.
-    until = time.monotonic() + (FILES_SECONDS if job.state in ("COMPLETED", "gone") else 0)
+    # Nodes may see each other's files late; where SLURM knows that it was killed none comes. FAILED
+    # is one whose stage has failed too, which nobody should try again.
+    may_come = job.state in ("COMPLETED", "FAILED", "gone")
+    until = time.monotonic() + (FILES_SECONDS if may_come else 0)
     while True:
         try:
             code, *asked = job.file("exit").read_text(encoding="utf-8").split()

@@ -1,10 +1,11 @@
 """What stages ask SLURM for; jobs of a real one are in ``tests/cluster``."""
 
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
-from flows.run.slurm import Requests, SlurmJobs, read_requests
+from flows.run.slurm import Requests, SlurmJobs, _end_of, _Job, read_requests
 from tasks.errors import BadSettings
 
 
@@ -62,3 +63,13 @@ def test_without_slurm_the_engine_is_refused(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BadSettings, match=r"^--engine slurm: sbatch is not here"):
         SlurmJobs(lambda _: 0)
+
+
+def test_the_exit_code_of_a_stage_that_failed_is_waited_for_where_files_are_seen_late(
+    tmp_path: Path,
+) -> None:
+    job = _Job("clean@a", "hash", "false", {}, (), folder=tmp_path, state="FAILED")
+    late = Timer(0.2, job.file("exit").write_text, ["3\n"])
+    late.start()
+    assert _end_of(job) == (3, [])
+    late.join()
