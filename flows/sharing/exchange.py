@@ -122,6 +122,21 @@ class Exchange:
         """
         if stopping:
             self._threads.shutdown(cancel_futures=True)
+        try:
+            sent, failures = self._ended()
+        except BaseException:  # an interrupt: what has not begun would else hold up the exit
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._remote.close()
+            raise
+        if sent:
+            say(f"{sent} objects sent to DVC's remote {self.name}")
+        self._threads.shutdown()
+        self._remote.close()
+        self._going.clear()
+        return failures
+
+    def _ended(self) -> tuple[int, dict[str, str]]:
+        """Return how many objects were sent, and why what could not be was not, by its name."""
         sent, failures = 0, {}
         for name, future in self._going.items():
             try:
@@ -130,12 +145,7 @@ class Exchange:
                 failures[name] = "the run was stopped"
             except DownstreamError as failure:
                 failures[name] = str(failure)
-        if sent:
-            say(f"{sent} objects sent to DVC's remote {self.name}")
-        self._threads.shutdown()
-        self._remote.close()
-        self._going.clear()
-        return failures
+        return sent, failures
 
 
 def _patiently(tries: int, transfer: Callable[..., T], *arguments: object) -> T:

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import signal
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -220,6 +222,30 @@ def test_results_that_could_not_be_sent_are_named_and_recorded_all_the_same(
         run(pipeline, "finetune@m", push=True)
     assert pipeline.ran() == ["finetune@m"]
     assert pipeline.plan("finetune@m").unfresh == []
+
+
+def test_an_interrupt_while_all_is_sent_lets_no_further_transfer_begin(
+    pipeline: Pipeline, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    interrupted = threading.Event()
+
+    def send(_: Remote, name: str, stage_hash: str) -> int:
+        begun.append(name)
+        interrupted.wait(60)
+        return 0
+
+    monkeypatch.setattr(Remote, "send", send)
+    sending = exchange.Exchange(pull=False, push=True)
+    for number in range(3 * exchange.STAGES_AT_ONCE):
+        sending.send(f"pretrain@{number}", "")
+    here = threading.get_ident(), signal.SIGINT
+    with pytest.raises(KeyboardInterrupt):
+        threading.Timer(0.5, signal.pthread_kill, here).start()
+        sending.finish(stopping=False)
+    interrupted.set()
+    sending._threads.shutdown()
+    assert len(begun) == exchange.STAGES_AT_ONCE
 
 
 def test_a_remote_that_does_not_answer_ends_the_stage_which_may_be_tried_again(
