@@ -8,8 +8,8 @@ children that is no page of a file, which the system takes back when it needs ro
 
     python -m benchmarks.data_memory [--megabytes 100 400] [--quick] [--json]
 
-It downloads the wheel of Orange's text add-on (38 MB). 2,000 MB take half an hour on two busy cores and
-15 GB of disk, in a temporary folder.
+It downloads the wheel of Orange's text add-on (38 MB). 2,000 MB take half an hour on two busy
+cores and 15 GB of disk, in a temporary folder.
 """
 
 import argparse

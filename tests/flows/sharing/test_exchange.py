@@ -239,9 +239,8 @@ def test_an_interrupt_while_all_is_sent_lets_no_further_transfer_begin(
     sending = exchange.Exchange(pull=False, push=True)
     for number in range(3 * exchange.STAGES_AT_ONCE):
         sending.send(f"pretrain@{number}", "")
-    here = threading.get_ident(), signal.SIGINT
+    threading.Timer(1, signal.pthread_kill, (threading.get_ident(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
-        threading.Timer(0.5, signal.pthread_kill, here).start()
         sending.finish(stopping=False)
     interrupted.set()
     sending._threads.shutdown()
