@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     import torch
     from torch import nn
 
 T = TypeVar("T")
+NUMBERS_IN_BUCKET = 1 << 25
+"""Of gradients that are sent at once: 134 MB in fp32; two buckets are held beside the gradients."""
 
 
 def launch(num_ranks: int, run: Callable[..., Any], *arguments: Any, restarts: int = 0) -> Any:
@@ -58,17 +60,42 @@ def sum_over_ranks(value: torch.Tensor) -> torch.Tensor:
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Add up the gradients over all ranks, as one flat tensor."""
+    """Add up the gradients over all ranks, in buckets, of which the next is filled meanwhile."""
     import torch
     import torch.distributed as dist
 
     if not dist.is_initialized():
         return
-    gradients = [value.grad for value in parameters if value.grad is not None]
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
-    dist.all_reduce(flat)
-    for gradient, summed in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+    on_the_way: list[tuple[Any, torch.Tensor, list[torch.Tensor]]] = []
+    for bucket in _buckets([value.grad for value in parameters if value.grad is not None]):
+        flat = torch.cat([gradient.flatten() for gradient in bucket])
+        on_the_way.append((dist.all_reduce(flat, async_op=True), flat, bucket))
+        if len(on_the_way) > 1:
+            _take(*on_the_way.pop(0))
+    for sent in on_the_way:
+        _take(*sent)
+
+
+def _take(work: Any, flat: torch.Tensor, bucket: list[torch.Tensor]) -> None:
+    work.wait()
+    for gradient, summed in zip(bucket, flat.split([g.numel() for g in bucket]), strict=True):
         gradient.copy_(summed.view_as(gradient))
+
+
+def _buckets(gradients: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
+    """Yield gradients of one kind, at most so many numbers at once; one that is larger alone."""
+    bucket: list[torch.Tensor] = []
+    held = 0
+    for gradient in gradients:
+        if bucket and (
+            held + gradient.numel() > NUMBERS_IN_BUCKET or gradient.dtype != bucket[0].dtype
+        ):
+            yield bucket
+            bucket, held = [], 0
+        bucket.append(gradient)
+        held += gradient.numel()
+    if bucket:
+        yield bucket
 
 
 def agreed(decision: bool) -> bool:

@@ -5,10 +5,12 @@ import signal
 import time
 
 import pytest
+import torch
 
 from tasks.errors import BadInput, Preempted
+from tasks.training import ranks as _ranks
 from tasks.training.launcher import SECONDS_TO_CHECKPOINT
-from tasks.training.ranks import launch
+from tasks.training.ranks import launch, rank, sum_gradients
 
 
 def refuse(what: str) -> None:
@@ -20,14 +22,35 @@ def test_what_a_rank_raises_is_raised_here() -> None:
         launch(2, refuse, "the corpus")
 
 
-def nothing() -> None:
-    """Be a rank with nothing to do."""
+SHAPES = [(3, 4), (5,), (2, 6), (30,), (1,), (4, 2)]
 
 
-def test_signals_mean_afterwards_what_they_meant_before() -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    launch(2, nothing)
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+def gradients(rank: int) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(rank)
+    return [torch.randn(shape, generator=generator) for shape in SHAPES]
+
+
+def summed_in_buckets() -> list[torch.Tensor]:
+    """Add up gradients in buckets of 20 numbers, and one that is larger."""
+    _ranks.NUMBERS_IN_BUCKET = 20
+    trained = [torch.nn.Parameter(torch.zeros(shape)) for shape in SHAPES]
+    frozen = torch.nn.Parameter(torch.zeros(3))
+    for value, gradient in zip(trained, gradients(rank()), strict=True):
+        value.grad = gradient
+    sum_gradients([trained[0], frozen, *trained[1:]])
+    return [value.grad for value in trained if value.grad is not None]
+
+
+def handlers() -> list[object]:
+    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+
+def test_gradients_are_added_up_and_signals_mean_afterwards_what_they_meant_before() -> None:
+    before = handlers()
+    found = launch(2, summed_in_buckets)
+    assert handlers() == before
+    for one, other, both in zip(gradients(0), gradients(1), found, strict=True):
+        assert both.equal(one + other)
 
 
 def work_on_alone() -> None:
