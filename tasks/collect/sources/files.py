@@ -1,7 +1,7 @@
 """Local files: what lies in ``data/sources/<corpus>/``."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from pydantic import Field
 from tasks.collect.source import Piece, Record, SourceContext
 from tasks.collect.sources._formats import FileSettings, read_member
 from tasks.collect.sources._selection import Selection, select
+from tasks.errors import BadInput
 from tasks.remote.members import Member, in_folder
 
 LARGE_BYTES = 2**20
@@ -46,10 +47,22 @@ def pieces(settings: Settings, context: SourceContext) -> Iterator[Piece]:
     """Yield the files, sorted by path; those that it takes long to read can be told apart."""
     for member, split in select(in_folder(context.folder), settings.path, str(context.folder)):
         name = f"files:{member.name}"
-        identity = None
+        read_all = partial(read_member, member, split, settings, name)
         if member.num_bytes >= LARGE_BYTES and context.keeps_pieces:
-            identity = f"{name} {split} {_sha256(member)}"
-        yield Piece(partial(read_member, member, split, settings, name), identity)
+            digest = _sha256(member)
+            unchanged = partial(_unchanged, member, digest, read_all, name)
+            yield Piece(unchanged, f"{name} {split} {digest}")
+        else:
+            yield Piece(read_all)
+
+
+def _unchanged(
+    member: Member, digest: str, read_all: Callable[[], Iterator[Record]], name: str
+) -> Iterator[Record]:
+    """Yield a file's records; raise BadInput if they need not be those of the bytes it had."""
+    yield from read_all()
+    if _sha256(member) != digest:
+        raise BadInput(f"{name} changed while it was read: run again")
 
 
 def _sha256(member: Member) -> str:

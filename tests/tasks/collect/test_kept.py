@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from tasks.collect import stage
 from tasks.collect.kept import Kept
 from tasks.collect.settings import Settings
+from tasks.collect.source import Record
 from tasks.collect.sources import files
 from tasks.errors import BadInput
 from tests.tasks.collect.conftest import NAME, Corpus
@@ -102,3 +104,21 @@ def test_a_disk_that_takes_nothing_costs_time_alone(corpus: Corpus, tmp_path: Pa
     corpus.write("a.csv", csv([("text", "x")]))
     (tmp_path / "file").write_text("")
     assert outputs(corpus, Kept(tmp_path / "file" / "shards", "code")) == outputs(corpus)
+
+
+def test_of_a_file_that_changes_while_it_is_read_nothing_is_kept(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Kept(tmp_path / "shards", "code")
+    corpus.write("a.csv", csv([("before", "x")]))
+    read = files.read_member
+
+    def after_an_edit(*arguments: Any) -> Iterator[Record]:
+        corpus.write("a.csv", csv([("after", "y")]))
+        return read(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "read_member", after_an_edit)
+        assert outputs(corpus, kept) == "files:a.csv changed while it was read: run again"
+    corpus.write("a.csv", csv([("before", "x")]))
+    assert outputs(corpus, kept) == outputs(corpus)
