@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from tasks.clean.settings import NearDuplicates
 from tasks.clean.settle import NEAR_DUPLICATE, Standing
-from tasks.contracts.records import modality_of, read_columns, read_schema
+from tasks.contracts.records import Modality, modality_of, read_columns, read_schema
 from tasks.duplicates import images, text
 
 
@@ -29,28 +29,49 @@ def bands_of(texts: Sequence[str], settings: NearDuplicates) -> list[bytes | Non
     ]
 
 
-class StandingBands:
-    """What finds near-duplicates of the records that stay so far, in their order."""
+class Compared:
+    """What near-duplicates are found by, of the records that stay so far, in their order."""
 
-    def __init__(self, settings: NearDuplicates) -> None:
+    def __init__(self, settings: NearDuplicates, modality: Modality) -> None:
         """Begin with no record.
 
         Args:
             settings: when two are nearly the same.
+            modality: that of the records; of images, there are no bands.
         """
-        self.found = text.Bands(settings.similarity)
+        self.modality = modality
+        self.bands = text.Bands(settings.similarity) if modality == "text" else None
+        self._sizes, self._ids = [np.zeros(0, np.int64)], [np.zeros((0, 2), np.uint64)]
 
-    def add(self, bands: pa.Array | pa.ChunkedArray) -> None:
-        """Append records, by what ``bands_of`` says of them."""
-        has_words = bands.is_valid().to_numpy(zero_copy_only=False)
-        found = np.zeros((len(bands), self.found.number), dtype=np.uint64)
-        stored = b"".join(band.as_py() for band in bands.drop_null())
-        found[has_words] = np.frombuffer(stored, dtype=np.uint64).reshape(-1, found.shape[1])
-        self.found.add(found, has_words)
+    def add(self, records: pa.Table, bands: pa.ChunkedArray) -> None:
+        """Append records.
+
+        Args:
+            records: with their ids and contents.
+            bands: of each, from ``bands_of``.
+        """
+        length = pc.utf8_length if self.modality == "text" else pc.binary_length
+        self._sizes.append(length(records.column(self.modality)).to_numpy())
+        digits = b"".join(bytes.fromhex(one)[:16] for one in records.column("id").to_pylist())
+        self._ids.append(np.frombuffer(digits, ">u8").reshape(-1, 2).astype(np.uint64))
+        if self.bands is not None:
+            has_words = bands.is_valid().to_numpy()
+            found = np.zeros((len(bands), self.bands.number), dtype=np.uint64)
+            stored = b"".join(bands.drop_null().to_pylist())
+            found[has_words] = np.frombuffer(stored, dtype=np.uint64).reshape(-1, found.shape[1])
+            self.bands.add(found, has_words)
+
+    def sizes(self) -> np.ndarray:
+        """Return how large each record is."""
+        return np.concatenate(self._sizes)
+
+    def ids(self) -> np.ndarray:
+        """Return the first half of the id of each record, as two numbers."""
+        return np.concatenate(self._ids)
 
 
 def drop_near_duplicates(
-    standing: Standing, settings: NearDuplicates, bands: StandingBands | None
+    standing: Standing, settings: NearDuplicates, compared: Compared
 ) -> dict[str, Any]:
     """Drop all but one of each cluster and class, each official split by itself.
 
@@ -61,39 +82,44 @@ def drop_near_duplicates(
     Args:
         standing: the records that stay so far.
         settings: when two are nearly the same.
-        bands: of the same records.
+        compared: the same records.
 
     Returns:
         How many clusters there are, and how many of them have several labels.
     """
     is_open = standing.is_open()
+    sizes, ids = compared.sizes(), compared.ids()
     num_clusters = num_several = 0
     for split in np.unique(standing.splits.codes[is_open]).tolist():
         is_wanted = is_open & (standing.splits.codes == split)
-        found = _clusters(standing.path, is_wanted, settings, bands)
+        found = _clusters(standing.path, is_wanted, settings, compared.bands, ids)
         several = np.flatnonzero(np.bincount(found, minlength=len(found))[found] > 1)
         places, cluster = np.flatnonzero(is_wanted)[several], found[several]
         labels = standing.labels.codes[places]
         num_clusters += len(np.unique(cluster))
         of_labels = np.unique(np.stack([cluster, labels]), axis=1)[0]
         num_several += int((np.unique(of_labels, return_counts=True)[1] > 1).sum())
-        _keep_one_of_each(standing, places, cluster, labels)
+        by_rank = np.lexsort((*ids[places].T[::-1], -sizes[places], labels, cluster))
+        _keep_first_of_each(standing, places[by_rank], cluster[by_rank], labels[by_rank])
     return {"clusters": num_clusters, "clusters_of_several_labels": num_several}
 
 
 def _clusters(
-    path: Path, is_wanted: np.ndarray, settings: NearDuplicates, bands: StandingBands | None
+    path: Path,
+    is_wanted: np.ndarray,
+    settings: NearDuplicates,
+    bands: text.Bands | None,
+    ids: np.ndarray,
 ) -> np.ndarray:
     read = partial(contents_of, path, is_wanted)
-    if modality_of(read_schema(path)) == "text":
-        assert bands is not None  # noqa: S101 - our own bug
-        return text.clusters_of(
-            read,
-            similarity=settings.similarity,
-            words=settings.words,
-            bands=bands.found.of(is_wanted),
-        )
-    return images.clusters(read(), distance=settings.distance)
+    if bands is None:
+        return images.clusters(read(), distance=settings.distance)
+    return text.clusters_of(
+        read,
+        similarity=settings.similarity,
+        words=settings.words,
+        known=(bands.of(is_wanted), ids[is_wanted]),
+    )
 
 
 def contents_of(path: Path, is_wanted: np.ndarray) -> Iterator[Any]:
@@ -108,39 +134,18 @@ def contents_of(path: Path, is_wanted: np.ndarray) -> Iterator[Any]:
         yield from batch.column(0).filter(wanted).to_pylist()
 
 
-def _keep_one_of_each(
+def _keep_first_of_each(
     standing: Standing, places: np.ndarray, cluster: np.ndarray, labels: np.ndarray
 ) -> None:
-    """Keep one record of each cluster and label.
+    """Keep the first record of each cluster and label.
 
     Args:
         standing: the records that stay so far.
-        places: those that are in clusters of several.
+        places: those that are in clusters of several, those of one cluster and label in a row.
         cluster: of each of these, its number.
         labels: of each of these, its label's number.
     """
-    is_wanted = np.zeros(len(standing), dtype=bool)
-    is_wanted[places] = True
-    sizes, ids = _sizes_and_ids(standing.path, is_wanted)
-    order = np.lexsort((ids[:, 1], ids[:, 0], -sizes, labels, cluster))
-    places, keys = places[order], np.stack([cluster, labels])[:, order]
-    is_first = np.ones(len(order), dtype=bool)
-    is_first[1:] = (keys[:, 1:] != keys[:, :-1]).any(axis=0)
+    is_first = np.ones(len(places), dtype=bool)
+    is_first[1:] = (cluster[1:] != cluster[:-1]) | (labels[1:] != labels[:-1])
     best = places[is_first][np.cumsum(is_first) - 1]
     standing.drop(places[~is_first], NEAR_DUPLICATE, stays=best[~is_first])
-
-
-def _sizes_and_ids(path: Path, is_wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return of some records how large each is, and the first half of its id as two numbers."""
-    modality = modality_of(read_schema(path))
-    length = pc.utf8_length if modality == "text" else pc.binary_length
-    sizes, ids = [np.zeros(0, np.int64)], [np.zeros((0, 2), np.uint64)]
-    start = 0
-    for batch in read_columns(path, ["id", modality]):
-        wanted = pa.array(is_wanted[start : start + batch.num_rows])
-        start += batch.num_rows
-        some = batch.filter(wanted)
-        sizes.append(length(some.column(modality)).to_numpy(zero_copy_only=False))
-        digits = b"".join(bytes.fromhex(one)[:16] for one in some.column("id").to_pylist())
-        ids.append(np.frombuffer(digits, ">u8").reshape(-1, 2).astype(np.uint64))
-    return np.concatenate(sizes).astype(np.int64), np.concatenate(ids)

@@ -24,7 +24,7 @@ from tasks.contracts.records import (
 from tasks.errors import BadInput
 
 if TYPE_CHECKING:
-    from tasks.clean.near_duplicates import StandingBands
+    from tasks.clean.near_duplicates import Compared
 
 CHANGED_LABEL = "rare_class"
 """How the report names records whose label was changed."""
@@ -111,7 +111,7 @@ def settle(
     rule: Rule,
     settings: Settings,
     report: Report,
-    bands: "StandingBands | None",
+    compared: "Compared | None",
 ) -> None:
     """Drop and relabel what is decided over all records.
 
@@ -121,7 +121,7 @@ def settle(
         rule: what becomes of equal contents with several labels.
         settings: how to clean.
         report: where what goes is counted.
-        bands: what finds near-duplicates of the records that stay so far, where they are asked for.
+        compared: the records that stay so far, where near-duplicates are looked for.
 
     Raises:
         BadInput: a content has several labels, and the rule is ``error``.
@@ -135,10 +135,10 @@ def settle(
     standing = Standing(path)
     if num_conflicts:
         _settle_labels(standing, seen, rule)
-    if settings.near_duplicates is not None:
+    if settings.near_duplicates is not None and compared is not None:
         from tasks.clean.near_duplicates import drop_near_duplicates
 
-        found = drop_near_duplicates(standing, settings.near_duplicates, bands)
+        found = drop_near_duplicates(standing, settings.near_duplicates, compared)
         report.note("near_duplicates", found)
     if settings.rare_classes is not None:
         from tasks.clean.rare_classes import settle_rare_classes

@@ -31,7 +31,7 @@ from tasks.errors import BadInput, BadSettings
 from tasks.progress import progress, say
 
 if TYPE_CHECKING:
-    from tasks.clean.near_duplicates import StandingBands
+    from tasks.clean.near_duplicates import Compared
 
 Record = dict[str, Any]
 
@@ -102,15 +102,17 @@ def clean(
     seen = Seen(rule)
     corrections = Corrections(corrections_of(found), partial(clean_label, settings=settings))
     work = Work(settings, kept)
-    bands = None
-    if settings.near_duplicates is not None and modality_of(found) == "text":
-        from tasks.clean.near_duplicates import StandingBands
+    compared = None
+    if settings.near_duplicates is not None:
+        from tasks.clean.near_duplicates import Compared
 
-        bands = StandingBands(settings.near_duplicates)
-    write_records(cleaned, schema, _merged(records, schema, work, seen, report, corrections, bands))
+        compared = Compared(settings.near_duplicates, modality_of(found))
+    write_records(
+        cleaned, schema, _merged(records, schema, work, seen, report, corrections, compared)
+    )
     if kept is not None:
         say(f"clean: {work.num_new:,} of {work.num_shards:,} shards new")
-    settle(cleaned, seen, rule, settings, report, bands)
+    settle(cleaned, seen, rule, settings, report, compared)
     _tell(corrections, report)
     return report.num_kept()
 
@@ -151,7 +153,7 @@ def _merged(
     seen: Seen,
     report: Report,
     corrections: Corrections,
-    bands: "StandingBands | None",
+    compared: "Compared | None",
 ) -> Iterator[pa.RecordBatch]:
     """Yield the records that stay, shard by shard, and collect what finds near-duplicates of them.
 
@@ -162,7 +164,7 @@ def _merged(
         seen: the contents so far.
         report: where every record is counted.
         corrections: of labels.
-        bands: given those of the records that stay.
+        compared: given the records that stay, where near-duplicates are looked for.
     """
     modality = modality_of(schema)
     alike = Alike()
@@ -180,8 +182,8 @@ def _merged(
                 "label": pa.array([record["label"] for record in records], pa.string()),
             }
             kept = pa.table([columns[name] for name in schema.names], schema=schema).filter(stays)
-            if bands is not None:
-                bands.add(done.column("bands").filter(stays))
+            if compared is not None:
+                compared.add(kept, done.column("bands").filter(stays))
             yield from kept.combine_chunks().to_batches()
             reporter.advance(shard.num_rows)
 

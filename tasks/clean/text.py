@@ -20,19 +20,22 @@ def clean_text(text: str, settings: Settings) -> str:
     text = text.replace("\v", "\n")  # a line break to word processors, which ftfy would remove
     if settings.repair and not _is_sound(text):
         text = _repaired(text)
-    if not text.isprintable():
+    printable = text if text.isprintable() else None  # to look costs as much as to normalize
+    if printable is None:
         text = _CONTROL.sub("", text)
     if settings.normalize != "none":
         text = unicodedata.normalize(settings.normalize, _stream_safe(text))
-    return text if _has_single_spaces(text) else " ".join(text.split())
+    if (text is printable or text.isprintable()) and _has_single_spaces(text):
+        return text
+    return " ".join(text.split())
 
 
 def _has_single_spaces(text: str) -> bool:
-    """Tell texts that would come out the same; to split one costs ten times as much.
+    """Tell printable texts that would come out the same; to split one costs ten times as much.
 
     No white space but the space is printable, and no control character is.
     """
-    return text.isprintable() and "  " not in text and text[:1] != " " and text[-1:] != " "
+    return "  " not in text and text[:1] != " " and text[-1:] != " "
 
 
 def _stream_safe(text: str) -> str:

@@ -61,7 +61,11 @@ def clusters(texts: Sequence[str], *, similarity: float, words: int = WORDS) -> 
 
 
 def clusters_of(
-    read: Read, *, similarity: float, words: int = WORDS, bands: "Bands | None" = None
+    read: Read,
+    *,
+    similarity: float,
+    words: int = WORDS,
+    known: "tuple[Bands, np.ndarray] | None" = None,
 ) -> np.ndarray:
     """Return for each text the index of the first member of its cluster; alone, its own.
 
@@ -72,29 +76,31 @@ def clusters_of(
         read: the cleaned texts; case, punctuation and white space do not count.
         similarity: the share of shingles, above 0 and up to 1, that joins two texts.
         words: how many words a shingle has; in scripts without spaces, characters.
-        bands: of the same texts; without them, they are made here.
+        known: the bands of the same texts, and 128 bits of each by which equal ones are known, as
+            two numbers; without them, they are made here.
     """
-    made = Bands(similarity) if bands is None else None
-    digests = [np.zeros((0, 2), np.uint64)]
-    for texts in _batches(read()):
-        digests.append(_digests(texts))
-        if made is not None:
-            made.add(*bands_of(texts, similarity, words))
-    digest = np.concatenate(digests)
+    bands, digest = known or _bands_and_digests(read, similarity, words)
     first_equal = _first_equal(digest)
-    known = bands or made
-    assert known is not None  # noqa: S101 - our own bug
-    is_candidate = known.has_words() & (first_equal == np.arange(len(digest)))
-    is_candidate[is_candidate] = _shares_a_band(known, is_candidate)
+    is_candidate = bands.has_words() & (first_equal == np.arange(len(digest)))
+    is_candidate[is_candidate] = _shares_a_band(bands, is_candidate)
     found = first_equal
     if is_candidate.any():
         chosen = np.flatnonzero(is_candidate)
         sets = Sets(_batches(_chosen(read(), is_candidate)), words)
-        joined = _joined(sets, digest[chosen, 0], known, is_candidate, similarity)
+        joined = _joined(sets, digest[chosen, 0], bands, is_candidate, similarity)
         found = np.arange(len(digest))
         found[chosen] = chosen[joined.all()]
         found = found[first_equal]
     return found
+
+
+def _bands_and_digests(read: Read, similarity: float, words: int) -> tuple["Bands", np.ndarray]:
+    bands = Bands(similarity)
+    digests = [np.zeros((0, 2), np.uint64)]
+    for texts in _batches(read()):
+        digests.append(_digests(texts))
+        bands.add(*bands_of(texts, similarity, words))
+    return bands, np.concatenate(digests)
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[str]]:

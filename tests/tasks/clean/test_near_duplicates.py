@@ -1,33 +1,44 @@
 """What memory has no room for: bands of all texts, and all images."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from tasks.clean.near_duplicates import StandingBands, bands_of, contents_of
+from tasks.clean.near_duplicates import Compared, bands_of, contents_of
 from tasks.clean.settings import NearDuplicates
 from tasks.contracts.records import ROWS_PER_GROUP, cleaned_schema, write_records
 
 SETTINGS = NearDuplicates(similarity=0.8)
 
 
+def compared_of(*shards: list[str]) -> Compared:
+    compared = Compared(SETTINGS, "text")
+    for texts in shards:
+        ids = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        bands = pa.chunked_array([pa.array(bands_of(texts, SETTINGS), pa.binary())])
+        compared.add(pa.table({"id": ids, "text": texts}), bands)
+    return compared
+
+
 def test_bands_are_added_shard_by_shard_and_read_of_some_texts() -> None:
-    first, last = bands_of(["one two three four"], SETTINGS), bands_of(["five six"], SETTINGS)
-    standing = StandingBands(SETTINGS)
-    for bands in (first, last):
-        standing.add(pa.chunked_array([pa.array(bands, pa.binary())]))
-    everyone, the_last = standing.found, standing.found.of(np.array([False, True]))
-    all_bands = range(everyone.number)
-    assert b"".join(the_last.read(n, np.array([True])).tobytes() for n in all_bands) == last[0]
-    assert b"".join(everyone.read(n, np.array([True, False])) for n in all_bands) == first[0]
+    bands = compared_of(["one two three four"], ["five six"]).bands
+    assert bands is not None
+    first, last = bands_of(["one two three four", "five six"], SETTINGS)
+    the_last = bands.of(np.array([False, True]))
+    every_band = range(bands.number)
+    assert b"".join(the_last.read(n, np.array([True])).tobytes() for n in every_band) == last
+    assert b"".join(bands.read(n, np.array([True, False])) for n in every_band) == first
 
 
 def test_a_text_without_words_has_no_bands() -> None:
-    standing = StandingBands(SETTINGS)
-    standing.add(pa.array(bands_of(["?", "one two three"], SETTINGS), pa.binary()))
-    assert standing.found.has_words().tolist() == [False, True]
-    assert not standing.found.read(0, np.array([True, False])).any()
+    compared = compared_of(["?", "one two thrée"])
+    assert compared.bands is not None
+    assert compared.bands.has_words().tolist() == [False, True]
+    assert not compared.bands.read(0, np.array([True, False])).any()
+    assert compared.sizes().tolist() == [1, 13]
+    assert compared.ids()[0, 0] == int(hashlib.sha256(b"?").hexdigest()[:16], 16)
 
 
 def test_images_are_read_a_batch_at_a_time(tmp_path: Path) -> None:
