@@ -66,7 +66,7 @@ OPTIONAL = {
     "tasks.finetune.wide": "wide is set",
     "tasks.models.wide": "finetune.wide is set",
     "tasks.training.launcher": "devices is above 1",
-    "tasks.training.recompute": "recompute: true",
+    "tasks.objectives._recompute": "recompute: true",
     "tasks.training.watch": "validate_every is set",
 }
 PACKAGE = "tasks"

@@ -34,7 +34,7 @@ def set_up(task: Task, settings: LongTrainingSettings) -> None:
         BadSettings: the architecture has not got what is asked for.
     """
     if settings.recompute:
-        from tasks.training.recompute import recompute_layers
+        from tasks.objectives._recompute import recompute_layers
 
         recompute_layers(task.model)
 

@@ -127,7 +127,7 @@ class LongTrainingSettings(TrainingSettings):
     def modules(self) -> list[str]:
         """Return what is only used by trainings that are looked at, or hold less in memory."""
         watched = ["tasks.training.watch"] if self.validate_every is not None else []
-        holds_less = ["tasks.training.recompute"] if self.recompute else []
+        holds_less = ["tasks.objectives._recompute"] if self.recompute else []
         return [*super().modules(), *watched, *holds_less]
 
     @model_validator(mode="after")

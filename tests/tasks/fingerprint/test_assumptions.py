@@ -234,7 +234,7 @@ def test_an_optional_module_is_only_imported_where_it_is_used() -> None:
         (
             PretrainSettings,
             {"training": {"recompute": True}},
-            "tasks.training.recompute",
+            "tasks.objectives._recompute",
         ),
         (
             PretrainSettings,

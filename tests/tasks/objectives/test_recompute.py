@@ -9,11 +9,11 @@ import torch
 
 from tasks.contracts import registry
 from tasks.errors import BadSettings
+from tasks.objectives._recompute import recompute_layers
 from tasks.objectives._settings import OBJECTIVES
 from tasks.pretrain.settings import ARCHITECTURES
 from tasks.training.determinism import make_deterministic
 from tasks.training.loop import train
-from tasks.training.recompute import recompute_layers
 from tasks.training.settings import LongTrainingSettings
 from tasks.training.task import ExampleRandom, Task
 
