@@ -33,7 +33,8 @@ test-cluster: setup programs cluster-programs
 CLUSTER_PACKAGES := munge postgresql slurm-wlm
 
 cluster-programs:
-	@command -v munged slurmctld slurmd pg_ctlcluster >/dev/null && exit 0; \
+	@PATH="$$PATH:/usr/sbin"; missing=; for program in munged slurmctld slurmd pg_ctlcluster; do command -v $$program >/dev/null || missing=$$program; done; \
+	[ -z "$$missing" ] && exit 0; \
 	command -v apt-get >/dev/null || { echo "make test-cluster needs $(CLUSTER_PACKAGES): install them with this system's packages, then call it again" >&2; exit 1; }; \
 	echo "Installing $(CLUSTER_PACKAGES), which these tests start themselves ..."; \
 	sudo="$$([ "$$(id -u)" = 0 ] || echo sudo)"; $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CLUSTER_PACKAGES)
