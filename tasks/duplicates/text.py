@@ -263,7 +263,13 @@ def _shares_a_band(bands: Bands, is_wanted: np.ndarray) -> np.ndarray:
     """Tell which of the wanted texts agree with some other of them in a band."""
     shares = np.zeros(int(is_wanted.sum()), dtype=bool)
     for number in range(bands.number):
-        shares |= _num_sharers(bands.read(number, is_wanted)) > 0
+        band = bands.read(number, is_wanted)
+        # Sorted alone, which takes a tenth of the time that it takes to know the order too.
+        ordered = np.sort(band)
+        shared = ordered[1:][ordered[1:] == ordered[:-1]]
+        if len(shared):
+            places = np.minimum(np.searchsorted(shared, band), len(shared) - 1)
+            shares |= shared[places] == band
     return shares
 
 
