@@ -8,6 +8,7 @@ them:
 - ``fingerprint``: which code does a row run?
 - ``inputs``: how do records become tensors?
 - ``models``: what is a model?
+- ``heads``: what is predicted?
 - ``objectives``: what can be learnt?
 - ``training``: how is it learnt, one step after another?
 - ``metrics``: how good is a model, and how sure is that?

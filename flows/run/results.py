@@ -14,6 +14,9 @@ TEMPORARY = "DOWNSTREAM_TEMPORARY_PREFECT"
 """Set where PREFECT_API_URL names a server that ends with the run."""
 COLUMNS = ("model", "accuracy", "95 % interval", "linear", "NB-SVM", "twin", "gain", "version")
 
+HEADED_BASELINES = ("linear", "nb_svm", "twin")
+"""Those columns, of a model whose head has other metrics than accuracy."""
+
 
 def finish(session: Session, seconds: float) -> list[dict[str, Any]]:
     """Reconcile the registry, print the results table and what was done.
@@ -49,6 +52,8 @@ def evaluated_models(session: Session) -> list[str]:
 def model_row(model: str, version: int | None) -> dict[str, Any]:
     """Return a model's line of the table: shares as percentages, ``-`` for what there is not."""
     metrics = files.read_json(paths.metrics(model))
+    if "head" in metrics:
+        return _headed_row(model, metrics, version)
     low, high = metrics["intervals"]["accuracy"]
     gain = metrics.get("gain")
     cells = (
@@ -59,6 +64,21 @@ def model_row(model: str, version: int | None) -> dict[str, Any]:
         _baseline(metrics, "nb_svm"),
         _baseline(metrics, "twin"),
         "-" if gain is None else _gain(gain, metrics.get("repeats")),
+        "-" if version is None else str(version),
+    )
+    return dict(zip(COLUMNS, cells, strict=True))
+
+
+def _headed_row(model: str, metrics: dict[str, Any], version: int | None) -> dict[str, Any]:
+    """Return the line of a model with another head than classification, in its own metric."""
+    name = metrics["decides"]
+    found = {who: one.get(name) for who, one in metrics["baselines"].items()}
+    cells = (
+        model,
+        f"{name} {metrics[name]:.4f}",
+        " - ".join(f"{end:.4f}" for end in metrics["intervals"][name] or ()) or "-",
+        *("-" if found.get(who) is None else f"{found[who]:.4f}" for who in HEADED_BASELINES),
+        "-" if metrics.get("gain") is None else f"{metrics['gain']:+.4f}",
         "-" if version is None else str(version),
     )
     return dict(zip(COLUMNS, cells, strict=True))

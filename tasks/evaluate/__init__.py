@@ -10,5 +10,6 @@ model card, ``README.md`` and ``README.html``.
 ``stage`` is the order of it all; ``evaluation`` measures, ``baselines`` and, of texts,
 ``nb_svm`` are what the model must beat, ``repeats`` are further pairs of model and twin,
 ``attributions`` are the records that the card explains, ``plots`` its plots, ``card`` the card
-itself (``card.md.j2``, ``card.html.j2``), ``settings`` the knobs.
+itself (``card.md.j2``, ``card.html.j2``), ``headed`` the same of a model with another head than
+classification (its card: ``headed.md.j2``), ``settings`` the knobs.
 """

@@ -61,11 +61,17 @@ def run(
         The content of ``metrics.json``.
 
     Raises:
-        BadInput: no test record has a label, or one has a label that the model does not know.
+        BadInput: no test record has a label, or one has a label that the model does not know; of
+            another head than classification, none has its targets.
     """
     from tasks.models.classifier import load_classifier
 
     make_deterministic(seed)
+    head = files.read_json(model / "downstream.json").get("head")
+    if head is not None:
+        from tasks.evaluate.headed import evaluate
+
+        return evaluate(model_name, head, (model, twin), splits, output, settings, seed)
     test = read_labelled(splits["test"])
     of_train, validation = (read_labelled(splits[part]) for part in ("train", "validation"))
     all_train = train_and_validation(of_train, validation)

@@ -21,7 +21,7 @@ from tasks.export.network import WIDE_CONFIG, require_packages, write_network
 from tasks.inputs.tokenizer import TOKENIZER
 from tasks.metrics.predictions import Labelled, read_labelled, read_predictions
 from tasks.metrics.scores import Scored
-from tasks.models.model import WIDE
+from tasks.models.model import WIDE, description
 from tasks.progress import say
 from tasks.promotion.comparison.comparison import disagree
 from tasks.promotion.comparison.serving import milliseconds, size_of
@@ -122,7 +122,8 @@ def export(
 
     Raises:
         BadInput: it is significantly behind the registered one; or there is no such version; or
-            its test records are not here; or its architecture cannot be written as ONNX.
+            its test records are not here; or its architecture, or its head, cannot be written as
+            ONNX.
         DownstreamError: a package is missing.
         Unreachable: the store is away.
     """
@@ -133,6 +134,9 @@ def export(
         require_registered(client, model)
         chosen = _choose(client, model, version)
         fetched = fetch(client, chosen, Path(temporary))
+        head = description(fetched.model).get("head")
+        if head is not None:
+            raise BadInput(f"{chosen.title} has the head {head}: only classification is exported")
         test, registered = _recorded(fetched, corpus)
         target = folder or paths.STATE / "exports" / f"{model}-{chosen.number}-{precision}"
         if target.exists() and not _was_exported(target):

@@ -15,8 +15,8 @@ validation gate. It never opens the test split. Writes:
 Its files:
 
 - ``settings``: the section of ``params.yaml``; ``stage``: model, twin and folds are trained, saved;
-- ``corpus``: the records, and which of them a training is given (few labels);
-- ``task``: one training: a classifier, and how the settings have it learn;
+- ``corpus``: which of the records a training is given (few labels);
+- ``task``: one training: a head on the backbone, and how the settings have it learn;
 - ``callbacks``: when a training ends (early stopping);
 - only where the settings ask for it: ``lora`` (adapters), ``layer_decay`` (rates by depth),
   ``folds`` (cross-validation), ``frozen`` (a backbone that does not learn, computed once),

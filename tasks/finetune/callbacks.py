@@ -8,7 +8,7 @@ from tasks.progress import say
 from tasks.training.ranks import rank, sum_over_ranks
 
 if TYPE_CHECKING:
-    from tasks.objectives.classification import Classification
+    from tasks.training.task import Task
 
 
 class EarlyStopping:
@@ -16,17 +16,27 @@ class EarlyStopping:
 
     Attributes:
         epochs: the validation metrics of each epoch.
-        best_epoch: the epoch (counted from 1) with the highest accuracy; of equals, the lower loss.
+        best_epoch: the epoch (counted from 1) with the best of the metric that decides; of equals,
+            the one with the lower loss.
     """
 
-    def __init__(self, task: Classification, patience: int, *, tells: bool = True) -> None:
+    def __init__(
+        self,
+        task: Task,
+        patience: int,
+        *,
+        tells: bool = True,
+        decides: tuple[str, bool] = ("accuracy", True),
+    ) -> None:
         """Watch a training.
 
         Args:
             task: what is trained.
             patience: how many epochs may bring nothing better.
             tells: say how each epoch went.
+            decides: the metric that the best epoch has most of, or least.
         """
+        self._metric, self._more_is_better = decides
         self._tells = tells
         self.epochs: list[dict[str, float]] = []
         self.best_epoch = 0
@@ -38,10 +48,13 @@ class EarlyStopping:
         """Validate; return True when ``patience`` epochs have brought nothing better."""
         metrics = self._task.validate()
         self.epochs.append(metrics)
-        accuracy, loss = metrics["accuracy"], metrics["loss"]
+        value, loss = metrics[self._metric], metrics["loss"]
         if self._tells:
-            say(f"epoch {epoch}: validation accuracy {accuracy:.4f}, loss {loss:.4f}")
-        if not self.best_epoch or _rank(metrics) > _rank(self.epochs[self.best_epoch - 1]):
+            name = self._metric.replace("_", " ")
+            say(f"epoch {epoch}: validation {name} {value:.4f}, loss {loss:.4f}")
+        if not self.best_epoch or self._rank(metrics) > self._rank(
+            self.epochs[self.best_epoch - 1]
+        ):
             self.best_epoch = epoch
             self._best_weights = {
                 name: value.detach().clone() for name, value in self._trained().items()
@@ -86,6 +99,6 @@ class EarlyStopping:
         weights = self._task.model.named_parameters()
         return {name: value for name, value in weights if value.requires_grad}
 
-
-def _rank(metrics: dict[str, float]) -> tuple[float, float]:
-    return metrics["accuracy"], -metrics["loss"]
+    def _rank(self, metrics: dict[str, float]) -> tuple[float, float]:
+        value = metrics[self._metric]
+        return value if self._more_is_better else -value, -metrics["loss"]

@@ -18,8 +18,8 @@ from tasks.finetune.task import new_task, train_task
 from tasks.training.determinism import derive_seed
 
 if TYPE_CHECKING:
-    from tasks.finetune.corpus import Corpus
     from tasks.finetune.task import Recipe
+    from tasks.heads._corpus import Corpus
 
 
 def assign_folds(
@@ -82,7 +82,7 @@ def cross_validate(
         name = f"fold-{fold + 1}"
         seed = derive_seed(recipe.row_seed, name)
         train, validation = corpus.examples.take(rest[chosen]), corpus.examples.take(held_out)
-        task = new_task(recipe, train, validation, seed)
+        task: Any = new_task(recipe, train, validation, seed)
         train_task(recipe, task, name, FixedEpochs(epochs), seed)
         parts.append(_predictions(corpus, held_out, task.logits(), fold + 1))
     return parts

@@ -16,8 +16,8 @@ from tasks.training.ranks import rank
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tasks.finetune.corpus import Corpus
     from tasks.finetune.task import Recipe
+    from tasks.heads._corpus import Corpus
 
 
 def refit(recipe: Recipe, corpus: Corpus, epochs: int, output: Path, part: str) -> dict[str, Any]:

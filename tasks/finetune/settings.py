@@ -4,8 +4,18 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from tasks.contracts import registry
 from tasks.contracts import settings as contract
+from tasks.errors import one_of
 from tasks.training.settings import TrainingSettings
+
+HEADS = "tasks.heads"
+CLASSIFICATION = "classification"
+"""The head of a row that names none."""
+OF_CLASSES = (
+    "wide", "class_weights", "label_smoothing", "labels", "repeats", "refit", "folds", "solver",
+)  # fmt: skip
+"""Settings that are of classification alone."""
 
 
 class LoraSettings(contract.Settings):
@@ -60,6 +70,11 @@ class WideSettings(contract.Settings):
 class Settings(TrainingSettings):
     """How a head, and perhaps the backbone below it, learn the labels."""
 
+    head: str | None = Field(
+        None,
+        json_schema_extra=contract.NEUTRAL,
+        description="what is predicted: the name of a file in tasks/heads; null: classification",
+    )
     mode: Literal["full", "frozen", "lora"] = Field(
         "full",
         description="full: all weights are trained; frozen: the head alone; lora: the head and "
@@ -122,6 +137,8 @@ class Settings(TrainingSettings):
     def modules(self) -> list[str]:
         """Return what is only used with some of these settings."""
         used = {
+            f"{HEADS}.{self.head or CLASSIFICATION}": True,
+            f"{HEADS}._evidence": self.head is not None,
             "tasks.finetune.lora": self.mode == "lora",
             "tasks.finetune.frozen": self.mode == "frozen",
             "tasks.finetune.logistic": self.solver == "lbfgs",
@@ -133,6 +150,13 @@ class Settings(TrainingSettings):
             "tasks.models.wide": self.wide is not None,
         }
         return [*super().modules(), *(module for module, is_used in used.items() if is_used)]
+
+    @field_validator("head")
+    @classmethod
+    def _is_a_head(cls, value: str | None) -> str | None:
+        if value is not None and value not in registry.entries(HEADS):
+            raise ValueError(f"{value!r} is unknown; {one_of(value, registry.entries(HEADS))}")
+        return None if value == CLASSIFICATION else value
 
     @field_validator("labels", mode="plain")
     @classmethod
@@ -151,6 +175,8 @@ class Settings(TrainingSettings):
 
     @model_validator(mode="after")
     def _options_fit_together(self) -> Self:
+        if self.head is not None:
+            self._refuse_what_is_of_classes()
         if self.refit and self.labels:
             raise ValueError(
                 "refit would train on all labels of the validation split, and labels asks for few: "
@@ -169,3 +195,16 @@ class Settings(TrainingSettings):
                 f"lora changes nothing in mode: {self.mode}: set mode: lora, or drop it"
             )
         return self
+
+    def _refuse_what_is_of_classes(self) -> None:
+        asked = [
+            name
+            for name in OF_CLASSES
+            if getattr(self, name) != type(self).model_fields[name].get_default()
+        ]
+        if asked:
+            raise ValueError(f"{', '.join(asked)} is of head: classification alone: drop it")
+        if self.mode == "frozen" or self.pooling == "weighted":
+            raise ValueError(
+                f"head: {self.head} needs mode: full or lora, and a pooling that is not weighted"
+            )

@@ -1,4 +1,4 @@
-"""Train a classifier on a pretrained backbone, and its twin from random weights."""
+"""Train a head on a pretrained backbone, and its twin from random weights."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tasks.contracts import files, records
 from tasks.contracts.paths import LABELS, REPEATS
 from tasks.errors import BadInput
 from tasks.finetune.callbacks import EarlyStopping
-from tasks.finetune.corpus import choose_few, read_corpus, say_what_lacks
-from tasks.finetune.task import Recipe, new_task, train_task
+from tasks.finetune.corpus import choose_few, say_what_lacks
+from tasks.finetune.task import Recipe, head_of, new_task, train_task
 from tasks.models.model import DESCRIPTION, load_backbone
 from tasks.models.origin import carry_origin
 from tasks.progress import say
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tasks.contracts.paths import Part
-    from tasks.finetune.corpus import Corpus
     from tasks.finetune.settings import Settings
     from tasks.finetune.wide import WideCorpus
+    from tasks.heads._corpus import Corpus
     from tasks.models.model import Backbone
 
 
@@ -80,7 +80,13 @@ def _finetune(
     loaded = load_backbone(backbone)
     # The default length is a bound: a backbone that was trained on shorter texts lowers it.
     loaded.cut_to(settings.tokens, all_must_fit="tokens" in settings.model_fields_set)
-    corpus = read_corpus(loaded, splits)
+    head = head_of(settings)
+    if loaded.modality not in head.MODALITIES:
+        raise BadInput(
+            f"finetune.head: {settings.head} is of {' and '.join(head.MODALITIES)}s, but the "
+            f"backbone {backbone} takes {loaded.modality}s"
+        )
+    corpus = head.read_corpus(loaded, splits)
     recipe = Recipe(model, loaded, corpus.classes, settings, seed, checkpoints, journal=journal)
     if settings.wide is not None:
         recipe = replace(recipe, ngrams=_count_ngrams(loaded, splits, corpus, settings))
@@ -156,7 +162,12 @@ def _train_and_save(
     """
     train, validation = (corpus.examples.take(some) for some in (chosen, corpus.validation))
     task = new_task(recipe, train, validation, recipe.row_seed)
-    stopping = EarlyStopping(task, recipe.settings.patience, tells=recipe.repeat == 1)
+    stopping = EarlyStopping(
+        task,
+        recipe.settings.patience,
+        tells=recipe.repeat == 1,
+        decides=recipe.head.decides(corpus.classes),
+    )
     losses = train_task(recipe, task, part, stopping, recipe.row_seed)
     best_epoch = stopping.agreed_best_epoch()
     told = {"best_epoch": best_epoch, "training_loss": losses, "epochs": stopping.epochs}

@@ -1,4 +1,4 @@
-"""What one training of this stage is made of: a classifier, and how the settings have it learn."""
+"""What one training of this stage is made of: a head, and how the settings have it learn."""
 
 from __future__ import annotations
 
@@ -7,22 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasks.contracts import registry
 from tasks.errors import BadSettings
-from tasks.objectives.classification import Classification
+from tasks.finetune.settings import CLASSIFICATION, HEADS
 from tasks.tracking.runs.metric_log import MetricLog
 from tasks.training.checkpoints import Checkpoints
 from tasks.training.determinism import derive_seed, make_deterministic
 from tasks.training.loop import Callback, train
+from tasks.training.task import Task
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
 
     from jaxtyping import Float, Int
 
     from tasks.finetune.settings import Settings
     from tasks.finetune.wide import WideCorpus
     from tasks.models.model import Backbone
-    from tasks.objectives.classification import Examples, Learner
+    from tasks.objectives.classification import Examples
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Recipe:
     Attributes:
         name: the row.
         backbone: the pretrained model.
-        labels: the names of the classes.
+        labels: what the head answers with: the names of the classes.
         settings: the row's settings.
         seed: the ``seed`` of ``params.yaml``.
         checkpoints: the folder of the trainings' checkpoints.
@@ -52,6 +55,11 @@ class Recipe:
     repeat: int = 1
     journal: Path | None = None
     ngrams: WideCorpus | None = None
+
+    @property
+    def head(self) -> ModuleType:
+        """What is predicted."""
+        return head_of(self.settings)
 
     @property
     def row_seed(self) -> int:
@@ -75,8 +83,13 @@ class Recipe:
         return replace(self, settings=settings, pretrained=False)
 
 
-class Finetuning(Classification):
-    """Classification on a backbone whose layers may learn at rates of their own, or adapters.
+def head_of(settings: Settings) -> ModuleType:
+    """Return the head that a row names."""
+    return registry.load(HEADS, settings.head or CLASSIFICATION, "finetune.head")
+
+
+class Finetuning(Task):
+    """A head's training on a backbone whose layers may learn at rates of their own, or adapters.
 
     Attributes:
         encoder: the backbone, if it learns.
@@ -119,8 +132,10 @@ def new_task(recipe: Recipe, train: Examples, validation: Examples, seed: int) -
     """
     settings = recipe.settings
     make_deterministic(seed, settings.devices)
-    classifier = recipe.backbone.model(
+    classifier = recipe.head.new_model(
+        recipe.backbone,
         recipe.labels,
+        train,
         pretrained=recipe.pretrained,
         dropout=settings.dropout,
         pooling=settings.pooling,
@@ -129,7 +144,7 @@ def new_task(recipe: Recipe, train: Examples, validation: Examples, seed: int) -
         from tasks.finetune.weighted import fit_pooling
 
         fit_pooling(classifier, train)
-    learner: Learner = classifier
+    learner: Any = classifier
     wide = None if recipe.ngrams is None else recipe.ngrams.fit(train, len(recipe.labels))
     indices = train.indices, validation.indices
     if settings.mode == "frozen" and "reader" in classifier.module:
@@ -155,10 +170,13 @@ def new_task(recipe: Recipe, train: Examples, validation: Examples, seed: int) -
 
         train, validation = wide.beside(train, indices[0]), wide.beside(validation, indices[1])
         learner = WideLearner(learner, wide.part)
-    weights = None
+    options: dict[str, Any] = {}
+    if settings.head is None:
+        options["label_smoothing"] = settings.label_smoothing
     if settings.class_weights == "balanced":
-        weights = balanced_weights(train.labels, len(recipe.labels))
-    task = Finetuning(learner, train, validation, weights, settings.label_smoothing)
+        options["class_weights"] = balanced_weights(train.labels, len(recipe.labels))
+    kind = type("Finetuning", (Finetuning, recipe.head.TASK), {})
+    task: Finetuning = kind(learner, train, validation, **options)
     task.encoder = classifier.encoder
     task.layer_decay = settings.layer_decay
     task.has_adapters = settings.mode == "lora"

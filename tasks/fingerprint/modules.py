@@ -56,6 +56,8 @@ OPTIONAL = {
     "tasks.objectives._fresh": "tokenizer: bytes, or a published one by init.only",
     "tasks.objectives._fused_loss": "fused_loss: true",
     "tasks.objectives.cooccurrence": "the objective, or embeddings that start from it",
+    "tasks.heads._evidence": "head is another than classification",
+    "tasks.evaluate.headed": "head is another than classification",
     "tasks.finetune.lora": "mode: lora",
     "tasks.finetune.logistic": "solver: lbfgs",
     "tasks.finetune.weighted": "pooling: weighted",

@@ -38,6 +38,8 @@ ROW_LINE = "row"
 """What the line with the seed and the row's references starts with, where the stage tracks them."""
 # Hashed for every row: they make what a stage is given, and are called by what is not hashed.
 ALWAYS = ("tasks.contracts.stage_run",)
+HEADS = "tasks.heads."
+"""Of a model, what its head is measured by too, where that is another than classification."""
 MODELS = "tasks.models."
 """Whose settings are also read from a model's or checkpoint's own ``config.json``.
 
@@ -103,6 +105,9 @@ def _fingerprint(
     if TABLES[stage] == "models":
         finetune = stage_settings(params, "finetune", row)
         roots += [name for name in finetune.modules() if name.startswith(MODELS)]
+        if stage == "evaluate" and finetune.head is not None:
+            roots += [name for name in finetune.modules() if name.startswith(HEADS)]
+            roots.append("tasks.evaluate.headed")
     builds_from_values = stage == "pretrain" and settings.init is None
     key = (builds_from_values, *roots)
     if key not in known:

@@ -15,6 +15,7 @@ from tasks.promotion.settings import PromotionSettings, ServingSettings
 BASELINES = {
     "linear": "the linear baseline",
     "nb_svm": "the NB-SVM baseline",
+    "simple": "the simplest baseline",
     "twin": "its twin from random weights",
 }
 
@@ -77,16 +78,18 @@ def _limits(
 
 def _leads(metrics: Mapping[str, Any], leads: Mapping[Any, float]) -> list[str]:
     missed = []
-    accuracy = _at(metrics, "accuracy")
+    decides = metrics.get("decides", "accuracy")
+    sign = -1 if metrics.get("less_is_better") else 1
+    value = _at(metrics, decides)
     for name, least in sorted(leads.items()):
-        baseline = _at(metrics, f"baselines.{name}.accuracy")
-        if accuracy is None or baseline is None:
-            missed.append(f"there is no accuracy of {BASELINES[name]} to compare with")
+        baseline = _at(metrics, f"baselines.{name}.{decides}")
+        if value is None or baseline is None:
+            missed.append(f"there is no {decides} of {BASELINES[name]} to compare with")
         # Both are rounded to six digits in metrics.json.
-        elif not accuracy - baseline >= least - 1e-9:
+        elif not sign * (value - baseline) >= least - 1e-9:
             missed.append(
-                f"accuracy {accuracy:g} leads {BASELINES[name]} ({baseline:g}) by "
-                f"{accuracy - baseline:+.4g}, below the least lead of {least:+g}"
+                f"{decides} {value:g} leads {BASELINES[name]} ({baseline:g}) by "
+                f"{sign * (value - baseline):+.4g}, below the least lead of {least:+g}"
             )
     return missed
 
@@ -107,10 +110,12 @@ def _behind(metrics: Mapping[str, Any], settings: PromotionSettings) -> list[str
                 + "run evaluate again"
             )
         elif found["verdict"] == "behind":
-            missed.append(
-                f"it is behind {BASELINES[name]}: {found['won']} test records alone right against "
-                f"{found['lost']} (p = {found['p_value']:.2g})"
+            told = (
+                f"{found['won']} test records alone right against {found['lost']}"
+                if "won" in found
+                else f"{metrics.get('decides')} is worse by {-found['better_by']:.4g}"
             )
+            missed.append(f"it is behind {BASELINES[name]}: {told} (p = {found['p_value']:.2g})")
     return missed
 
 
@@ -120,6 +125,8 @@ def _slices(metrics: Mapping[str, Any], settings: PromotionSettings) -> list[str
         return []
     if not isinstance(metrics.get("slices"), list):
         return ["metrics.json holds no slices: run evaluate again"]
+    if "head" in metrics:
+        return [f"head: {metrics['head']} has no accuracy in slices: drop slices.minimum_accuracy"]
     missed = []
     for result in metrics["slices"]:
         if result["records"] >= settings.slices.minimum_records and not result["accuracy"] >= least:

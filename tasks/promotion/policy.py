@@ -13,6 +13,9 @@ a person decides.
     Wald's interval are too short where two good models disagree on a handful of records.
 
 Both also ask that no slice is significantly worse (McNemar's exact test, Holm's correction).
+
+For a head whose answers are not right or wrong, the paired approximate randomisation test stands in
+place of McNemar's, and a paired bootstrap interval of the metric that decides in place of Tango's.
 """
 
 from collections.abc import Callable, Sequence
@@ -55,6 +58,14 @@ def apply_policy(
 
 
 def _better(comparison: Comparison, review: ReviewSettings) -> Finding:
+    if "decides" in comparison:
+        found = comparison["decides"]
+        met = found["p_value"] < review.alpha and found["better_by"] > 0
+        return met, (
+            f"{found['metric']} is better by {found['better_by']:+.4g}: {'' if met else 'not '}"
+            "significantly better (paired randomisation test, "
+            f"p = {found['p_value']:.3g}, alpha {review.alpha:g})"
+        )
     won, lost = _disagreements(comparison)
     p_value = float(mcnemar_exact(won, lost))
     share = (won - lost) / comparison["records"]
@@ -66,6 +77,15 @@ def _better(comparison: Comparison, review: ReviewSettings) -> Finding:
 
 
 def _not_worse(comparison: Comparison, review: ReviewSettings) -> Finding:
+    if "decides" in comparison:
+        found = comparison["decides"]
+        low = found["interval"][0]
+        met = low > -review.margin
+        return met, (
+            f"{found['metric']} is at worst {-low:.4g} worse (paired bootstrap at level "
+            f"{1 - review.alpha:g}): {'within' if met else 'not within'} the margin of "
+            f"{review.margin:g}"
+        )
     won, lost = _disagreements(comparison)
     low, _ = tango(won, lost, comparison["records"], 1 - review.alpha)
     met = low > -review.margin
@@ -100,6 +120,12 @@ def _slices(comparison: Comparison, review: ReviewSettings) -> Finding:
     if not worse:
         num_tested = sum(p_value is not None for p_value in p_values)
         return True, f"none of the {num_tested} tested slices is significantly worse"
+    if "decides" in comparison:
+        named = ", ".join(
+            f"{change['name']} ({change['champion']:.4g} to {change['candidate']:.4g})"
+            for change in worse
+        )
+        return False, f"significantly worse: {named}"
     named = ", ".join(
         f"{change['name']} ({100 * change['champion']:.1f} % to {100 * change['candidate']:.1f} %)"
         for change in worse

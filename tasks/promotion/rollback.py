@@ -16,6 +16,7 @@ import numpy as np
 from tasks.contracts import paths, records
 from tasks.errors import BadInput, DownstreamError
 from tasks.metrics.predictions import read_predictions
+from tasks.models.model import description
 from tasks.progress import say
 from tasks.promotion.review.signatures import signatures
 from tasks.promotion.review.subject import corpus_of
@@ -202,6 +203,12 @@ def rescore(fetched: FetchedVersion, corpus: str) -> str:
             here.
     """
     who = fetched.version.title
+    head = description(fetched.model).get("head")
+    if head is not None:
+        from tasks.promotion.comparison.headed import repeats
+
+        splits = [paths.split(corpus, part) for part in ("test", *paths.TRAINED_ON)]
+        return repeats(fetched, head, splits)
     then = read_predictions(fetched.evidence / PREDICTIONS)
     rows, contents = _sample(then.ids, corpus, who)
     labels, scores = _score(who, fetched.model, contents)

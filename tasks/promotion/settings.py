@@ -56,7 +56,8 @@ class ReviewSettings(Base):
         default=0.01,
         ge=0,
         lt=1,
-        description="accuracy that auto_if_not_worse may give away, as a share of the records",
+        description="what auto_if_not_worse may give away: accuracy, as a share of the records, "
+        "or so much of the metric that decides for another head",
     )
     bootstrap_samples: int = Field(
         default=2000, ge=100, le=100_000, description="resamples behind each paired interval"
@@ -79,14 +80,16 @@ class PromotionSettings(Base):
     ceilings: dict[str, float] = Field(
         default={}, description="most value of a metric, for example {ece: 0.05}"
     )
-    lead: dict[Literal["linear", "nb_svm", "twin"], Lead] = Field(
+    lead: dict[Literal["linear", "nb_svm", "simple", "twin"], Lead] = Field(
         default={},
-        description="least lead in accuracy over a baseline, for example {linear: 0.0, twin: 0.01}",
+        description="least lead in accuracy, or in the metric that decides for its head, over a "
+        "baseline, for example {linear: 0.0, twin: 0.01}",
     )
-    not_behind: list[Literal["linear", "nb_svm", "twin"]] | None = Field(
+    not_behind: list[Literal["linear", "nb_svm", "simple", "twin"]] | None = Field(
         default=None,
         description="baselines that it must not be significantly behind (McNemar's exact test on "
-        "the test records, p < 0.05); null: linear, where the metrics tell it from the model",
+        "the test records, or the paired randomisation test, p < 0.05); null: linear, where the "
+        "metrics tell it from the model",
         json_schema_extra=NEUTRAL,
     )
     maximum_seen: float = Field(

@@ -26,6 +26,16 @@ MOST_DRAWN_SLICES = 40
 
 def comparison_page(comparison: Comparison, decision: Decision) -> str:
     """Return the page; equal comparisons give equal pages."""
+    if "decides" in comparison:
+        return render(
+            "tasks/promotion/comparison/page.headed.html.j2",
+            comparison=comparison,
+            worst=worst_slice(comparison),
+            slices=sorted(
+                comparison["slices"], key=lambda it: (it["p_value"] is None, it["difference"])
+            ),
+            **verdict(decision),
+        )
     return render(
         "tasks/promotion/comparison/page.html.j2",
         comparison=comparison,

@@ -13,7 +13,10 @@ SliceVerdict = Literal["better", "worse", "no significant change", "too few reco
 class Metric(TypedDict):
     """A metric of both models, over all test records."""
 
-    name: Literal["accuracy", "macro_f1", "ece"]
+    name: str
+    """``accuracy``, ``macro_f1``, ``ece``, or a head's own."""
+    told: NotRequired[str]
+    """The same in words, of a head's own."""
     candidate: float
     champion: float
     difference: float
@@ -76,8 +79,9 @@ class Flip(TypedDict):
     label: str
     candidate: str
     champion: str
-    candidate_confidence: float
-    champion_confidence: float
+    candidate_confidence: NotRequired[float]
+    """Of a class, as the next."""
+    champion_confidence: NotRequired[float]
     excerpt: NotRequired[str]
     """Of a text."""
     thumbnail: NotRequired[str]
@@ -89,6 +93,20 @@ class Flipped(TypedDict):
 
     won: list[Flip]
     lost: list[Flip]
+
+
+class Decides(TypedDict):
+    """The metric that decides for a head whose answers are not right or wrong."""
+
+    metric: str
+    told: str
+    less_is_better: bool
+    better_by: float
+    """The candidate's value less the champion's; the other way round where less is better."""
+    p_value: float
+    """Two-sided, paired approximate randomisation test."""
+    interval: list[float]
+    """Of ``better_by``, at level 1 - alpha; paired percentile bootstrap over records."""
 
 
 class Serving(TypedDict):
@@ -110,12 +128,14 @@ class Comparison(TypedDict):
     records: int
     alpha: float
     verdict: Verdict
-    """Of McNemar's test at level alpha."""
+    """Of McNemar's test, or the randomisation test, at level alpha."""
     metrics: list[Metric]
-    disagreement: Disagreement
+    decides: NotRequired[Decides]
+    """Of a head other than classification; the next, and ``calibration``, are of classes alone."""
+    disagreement: NotRequired[Disagreement]
     minimum_records: int
     slices: list[SliceChange]
-    calibration: Calibration
+    calibration: NotRequired[Calibration]
     flipped: Flipped
     serving: dict[Literal["candidate", "champion"], Serving | None]
     missed_gates: list[str]

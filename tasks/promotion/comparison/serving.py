@@ -27,11 +27,15 @@ def measure_serving(folder: Path, contents: Sequence[Any]) -> Serving:
     """
     import numpy as np
 
+    from tasks.heads._model import load_predictor
     from tasks.models.classifier import load_classifier
+    from tasks.models.model import description
 
     if len(contents) == 0:
         raise BadInput(f"{folder}: there is no record to measure the latency with")
-    times = milliseconds(load_classifier(folder).scores, contents)
+    is_headed = "head" in description(folder)
+    answer = load_predictor(folder).answers if is_headed else load_classifier(folder).scores
+    times = milliseconds(answer, contents)
     median, p95 = np.quantile(times, [0.5, 0.95])
     return {"median_ms": float(median), "p95_ms": float(p95), "size_bytes": size_of(folder)}
 

@@ -37,7 +37,10 @@ def to_markdown(report: Report, form: Literal["page", "short", "terminal"] = "pa
         links=links(review),
         metrics={metric["name"]: metric for metric in comparison["metrics"]} if comparison else {},
         worst=worst_slice(comparison) if comparison else None,
-        weakest=weakest_slice(summary["metrics"].get("slices") or ()),
+        # Slices of another head than classification have no accuracy.
+        weakest=None
+        if "head" in summary["metrics"]
+        else weakest_slice(summary["metrics"].get("slices") or ()),
         num_examples=NUM_EXAMPLES,
         num_characters=EXCERPT_CHARACTERS,
     )

@@ -23,8 +23,10 @@ from tasks.metrics.predictions import (
     read_predictions,
     write_predictions,
 )
+from tasks.models.model import description
 from tasks.progress import say
 from tasks.promotion.comparison.comparison import Side, compare
+from tasks.promotion.comparison.headed import HeadedSides
 from tasks.promotion.comparison.page import comparison_page, verdict
 from tasks.promotion.comparison.schema import Comparison, Decision, Serving
 from tasks.promotion.comparison.serving import measure_serving
@@ -48,6 +50,7 @@ REVIEW, COMPARISON = "review.json", "comparison.json"
 PAGE, CARD_PAGE = "comparison.html", "card.html"
 NUM_TIMED = 50
 """Records whose latency is measured."""
+CLASSIFICATION = "classification"
 
 
 class Summary(TypedDict):
@@ -94,21 +97,37 @@ def write_report(
     """
     folder.mkdir(parents=True)
     settings = settings_of(subject.model)
-    test = read_labelled(split_file(corpus_of(subject.model)))
-    sides = {
-        who: _side(version, subject, test, folder / f"{who}.parquet")
-        for who, version in (("candidate", candidate), ("champion", champion))
-        if version
-    }
-    serving = sides["candidate"].serving
+    versions = {"candidate": candidate, **({"champion": champion} if champion else {})}
+    split = split_file(corpus_of(subject.model))
+    heads = {who: description(version.model).get("head") for who, version in versions.items()}
+    if heads["candidate"] != heads.get("champion", heads["candidate"]):
+        raise BadInput(
+            f"{subject.model}: the candidate's head is {heads['candidate'] or CLASSIFICATION}, the "
+            f"champion's {heads['champion'] or CLASSIFICATION}: give the new task a row of its own"
+        )
+    headed = labelled = None
+    serving: Serving | None
+    if heads["candidate"] is not None:
+        headed = HeadedSides.of(versions, subject, split, heads["candidate"], folder)
+        serving = headed.serving["candidate"]
+    else:
+        labelled = read_labelled(split)
+        sides = {
+            who: _side(version, subject, labelled, folder / f"{who}.parquet")
+            for who, version in versions.items()
+        }
+        serving = sides["candidate"].serving
     metrics, gate = _read(candidate, METRICS), _read(candidate, GATE_FILE)
     missed = missed_gates(metrics, gate, settings)
     missed += missed_serving(serving, settings.serving) if serving else []
     comparison = None
     if champion:
-        comparison = compare(
-            subject.model, sides["candidate"], sides["champion"], test, settings, missed
-        )
+        if headed is not None:
+            comparison = headed.compare(subject.model, settings, missed)
+        elif labelled is not None:
+            comparison = compare(
+                subject.model, sides["candidate"], sides["champion"], labelled, settings, missed
+            )
         files.write_json(folder / COMPARISON, comparison)
     decision = apply_policy(comparison, missed, settings)
     if decision["decision"] == "promote" and doubts:

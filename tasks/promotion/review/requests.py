@@ -164,7 +164,8 @@ def _metrics(report: Path, summary: Summary) -> dict[str, Any]:
     if path.exists():
         comparison: Comparison = files.read_json(path)
         shown["champion"] = dict(comparison["serving"]["champion"] or {})
-        shown["p_value"] = comparison["disagreement"]["p_value"]
+        found = comparison["decides" if "decides" in comparison else "disagreement"]
+        shown["p_value"] = found["p_value"]
         for metric in comparison["metrics"]:
             for who in ("candidate", "champion", "difference"):
                 shown.setdefault(who, {})[metric["name"]] = metric[who]

@@ -41,7 +41,10 @@ def log_model(folder: Path, run_id: str) -> str:
 
     about = files.read_json(folder / "downstream.json")
     modality = about["modality"]
-    modules = reached_modules(about["architecture"], has_wide_part=(folder / WIDE_PART).exists())
+    head = about.get("head")
+    modules = reached_modules(
+        about["architecture"], has_wide_part=(folder / WIDE_PART).exists(), head=head
+    )
     with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings():
         # MLflow warns of its own type hints.
         warnings.simplefilter("ignore", UserWarning)
@@ -52,20 +55,27 @@ def log_model(folder: Path, run_id: str) -> str:
                 python_model=str(SERVED_MODEL),
                 code_paths=[str(package)],
                 artifacts={"model": str(folder)},
-                model_config={"package": package.name, "modality": modality},
-                signature=_signature(modality, about["labels"]),
+                model_config={
+                    "package": package.name,
+                    "modality": modality,
+                    **({} if head is None else {"head": head}),
+                },
+                signature=_signature(modality, _columns(about)),
                 input_example=_example(modality),
                 pip_requirements=requirements(modules),
             )
     return str(logged.model_id)
 
 
-def reached_modules(architecture: str, *, has_wide_part: bool = False) -> set[str]:
-    """Return the modules that a classifier imports, directly or not: ours, and others' packages.
+def reached_modules(
+    architecture: str, *, has_wide_part: bool = False, head: str | None = None
+) -> set[str]:
+    """Return the modules that a model imports, directly or not: ours, and others' packages.
 
     Args:
         architecture: the key of its architecture.
         has_wide_part: whether it has a linear part on n-grams, too.
+        head: the name of its head, where that is another than classification.
     """
     import grimp
 
@@ -77,7 +87,9 @@ def reached_modules(architecture: str, *, has_wide_part: bool = False) -> set[st
     )
     if not has_wide_part:
         graph.remove_module("tasks.models.wide")  # and with it scikit-learn
-    roots = ("tasks.models.classifier", f"tasks.models.architectures.{architecture}")
+    roots = ["tasks.models.classifier", f"tasks.models.architectures.{architecture}"]
+    if head is not None:
+        roots += ["tasks.heads._model", f"tasks.heads.{head}"]
     return set(roots).union(*map(graph.find_upstream_modules, roots))
 
 
@@ -132,14 +144,29 @@ def _importable(package: Path) -> Iterator[None]:
             del sys.modules[name]
 
 
-def _signature(modality: str, labels: list[str]) -> Any:
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
+def _columns(about: dict[str, Any]) -> dict[str, str]:
+    """Return the columns that a model answers with, and the type of each."""
+    if "served" in about:
+        columns: dict[str, str] = about["served"]
+        return columns
+    scores = {f"score_{label}": "double" for label in about["labels"]}
+    return {"label": "string", "score": "double", **scores}
 
-    scores = [ColSpec("double", f"score_{label}") for label in labels]
+
+def _signature(modality: str, columns: dict[str, str]) -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import Array, Object, Property
+
+    span = {"start": DataType.long, "end": DataType.long}
+    span |= {"label": DataType.string, "text": DataType.string}
+    lists: dict[str, Any] = {
+        "strings": Array(DataType.string),
+        "spans": Array(Object([Property(name, kind) for name, kind in span.items()])),
+    }
     signature = ModelSignature(
         inputs=Schema([ColSpec("string" if modality == "text" else "binary")]),
-        outputs=Schema([ColSpec("string", "label"), ColSpec("double", "score"), *scores]),
+        outputs=Schema([ColSpec(lists.get(kind, kind), name) for name, kind in columns.items()]),
     )
     # MLflow would convert what it is given: null became the text "None", and was scored. With this
     # mark it leaves the check to the model, over HTTP too.

@@ -112,6 +112,8 @@ def summary(metrics: Mapping[str, Any], missed: Sequence[str]) -> dict[str, str]
         missed: the gates that the model misses, a sentence each.
     """
     tags = {"verdict": f"misses: {'; '.join(missed)}" if missed else "passes its gates"}
+    if "head" in metrics:
+        return {**tags, **_of_head(metrics)}
     accuracy, gain = metrics.get("accuracy"), metrics.get("gain")
     intervals = metrics.get("intervals") or {}
     linear = ((metrics.get("baselines") or {}).get("linear") or {}).get("accuracy")
@@ -123,6 +125,19 @@ def summary(metrics: Mapping[str, Any], missed: Sequence[str]) -> dict[str, str]
         tags["lead over linear"] = f"{100 * (accuracy - linear):+.2f} points{told}"
     if gain is not None:
         tags["gain"] = f"{100 * gain:+.2f} points{_between(intervals.get('gain'))}"
+    return tags
+
+
+def _of_head(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags of a model with another head than classification, in its own metric."""
+    decides = metrics["decides"]
+    tags = {"head": metrics["head"], decides: f"{metrics[decides]:.4f}"}
+    linear = metrics["against"].get("linear")
+    if linear is not None:
+        told = f"{linear['verdict']} (p {_p_value(linear['p_value'])})"
+        tags["lead over linear"] = f"{linear['better_by']:+.4f}, {told}"
+    if metrics.get("gain") is not None:
+        tags["gain"] = f"{metrics['gain']:+.4f}"
     return tags
 
 

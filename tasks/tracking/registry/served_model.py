@@ -7,7 +7,8 @@ but the package that was copied with it (see ``packaging``).
 (encoded bytes, base64 text, uint8 arrays H W or H W C; one, a list, a Series, or a DataFrame with
 a column ``image``); over HTTP ``{"inputs": […]}``, texts or images in base64. It returns a
 DataFrame, one row a record: ``label``, ``score``, and the probability of each class as
-``score_<class>``.
+``score_<class>``. A model with another head takes what that reads, texts or lists of tokens (a
+column ``tokens``), and returns the head's own columns.
 """
 
 import base64
@@ -27,6 +28,7 @@ class Served:
     """What texts and images share."""
 
     modality: str
+    further_columns: tuple[str, ...] = ()
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the weights with the code that was registered with them."""
@@ -58,7 +60,7 @@ class Served:
         """Return the records of whatever was given; over HTTP that is the JSON of ``inputs``."""
         if not isinstance(given, (pd.DataFrame, dict)):
             return _as_list(given)
-        for name in (self.modality, 0, "0"):
+        for name in (self.modality, *self.further_columns, 0, "0"):
             if name in given:
                 return _as_list(given[name])
         raise MlflowException.invalid_parameter_value(
@@ -97,6 +99,35 @@ class ServedImage(Served, PythonModel):
         """Return the label and the scores of each image."""
         images = self.contents(model_input)
         return self.table([encoded(number, image) for number, image in enumerate(images)])
+
+
+class ServedHead(Served, PythonModel):
+    """Texts, answered by another head than classification."""
+
+    modality = "text"
+    further_columns = ("tokens",)
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Load the weights with the code that was registered with them."""
+        package = context.model_config["package"]
+        models = importlib.import_module(f"{package}.heads._model")
+        self._predictor = models.load_predictor(Path(context.artifacts["model"]))
+        self._mistake = importlib.import_module(f"{package}.errors").DownstreamError
+
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:  # noqa: ARG002 - MLflow gives it
+        """Return the head's answer to each record."""
+        records = [_plain(record) for record in self.contents(model_input)]
+        try:
+            rows = self._predictor.served(records)
+        except self._mistake as mistake:
+            raise MlflowException.invalid_parameter_value(str(mistake)) from None
+        columns = list(self._predictor.model.head.output_columns())
+        return pd.DataFrame(rows, columns=columns)
+
+
+def _plain(record: Any) -> Any:
+    """Return tokens that a table or an array holds as a list."""
+    return record.tolist() if isinstance(record, np.ndarray) else record
 
 
 def _as_list(given: Any) -> list[Any]:
@@ -146,4 +177,7 @@ def encoded(number: int, image: Any) -> bytes:
 
 
 config = mlflow.models.ModelConfig()
-mlflow.models.set_model(ServedText() if config.get("modality") == "text" else ServedImage())
+if "head" in config.to_dict():
+    mlflow.models.set_model(ServedHead())
+else:
+    mlflow.models.set_model(ServedText() if config.get("modality") == "text" else ServedImage())

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tasks.contracts import records
 from tasks.contracts.paths import Part
 from tasks.errors import BadInput
-from tasks.finetune.corpus import choose_few, read_corpus, say_what_lacks
+from tasks.finetune.corpus import choose_few, say_what_lacks
+from tasks.heads.classification import read_corpus
 from tasks.inputs.documents import TokenInputs
 from tasks.models.model import load_backbone
 

@@ -12,10 +12,11 @@ from tasks.contracts.paths import Part
 from tasks.errors import BadSettings
 from tasks.finetune import logistic, stage
 from tasks.finetune.callbacks import EarlyStopping
-from tasks.finetune.corpus import Corpus, read_corpus
 from tasks.finetune.folds import FixedEpochs
 from tasks.finetune.settings import Settings
 from tasks.finetune.task import Finetuning, Recipe, new_task
+from tasks.heads._corpus import Corpus
+from tasks.heads.classification import read_corpus
 from tasks.models.classifier import load_classifier
 from tasks.models.model import load_backbone
 from tasks.tracking.runs.metric_log import MetricLog

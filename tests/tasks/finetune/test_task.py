@@ -10,9 +10,10 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 
 from tasks.contracts.paths import Part
-from tasks.finetune.corpus import Corpus, read_corpus
 from tasks.finetune.settings import Settings
 from tasks.finetune.task import Finetuning, Recipe, balanced_weights, new_task
+from tasks.heads._corpus import Corpus
+from tasks.heads.classification import read_corpus
 from tasks.models import transformer
 from tasks.models.model import load_backbone, load_model
 from tasks.training.loop import _Training, train

@@ -9,10 +9,10 @@ import pytest
 from tasks.contracts import files
 from tasks.contracts.paths import Part
 from tasks.finetune import stage
-from tasks.finetune.corpus import read_corpus
 from tasks.finetune.frozen import with_features
 from tasks.finetune.settings import Settings
 from tasks.finetune.weighted import fit_pooling
+from tasks.heads.classification import read_corpus
 from tasks.models.model import load_backbone, load_model
 
 SETTINGS = Settings(epochs=2, labels=8, pooling="weighted")

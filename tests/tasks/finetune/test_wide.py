@@ -12,9 +12,9 @@ from tasks.contracts import files, records
 from tasks.contracts.paths import Part
 from tasks.errors import BadInput
 from tasks.finetune import stage
-from tasks.finetune.corpus import read_corpus
 from tasks.finetune.settings import Settings
 from tasks.finetune.wide import NUM_FOLDS, WideCorpus, best_scale, best_scales
+from tasks.heads.classification import read_corpus
 from tasks.models.classifier import load_classifier
 from tasks.models.model import load_backbone
 

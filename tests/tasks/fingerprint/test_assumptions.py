@@ -36,7 +36,12 @@ MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(ROOT.joinpath("tasks").rglob("*.py"))
 }
-REGISTRIES = ("tasks.objectives.", "tasks.models.architectures.", "tasks.collect.sources.")
+REGISTRIES = (
+    "tasks.heads.",
+    "tasks.objectives.",
+    "tasks.models.architectures.",
+    "tasks.collect.sources.",
+)
 REACHED = Code(ROOT).reachable(
     [
         *(f"tasks.{stage}.__main__" for stage in STAGES),

@@ -112,7 +112,7 @@ def test_limits_on_latency_and_size() -> None:
     [
         ({"flors": {}}, r"m\.flors: unknown key; allowed: .*did you mean 'floors'\?"),
         ({"floors": {"accuracy": "high"}}, r"m\.floors\.accuracy: .*found 'high'"),
-        ({"lead": {"linaer": 0.1}}, r"m\.lead\.linaer.*'linear', 'nb_svm' or 'twin'"),
+        ({"lead": {"linaer": 0.1}}, r"m\.lead\.linaer.*'linear', 'nb_svm', 'simple' or 'twin'"),
         ({"slices": {"minimum_records": 0}}, r"m\.slices\.minimum_records: .*found 0"),
         ({"review": {"policy": "auto"}}, r"m\.review\.policy: .*'auto_if_better'.*found 'auto'"),
         ({"serving": {"median_ms": 0}}, r"m\.serving\.median_ms: .*greater than 0, found 0"),
@@ -156,4 +156,26 @@ def test_metrics_of_an_earlier_version_miss_no_gate_that_nobody_asked_for() -> N
     assert _missed({}) == []
     assert _missed({}, not_behind=["linear"]) == [
         "metrics.json does not tell it from the linear baseline: run evaluate again"
+    ]
+
+
+def test_the_gates_of_another_head_are_in_its_own_metric() -> None:
+    metrics = {
+        "head": "regression", "decides": "mae", "less_is_better": True, "mae": 0.8,
+        "baselines": {"linear": {"mae": 0.9}, "simple": {"mae": 0.7}}, "slices": [],
+        "against": {"linear": {"verdict": "behind", "better_by": -0.1, "p_value": 0.01}},
+    }  # fmt: skip
+    settings = PromotionSettings.parse(
+        {
+            "lead": {"linear": 0.05, "simple": 0.0},
+            "ceilings": {"mae": 0.75},
+            "slices": {"minimum_accuracy": 0.5},
+        },
+        "m",
+    )
+    assert missed_gates(metrics, {"passed": True}, settings) == [
+        "mae is 0.8, above the ceiling of 0.75",
+        "mae 0.8 leads the simplest baseline (0.7) by -0.1, below the least lead of +0",
+        "it is behind the linear baseline: mae is worse by 0.1 (p = 0.01)",
+        "head: regression has no accuracy in slices: drop slices.minimum_accuracy",
     ]

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from tasks.contracts import records, registry
 from tasks.contracts.paths import Part
-from tasks.finetune.corpus import read_corpus
 from tasks.finetune.settings import Settings as FinetuneSettings
 from tasks.finetune.task import Recipe, new_task
+from tasks.heads.classification import read_corpus
 from tasks.inputs import token_cache as _token_cache
 from tasks.models.model import describe, load_backbone
 from tasks.pretrain.settings import ARCHITECTURES, OBJECTIVES

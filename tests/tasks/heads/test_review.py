@@ -1,0 +1,136 @@
+"""A head's versions: registered, compared, promoted, rolled back, and served raw records."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tasks.contracts import files, paths
+from tasks.promotion.review.decisions import decide
+from tasks.promotion.review.markdown import to_markdown
+from tasks.promotion.review.report import read_report
+from tasks.promotion.review.requests import request
+from tasks.promotion.review.subject import code_hash, settings_of, split_hash
+from tasks.promotion.rollback import roll_back
+from tests.tasks.heads.conftest import Finetuned, run_head
+from tests.tasks.promotion.scene import PARAMS, enter
+
+ROW, CORPUS = "tags", "brown"
+
+
+@pytest.fixture
+def poor_and_good(
+    finetuned: Callable[[str], Finetuned], backbone: Path, tmp_path: Path
+) -> tuple[Finetuned, Finetuned]:
+    """A tagger of one epoch, and one of more."""
+    good = finetuned("tagging")
+    return run_head("tagging", good.splits, backbone, tmp_path / "poor", epochs=1), good
+
+
+@pytest.fixture
+def workspace(new_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace with a store, which is the current folder."""
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    enter(folder, monkeypatch)
+    monkeypatch.setenv("DOWNSTREAM_REVIEWER", "Ann")
+    shutil.copy(new_store, folder / "mlflow.db")
+    row = {"backbone": "bert", "corpus": CORPUS, "finetune": {"head": "tagging"}, "evaluate": {}}
+    review = {"bootstrap_samples": 100, "policy": "auto_if_better"}
+    params = {
+        **PARAMS,
+        "corpora": {CORPUS: PARAMS["corpora"]["topics"]},
+        "backbones": {"bert": {**PARAMS["backbones"]["bert"], "corpus": CORPUS}},
+        "models": {ROW: {**row, "register": {"review": review, "not_behind": []}}},
+    }
+    files.write_text(paths.PARAMS, yaml.safe_dump(params))
+    files.write_json(paths.gate(CORPUS), {"passed": True})
+    return folder
+
+
+def register(made: Finetuned) -> None:
+    """Lay a model and its evidence into the workspace, and register it."""
+    from tasks.register.settings import Settings
+    from tasks.register.stage import run
+
+    for source, target in (
+        (made.model, paths.finetuned(ROW)),
+        (made.evidence, paths.stage_output("evaluate", ROW)),
+        (made.splits["test"].parent, paths.split(CORPUS, "test").parent),
+    ):
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(source, target)
+    deps = {
+        str(paths.code("evaluate", ROW)): code_hash(ROW),
+        str(paths.split(CORPUS, "test")): split_hash(CORPUS),
+    }
+    entry = {"deps": [{"path": path, "md5": md5} for path, md5 in deps.items()]}
+    files.write_text(Path("dvc.lock"), yaml.safe_dump({"stages": {f"evaluate@{ROW}": entry}}))
+    settings = Settings.model_validate(settings_of(ROW).model_dump())
+    evidence, version = paths.stage_output("evaluate", ROW), paths.version(ROW).parent
+    run(ROW, paths.finetuned(ROW), evidence, paths.gate(CORPUS), version, settings)
+
+
+def test_a_tagger_becomes_champion_is_beaten_by_a_better_one_and_is_served(
+    workspace: Path, poor_and_good: tuple[Finetuned, Finetuned]
+) -> None:
+    poor, good = poor_and_good
+    register(poor)
+    first = request(ROW)
+    shown = to_markdown(read_report(first))
+    assert f"token_accuracy **{poor.metrics['token_accuracy']:.4f}**" in shown
+    assert "its twin from random weights" in shown
+    decide(first, "approve", "to begin with")
+
+    register(good)
+    second = request(ROW)
+    report = read_report(second)
+    comparison = report.comparison
+    assert comparison is not None
+    found = comparison["decides"]
+    gain = good.metrics["token_accuracy"] - poor.metrics["token_accuracy"]
+    assert found["better_by"] == pytest.approx(gain, abs=2e-6)
+    assert found["p_value"] < 0.01
+    assert found["interval"][0] > 0
+    assert comparison["verdict"] == "better"
+    assert {one["verdict"] for one in comparison["slices"]} <= {
+        "better", "no significant change", "too few records",
+    }  # fmt: skip
+    assert comparison["flipped"]["won"]
+    assert second.policy_says == "promote"
+    assert "token_accuracy is better by +" in report.summary["decision"]["reasons"][0]
+    assert "paired randomisation test" in to_markdown(report)
+    assert "Records that changed most" in report.page
+
+    assert_is_served(workspace, good)
+    decide(second, "approve", "better")
+    assert "version 1" in roll_back(ROW, None, "as a trial")
+
+
+def assert_is_served(workspace: Path, good: Finetuned) -> None:
+    """Ask the version as an HTTP server does, from a folder without this project."""
+    import mlflow
+    from mlflow.pyfunc.scoring_server import init
+    from starlette.testclient import TestClient
+
+    mlflow.set_tracking_uri(f"sqlite:///{workspace / 'mlflow.db'}")
+    model = mlflow.pyfunc.load_model(f"models:/{ROW}/2")
+    client = TestClient(init(model))
+
+    def ask(inputs: Any) -> Any:
+        return client.post("/invocations", json={"inputs": inputs})
+
+    answer = ask(["The jury said .", ["The", "jury"]])
+    assert answer.status_code == 200
+    long, short = answer.json()["predictions"]
+    assert len(long["tags"]) == 4
+    assert [one["text"] for one in short["spans"]] == ["The", "jury"]
+    assert [(one["start"], one["end"]) for one in short["spans"]] == [(0, 3), (4, 8)]
+    for malformed in ([5], [None], [["The", 3]], ["The", {"a": 1}]):
+        refused = ask(malformed)
+        assert 400 <= refused.status_code < 500, malformed
+        assert "is not a text, or a list of tokens" in refused.text
+    assert good.model.is_dir()
