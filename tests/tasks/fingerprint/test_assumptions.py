@@ -112,6 +112,7 @@ def test_which_error_is_derived_from_which_never_changes_what_is_caught() -> Non
 
 TEXT_OF_AN_ERROR = {
     ("tasks.training.launcher", "error"): "the text of a rank's error, which is raised again",
+    ("tasks.training.launcher", "failure"): "which rank was lost, for a line and another error",
     ("tasks.training.loop", "error"): "what torch says, by which the error is chosen",
     ("tasks.remote.hub", "error"): "the status of an answer, by which the error is chosen",
     ("tasks.remote.web", "error"): "what a thread has failed with, raised where it is waited for",
