@@ -16,7 +16,7 @@ import numpy as np
 from tasks.contracts import paths, records
 from tasks.errors import BadInput, DownstreamError
 from tasks.metrics.predictions import read_predictions
-from tasks.models.model import description
+from tasks.models.model import DESCRIPTION, description
 from tasks.progress import say
 from tasks.promotion.review.signatures import signatures
 from tasks.promotion.review.subject import corpus_of
@@ -203,7 +203,9 @@ def rescore(fetched: FetchedVersion, corpus: str) -> str:
             here.
     """
     who = fetched.version.title
-    head = description(fetched.model).get("head")
+    # A folder that holds no model is told below.
+    is_model = (fetched.model / DESCRIPTION).exists()
+    head = description(fetched.model).get("head") if is_model else None
     if head is not None:
         from tasks.promotion.comparison.headed import repeats
 
