@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import Preempted
+from tasks.training.ranks import rank
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,8 +46,10 @@ class Preemption:
 def preemption() -> Iterator[Preemption]:
     """Listen for SIGTERM until the body ends."""
     heard = Preemption()
-    if threading.current_thread() is not threading.main_thread():
-        yield heard  # Python lets the main thread alone listen.
+    # Python lets the main thread alone listen. The first rank ends its step with the others' help,
+    # which one that left as soon as it heard would not give.
+    if threading.current_thread() is not threading.main_thread() or rank() > 0:
+        yield heard
         return
     before = signal.getsignal(signal.SIGTERM)
     if before is not signal.SIG_IGN:

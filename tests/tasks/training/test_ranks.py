@@ -11,7 +11,8 @@ import torch
 from tasks.errors import BadInput, Preempted
 from tasks.training import ranks as _ranks
 from tasks.training.launcher import SECONDS_TO_CHECKPOINT
-from tasks.training.ranks import launch, rank, sum_gradients
+from tasks.training.preemption import preemption
+from tasks.training.ranks import gathered, launch, rank, sum_gradients
 
 
 def refuse(what: str) -> None:
@@ -68,3 +69,14 @@ def test_a_rank_that_is_done_does_not_hold_up_the_end_after_sigterm(tmp_path: Pa
     with pytest.raises(Preempted, match="stopped by SIGTERM"):
         launch(2, work_on_alone, stopped_at)
     assert time.monotonic() - float(stopped_at.read_text()) < 0.9 * SECONDS_TO_CHECKPOINT
+
+
+def hears() -> list[bool]:
+    """Begin to train; return which ranks would end by themselves at SIGTERM."""
+    before = signal.getsignal(signal.SIGTERM)
+    with preemption():
+        return gathered(signal.getsignal(signal.SIGTERM) is not before)
+
+
+def test_the_first_rank_alone_ends_at_sigterm_so_that_its_step_has_the_others_help() -> None:
+    assert launch(2, hears) == [True, False]
