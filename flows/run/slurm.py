@@ -236,17 +236,21 @@ class SlurmJobs:
 
         Raises:
             StageFailed: it ended with an error; the message ends with its last line.
-            TransientError: the error may go away by itself (a job or node that was killed).
+            TransientError: the error may go away by itself (a job or node that was killed; SLURM
+                does not say whether an earlier job is still there).
             RunStoppedError: ``stop`` was called.
         """
         forget_failure(name)
         text = command if isinstance(command, str) else " && ".join(command)
         options = self._requests.of(name, self._devices(name))
         job = _Job(name, stage_hash, text, {**environment, "PATH": path_of_stages()}, options)
+        is_there = self._find(job)
         with self._lock:
             if self.stopping:
                 raise RunStoppedError
-            if not self._adopt(job):
+            if is_there:
+                self._running[job.id] = job
+            else:
                 self._waiting.append(job)
             if self._service is None:
                 self._service = threading.Thread(target=self._serve, daemon=True, name="slurm")
@@ -267,27 +271,37 @@ class SlurmJobs:
             elif self._running:
                 _slurm("scancel", *self._running)
 
-    def _adopt(self, job: _Job) -> bool:
-        """Take over the job that an earlier run has submitted for a stage, if it is still there."""
+    def _find(self, job: _Job) -> bool:
+        """Find the job that an earlier run has submitted for a stage, if it is still there.
+
+        One for other inputs is ended first, which may take a while.
+        """
         try:
             record = files.read_json(job.record)
             earlier, stage_hash = record["id"], record["stage_hash"]
             folder, index = Path(record["folder"]), int(record["index"])
         except (OSError, ValueError, KeyError, TypeError):
             return False
-        state = self._states().get(earlier)
-        if state is None or state in ENDED:
+        if not self._is_there(job, earlier):
             return False
         if stage_hash != job.stage_hash:
             say(f"{job.name}: SLURM's job {earlier} is for other inputs: it is ended")
             _slurm("scancel", earlier)
-            while self._states().get(earlier, "CANCELLED") not in ENDED:
+            while self._is_there(job, earlier):
                 time.sleep(GATHER_SECONDS)
             return False
         job.id, job.folder, job.index = earlier, folder, index
         say(f"{job.name}: SLURM's job {earlier} of an earlier run is waited for")
-        self._running[job.id] = job
         return True
+
+    def _is_there(self, job: _Job, earlier: str) -> bool:
+        states = self._states()
+        if states is None:
+            raise TransientError(
+                f"{job.name}: SLURM does not say whether job {earlier} of an earlier run is still "
+                "there, so no other is submitted"
+            )
+        return states.get(earlier, "gone") not in (*ENDED, "gone")
 
     def _serve(self) -> None:
         polled = time.monotonic()
@@ -341,7 +355,9 @@ class SlurmJobs:
 
     def _look(self, watched: Mapping[str, _Job]) -> None:
         """Find out which jobs have ended."""
-        states = self._states(dict.fromkeys(watched, "UNKNOWN"))
+        states = self._states()
+        if states is None:
+            return
         for name, job in watched.items():
             state = states.get(name)
             if state is None or state in ENDED:
@@ -350,19 +366,19 @@ class SlurmJobs:
                 job.state = state or "gone"
                 job.ended.set()
 
-    def _states(self, otherwise: dict[str, str] | None = None) -> dict[str, str]:
-        """Return the state of each of this user's jobs that SLURM knows.
-
-        Args:
-            otherwise: what is returned if the controller does not answer.
-        """
+    def _states(self) -> dict[str, str] | None:
+        """Return the state of each of this user's jobs that SLURM knows; None without an answer."""
         command = ("squeue", "--me", "--array", "--states=all", "--noheader", "--format=%i %T")
-        done = _slurm(*command)
-        if done.returncode:
+        try:
+            done = _slurm(*command)
+            problem = (done.stderr.strip() or "squeue failed") if done.returncode else ""
+        except OSError as error:  # no memory for a process, say: the next look may have it
+            problem = str(error)
+        if problem:
             if not self._told_away:
-                say(f"warning: SLURM does not answer, its jobs go on: {done.stderr.strip()}")
+                say(f"warning: SLURM does not answer, its jobs go on: {problem}")
             self._told_away = True
-            return otherwise or {}
+            return None
         self._told_away = False
         pairs = (line.split() for line in done.stdout.splitlines())
         return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}

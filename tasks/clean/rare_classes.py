@@ -29,7 +29,7 @@ def settle_rare_classes(standing: Standing, settings: RareClasses) -> dict[str, 
         for label, count in _counted(names, codes[is_open]).items()
         if count < settings.fewer_than and not (settings.then == "other" and label == OTHER)
     }
-    is_rare = is_open & np.isin(codes, [names.index(label) for label in rare])
+    is_rare = is_open & np.isin(codes, [code for code, label in enumerate(names) if label in rare])
     if settings.then == "drop":
         standing.drop(np.flatnonzero(is_rare), "rare_class")
     elif settings.then == "other":

@@ -31,6 +31,8 @@ def paired_randomisation(
 
     The p-value counts the observed difference among the draws, so that it never rejects too often.
 
+    Where the metric is not a number, the p-value is 1: nothing is told.
+
     Args:
         measure: gives the metric, S, from how often each of the 2N answers counts, S 2N.
         num_records: N.
@@ -40,6 +42,8 @@ def paired_randomisation(
     generator = np.random.default_rng([seed, num_records])
     at_once = max(1, min(num_draws, NUMBERS_AT_ONCE // (2 * num_records)))
     observed = float(_difference(measure, np.zeros((1, num_records)))[0])
+    if not np.isfinite(observed):
+        return observed, 1.0
     num_as_large = 0
     for start in range(0, num_draws, at_once):
         size = min(at_once, num_draws - start)

@@ -5,7 +5,9 @@ from threading import Timer
 
 import pytest
 
-from flows.run.slurm import Requests, SlurmJobs, _end_of, _Job, read_requests
+from flows.run.slurm import ROOM, Requests, SlurmJobs, _end_of, _Job, read_requests
+from flows.run.stage_command import TransientError
+from tasks.contracts import files
 from tasks.errors import BadSettings
 
 
@@ -73,3 +75,22 @@ def test_the_exit_code_of_a_stage_that_failed_is_waited_for_where_files_are_seen
     late.start()
     assert _end_of(job) == (3, [])
     late.join()
+
+
+def test_no_second_job_is_submitted_while_slurm_does_not_tell_of_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for program, does in (("sbatch", ": >submitted"), ("squeue", "exit 1")):
+        (tmp_path / program).write_text(f"#!/bin/sh\n[ $1 = --version ] || {does}\n")
+        (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    record = {"id": "7_0", "stage_hash": "hash", "folder": str(ROOM / "clean@a-1"), "index": 0}
+    files.write_json(ROOM / "jobs" / "clean@a.json", record)
+    jobs = SlurmJobs(lambda _: 0)
+    with pytest.raises(TransientError, match="SLURM does not say whether job 7_0"):
+        jobs.run("clean@a", "true", {}, print, "hash")
+    (tmp_path / "squeue").unlink()  # no process can be started: no answer either
+    with pytest.raises(TransientError, match="SLURM does not say whether job 7_0"):
+        jobs.run("clean@a", "true", {}, print, "hash")
+    assert not (tmp_path / "submitted").exists()

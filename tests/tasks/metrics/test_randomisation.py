@@ -64,3 +64,9 @@ def test_of_equal_models_at_most_five_per_cent_are_told_apart() -> None:
             found[name] += paired_randomisation(measure, 40, 199, seed=review)[1] < 0.05
     # Of a rate of 5 %, 2,000 reviews give 129 at most in 99.9 of 100 cases.
     assert all(40 < number <= 129 for number in found.values()), found
+
+
+def test_a_metric_that_is_no_number_tells_nothing() -> None:
+    difference, p_value = paired_randomisation(lambda c: np.full(len(c), np.nan), 10, 100)
+    assert np.isnan(difference)
+    assert p_value == 1
