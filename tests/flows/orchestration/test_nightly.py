@@ -60,6 +60,9 @@ def test_the_form_of_train_has_typed_and_described_fields(
         "force": "boolean",
         "keep_going": "boolean",
         "skip_gpu": "boolean",
+        "pull": "boolean",
+        "push": "boolean",
+        "engine": "string",
     }
     assert form["targets"]["items"] == {"type": "string"}
     values = form["overrides"]["additionalProperties"]["anyOf"]

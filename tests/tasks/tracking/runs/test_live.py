@@ -188,13 +188,14 @@ def test_a_training_does_not_wait_for_a_server_that_never_answers(
 
     monkeypatch.setattr(metric_log.MetricLog, "__init__", noted)
     with live_run(**about(texts)) as folder:
-        started = time.monotonic()
         metrics = train(texts, Path("out"), folder)
         trained = time.monotonic()
     record_run(**about(texts), metrics=metrics)
     ended = time.monotonic()
     assert files.sha256_of_folder(Path("out")) == undisturbed
-    assert 0 < sum(log.seconds for log in used) < 0.01 * (trained - started)
+    # A line is in the file within a moment, also while another thread imports MLflow; an answer
+    # would be waited for a second.
+    assert 0 < sum(log.seconds for log in used) < 0.25
     assert ended - trained < 6
     assert "Training goes on; its metrics are kept, and sent later" in capsys.readouterr().err
     assert outbox.waiting() == 2
