@@ -137,7 +137,7 @@ def export(
         head = description(fetched.model).get("head")
         if head is not None:
             raise BadInput(f"{chosen.title} has the head {head}: only classification is exported")
-        test, registered = _recorded(fetched, corpus)
+        recorded = _recorded(fetched, corpus)
         target = folder or paths.STATE / "exports" / f"{model}-{chosen.number}-{precision}"
         if target.exists() and not _was_exported(target):
             raise BadInput(
@@ -148,13 +148,13 @@ def export(
             written = Path(staging) / "model"
             say(f"{chosen.title}: writing the graph")
             write_network(fetched.model, written, int8=int8)
-            exported = _compare(fetched, written, test, registered, precision)
+            exported = _compare(fetched, written, recorded, precision)
             if exported.is_behind:
                 raise BadInput(
                     f"{exported.title}: not exported, since {precision} is behind it: "
                     f"{exported.sentence}"
                 )
-            _write_readme(written, exported, test)
+            _write_readme(written, exported, recorded.test)
             files.replace_folder(written, target)
         attach(client, chosen, f"export/onnx-{precision}.json", asdict(exported))
     return target, exported
@@ -171,7 +171,17 @@ def _choose(client: MlflowClient, model: str, version: int | None) -> Registered
     raise BadInput(f"{model} has neither a champion nor a candidate: name a --version")
 
 
-def _recorded(fetched: FetchedVersion, corpus: str) -> tuple[Labelled, Scored]:
+@dataclass(frozen=True)
+class _Recorded:
+    """Test records, and what the registered version said about them when it was evaluated."""
+
+    test: Labelled
+    labels: list[str]
+    """The classes, in the order of the scores."""
+    scored: Scored
+
+
+def _recorded(fetched: FetchedVersion, corpus: str) -> _Recorded:
     """Return the test records of today that the version was evaluated on, and what it said then."""
     then = read_predictions(fetched.evidence / PREDICTIONS)
     test = read_labelled(paths.split(corpus, "test"))
@@ -192,22 +202,22 @@ def _recorded(fetched: FetchedVersion, corpus: str) -> tuple[Labelled, Scored]:
         num_unlabelled=0,
     )
     scored = then.scored
-    return kept, Scored(scored.true[rows], scored.predicted[rows], scored.scores[rows])
+    of_rows = Scored(scored.true[rows], scored.predicted[rows], scored.scores[rows])
+    return _Recorded(kept, then.labels, of_rows)
 
 
 def _compare(
-    fetched: FetchedVersion, written: Path, test: Labelled, registered: Scored, precision: str
+    fetched: FetchedVersion, written: Path, recorded: _Recorded, precision: str
 ) -> Exported:
     from tasks.models.classifier import load_classifier
 
-    version = fetched.version
-    then = read_predictions(fetched.evidence / PREDICTIONS)
+    version, test, registered = fetched.version, recorded.test, recorded.scored
     mine = _classifier_of(written)
     say(f"{version.title}: {len(test.ids):,} test records are scored by ONNX Runtime")
     scores = np.asarray(mine.scores(test.contents), dtype=np.float64)
     if not np.isfinite(scores).all():
         raise BadInput(f"{version.title}: as {precision} it gives scores that are not numbers")
-    index_of = np.array([then.labels.index(label) for label in mine.labels])
+    index_of = np.array([recorded.labels.index(label) for label in mine.labels])
     ours = Scored(registered.true, index_of[scores.argmax(axis=1)], scores)
     timed = test.contents[:NUM_TIMED]
     return Exported(
@@ -248,7 +258,7 @@ def _write_readme(folder: Path, exported: Exported, test: Labelled) -> None:
         packages.append("pillow")
     else:
         packages.append("tokenizers")
-        if (folder / "wide.json").exists():
+        if (folder / WIDE_CONFIG).exists():
             packages += ["scikit-learn", "safetensors"]
     text = README.format(
         title=exported.title,

@@ -19,12 +19,12 @@ from tasks.errors import BadInput, DownstreamError
 from tasks.export import predict
 from tasks.inputs.tokenizer import PADDING, TOKENIZER, TOKENIZER_CONFIG, UNKNOWN
 from tasks.models.model import WIDE, load_model
+from tasks.models.wide import CONFIG as WIDE_CONFIG
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-WIDE_CONFIG = "wide.json"
 OUTPUT = "probabilities"
 
 

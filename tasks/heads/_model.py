@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from tasks.contracts import files, registry
+from tasks.contracts import registry
 from tasks.errors import BadInput
 from tasks.models.classifier import batches_of_like_length
 from tasks.models.model import DESCRIPTION, describe, description, load_backbone
-from tasks.models.text import HEAD, HEAD_CONFIG, INPUT_NAMES, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,23 +88,12 @@ class HeadModel:
 
     def states(self, batch: dict[str, Tensor]) -> Tensor:
         """Return the state of each token, N T H."""
-        output = self.encoder(**{name: batch[name] for name in INPUT_NAMES if name in batch})
-        if "reader" in self.module:
-            output = self.module["reader"](output.last_hidden_state)
-        states: Tensor = output.last_hidden_state
+        states: Tensor = self.inner.read(batch).last_hidden_state
         return states
 
     def save(self, folder: Path) -> None:
         """Write encoder and head, the tokenizer, and what they are."""
-        from safetensors.torch import save_file
-
-        save(self.encoder, folder)
-        weights = self.inner.above_encoder.state_dict()
-        above = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-        save_file(above, folder / HEAD, metadata={"format": "pt"})
-        about = {"num_labels": len(self.outputs), "pooling": self.inner.pooling}
-        files.write_json(folder / HEAD_CONFIG, about)
-        self._backbone.save_tokenizer(folder)
+        self.inner.save_apart(folder)
         describe(
             folder,
             architecture=self._backbone.architecture,

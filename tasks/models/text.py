@@ -297,12 +297,16 @@ class TextModel:
         """Tokenise the texts of whole splits, one after the other, unless that has been done."""
         return self._backbone.read_inputs(splits)
 
+    def read(self, batch: dict[str, Tensor]) -> Any:
+        """Return what encoder and reader make of a batch: ``last_hidden_state`` (N T H), …."""
+        output = self.encoder(**{name: batch[name] for name in INPUT_NAMES if name in batch})
+        return (
+            self.module["reader"](output.last_hidden_state) if "reader" in self.module else output
+        )
+
     def features(self, batch: dict[str, Tensor]) -> Float[Tensor, "N H"]:
         """Return what the head takes of a batch made by ``TokenInputs``."""
-        inputs = {name: batch[name] for name in INPUT_NAMES if name in batch}
-        output = self.encoder(**inputs)
-        if "reader" in self.module:
-            output = self.module["reader"](output.last_hidden_state)
+        output = self.read(batch)
         mask = batch.get("attention_mask")
         if WEIGHTED in self.module:
             features: Tensor = self.module[WEIGHTED](
@@ -323,28 +327,36 @@ class TextModel:
 
     def save(self, folder: Path) -> None:
         """Write encoder and head, the tokenizer, and what they are."""
-        from safetensors.torch import save_file
-
-        encoder: Any = self.encoder
         if self._as_transformers:
             from tasks.models.transformer import with_head
 
+            encoder: Any = self.encoder
             save(with_head(encoder, self.module["head"][1], self.labels), folder)  # type: ignore[index]
             (folder / HEAD).unlink(missing_ok=True)
+            self._save_beside_weights(folder)
         else:
-            save(encoder, folder)
-            weights = self.above_encoder.state_dict()
-            above = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-            save_file(above, folder / HEAD, metadata={"format": "pt"})
-        about = {"num_labels": len(self.labels), "pooling": self.pooling}
-        files.write_json(folder / HEAD_CONFIG, about)
-        self._backbone.save_tokenizer(folder)
+            self.save_apart(folder)
         describe(
             folder,
             architecture=self._backbone.architecture,
             modality=self.modality,
             labels=self.labels,
         )
+
+    def save_apart(self, folder: Path) -> None:
+        """Write the encoder, what is above it in a file of its own, and the tokenizer."""
+        from safetensors.torch import save_file
+
+        save(self.encoder, folder)
+        weights = self.above_encoder.state_dict()
+        above = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+        save_file(above, folder / HEAD, metadata={"format": "pt"})
+        self._save_beside_weights(folder)
+
+    def _save_beside_weights(self, folder: Path) -> None:
+        about = {"num_labels": len(self.labels), "pooling": self.pooling}
+        files.write_json(folder / HEAD_CONFIG, about)
+        self._backbone.save_tokenizer(folder)
 
 
 def save(model: Any, folder: Path) -> None:
