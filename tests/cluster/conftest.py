@@ -1,19 +1,17 @@
 """What stands for a cluster here: servers that these tests start themselves, and end again."""
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 
 from tests.cluster.slurm_cluster import SlurmCluster
 from tests.flows.conftest import prefect_api, reproduced_stages, staged
+from tests.servers import free_port, wait_for_answer
 
 __all__ = ["prefect_api", "reproduced_stages", "staged"]
 
@@ -23,27 +21,6 @@ os.environ.update(
     AWS_DEFAULT_REGION="us-east-1",
     AWS_EC2_METADATA_DISABLED="true",
 )
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
-
-
-def wait_for(address: str, server: "subprocess.Popen[bytes]", seconds: float = 120) -> None:
-    """Wait until a server answers at an address."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until and server.poll() is None:
-        try:
-            requests.get(address, timeout=5).raise_for_status()
-        except requests.RequestException:
-            time.sleep(0.2)
-        else:
-            return
-    raise AssertionError(f"{address} does not answer; its server's code: {server.poll()}")
 
 
 class S3Server:
@@ -59,7 +36,7 @@ class S3Server:
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._port)]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        wait_for(f"{self.address}/moto-api/", self.process)
+        wait_for_answer(f"{self.address}/moto-api/", self.process, 120)
 
     def stop(self) -> None:
         """End it."""

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.conftest import S3Server, free_port, wait_for
+from tests.cluster.conftest import S3Server
 from tests.cluster.postgresql import Postgresql
 from tests.flows.stage_pipeline import StagePipeline
+from tests.servers import free_port, wait_for_answer
 from tests.workspace import ROOT
 
 PAGE = (ROOT / "docs/servers.md").read_text()
@@ -75,7 +76,7 @@ def served(block: str, environment: dict[str, str], folder: Path, health: str) -
             process_group=0,
         )
     try:
-        wait_for(health, server, 240)
+        wait_for_answer(health, server, 240)
         yield
     finally:
         os.killpg(server.pid, 15)

@@ -1,20 +1,18 @@
 """Fixtures: a small pipeline in the current directory, as it stands before or after a run."""
 
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import requests
 
 from tests.flows.pipeline import OWN_ROWS, Pipeline
 from tests.flows.stage_pipeline import StagePipeline
 from tests.prefect_home import lay_prefect_home
+from tests.servers import free_port, wait_for_answer
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -91,9 +89,7 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @contextmanager
 def prefect_server(home: Path) -> "Iterator[tuple[str, subprocess.Popen[bytes]]]":
     """Start a real Prefect server; give its API's address and its process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     address = f"http://127.0.0.1:{port}/api"
     prefect = str(Path(sys.executable).parent / "prefect")
     lay_prefect_home(home)
@@ -106,19 +102,8 @@ def prefect_server(home: Path) -> "Iterator[tuple[str, subprocess.Popen[bytes]]]
             stderr=log,
         )
     try:
-        _wait_for(f"{address}/health", server)
+        wait_for_answer(f"{address}/health", server, 600)
         yield address, server
     finally:
         server.terminate()
         server.wait()
-
-
-def _wait_for(address: str, server: "subprocess.Popen[bytes]") -> None:
-    while server.poll() is None:
-        try:
-            requests.get(address, timeout=5).raise_for_status()
-        except requests.RequestException:
-            time.sleep(0.2)
-        else:
-            return
-    raise AssertionError(f"the Prefect server ended with {server.returncode}")

@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from tasks.tracking.audit.writer import Change
 from tasks.tracking.registry.registry import reconcile
 from tasks.tracking.store import opened, tracking_uri
 from tests.classifiers import sample_texts, save_text_classifier
+from tests.servers import free_port
 
 NUM_REQUESTS = 200
 SIZES = {"layers": 1, "hidden_size": 32, "heads": 2, "positions": 64}
@@ -102,9 +102,7 @@ def _evaluated(name: str, records: Labelled) -> Path:
 
 @contextmanager
 def _server(name: str, folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     environment = {
         **os.environ,
         "MLFLOW_TRACKING_URI": tracking_uri(),
