@@ -68,7 +68,11 @@ def test_stop_ends_the_running_with_sigterm_and_lets_none_start(tmp_path: Path) 
     processes = Processes()
     ended: list[BaseException] = []
     lines: list[str] = []
-    command = f"trap 'echo terminated > {tmp_path}/end; exit 0' TERM; echo up; sleep 60 & wait"
+    # A child that is just being forked can lose the signal with its parent's handler; it must not
+    # hold the output that the run reads to its end.
+    command = (
+        f"trap 'echo terminated > {tmp_path}/end; exit 0' TERM; sleep 60 >/dev/null & echo up; wait"
+    )
 
     def body() -> None:
         try:
