@@ -64,10 +64,11 @@ def run(records: Path, output: Path, settings: Settings, kept: Kept | None = Non
 def _check_modality(records: Path, settings: Settings) -> None:
     """Let nobody believe that a setting did something that is of the other modality."""
     schema = read_schema(records)
-    if "tokens" in [field.name for field in targets_of(schema)] and settings.personal_data:
+    targets = [field.name for field in targets_of(schema) if field.name in ("tokens", "response")]
+    if targets and settings.personal_data:
         raise BadSettings(
-            f"{records} has tokens, which clean hands on as they are: clean.personal_data would "
-            "mask them in the text alone: drop it, and mask the source"
+            f"{records} has {targets[0]}, which clean hands on as they are: clean.personal_data "
+            "would mask them in the text alone: drop it, and mask the source"
         )
     found = modality_of(schema)
     without_effect = [f"clean.{name}" for name in settings.without_effect(found)]

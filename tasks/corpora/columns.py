@@ -14,6 +14,7 @@ value    number           of a regression
 labels   list of texts    any number of classes
 tokens   list of texts    the words of the text, which is made of them
 tags     list of texts    one for each token
+response text             what answers the text
 ======== ================ ==================================================
 """
 
@@ -25,8 +26,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TARGETS = ("value", "labels", "tokens", "tags")
+TARGETS = ("value", "labels", "tokens", "tags", "response")
 """The names of the targets."""
+OF_TEXT = {"response": b"1"}
+"""The targets that are texts, as those of ``columns`` are, and what tells them apart in a file."""
+FIELD_ID = b"PARQUET:field_id"
 RESERVED = ("id", "text", "image", "label", "split", "source", "row")
 """The columns of every corpus, whose names no other may have."""
 
@@ -51,16 +55,23 @@ def target_field(name: str) -> pa.Field:
     """Return the column of a target."""
     import pyarrow as pa
 
+    if name in OF_TEXT:
+        return pa.field(name, pa.string(), metadata={FIELD_ID: OF_TEXT[name]})
     return pa.field(name, pa.float64() if name == "value" else pa.list_(pa.string()))
 
 
 def targets_of(schema: pa.Schema) -> list[pa.Field]:
     """Return the columns of a record file that are targets.
 
-    A text of the same name is one of ``columns``.
+    A text of the same name, without the mark of a target, is one of ``columns``.
     """
     named = [target_field(name) for name in TARGETS if name in schema.names]
-    return [field for field in named if schema.field(field.name).type == field.type]
+    return [field for field in named if _is_alike(schema.field(field.name), field)]
+
+
+def _is_alike(found: pa.Field, target: pa.Field) -> bool:
+    is_marked = (found.metadata or {}).get(FIELD_ID) == OF_TEXT.get(target.name)
+    return found.type == target.type and (is_marked or target.name not in OF_TEXT)
 
 
 def columns_of(schema: pa.Schema) -> list[str]:

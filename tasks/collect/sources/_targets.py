@@ -7,7 +7,7 @@ from typing import Any
 from tasks.collect.sources._columns import MAXIMUM_VALUE_BYTES, TableSettings, as_label, as_text
 from tasks.errors import BadInput
 
-Target = float | list[str]
+Target = float | str | list[str]
 
 
 def targets_of(
@@ -28,6 +28,8 @@ def targets_of(
         place = f"{where}: column {column!r} (setting targets.{target})"
         if target == "value":
             found[target] = _as_number(values[str(column)], place)
+        elif target == "response":
+            found[target] = _as_response(values[str(column)], place)
         elif isinstance(column, list):
             classes = [as_label(values[one], f"{where}: column {one!r}") for one in column]
             found[target] = list(dict.fromkeys(one for one in classes if one is not None))
@@ -47,6 +49,15 @@ def _as_number(value: Any, where: str) -> float | None:
     if not math.isfinite(number):
         raise BadInput(f"{where}: expected a finite number, found {value!r:.40}: mend the source")
     return number
+
+
+def _as_response(value: Any, where: str) -> str | None:
+    if value is None:
+        return None
+    response = as_text(value, where)
+    if not response.strip():
+        raise BadInput(f"{where}: an empty response: fill it in, or leave the record out")
+    return response
 
 
 def _as_texts(value: Any, where: str) -> list[str] | None:

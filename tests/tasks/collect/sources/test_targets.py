@@ -11,6 +11,7 @@ import pytest
 from tasks.clean import stage as clean
 from tasks.clean.settings import Settings as CleanSettings
 from tasks.contracts.paths import PARTS
+from tasks.corpora.columns import targets_of
 from tasks.errors import BadInput, BadSettings
 from tasks.split import stage as split
 from tasks.split.settings import Settings as SplitSettings
@@ -35,11 +36,16 @@ def write_line(corpus: "Corpus", **values: Any) -> None:
 
 def test_targets_have_their_type_up_to_the_splits(corpus: "Corpus") -> None:
     lines = [
-        {"text": f"record {number}", "stars": number, "topics": ["a", "b"][: number % 3]}
+        {
+            "text": f"record {number}",
+            "stars": number,
+            "topics": ["a", "b"][: number % 3],
+            "answer": f"Yes,  {number}.\n" if number else None,
+        }
         for number in range(60)
     ]
     corpus.write("a.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
-    targets = {"value": "stars", "labels": "topics"}
+    targets = {"value": "stars", "labels": "topics", "response": "answer"}
     found = corpus.collect({"kind": "files", "label": "", "targets": targets})
     assert found[5]["value"] == 5.0
     assert found[5]["labels"] == ["a", "b"]
@@ -47,15 +53,29 @@ def test_targets_have_their_type_up_to_the_splits(corpus: "Corpus") -> None:
     clean.run(corpus.output / "records.parquet", root / "clean", CleanSettings())
     split.run(root / "clean" / "records.parquet", root / "split", SplitSettings(), seed=0)
     schemas = [pq.read_schema(root / "split" / f"{part}.parquet") for part in PARTS]
-    assert all(schema.names == ["id", "text", "label", "value", "labels"] for schema in schemas)
+    names = ["id", "text", "label", "value", "labels", "response"]
+    assert all(schema.names == names for schema in schemas)
+    assert [field.name for field in targets_of(schemas[0])] == names[3:]
     rows = [
         row
         for part in PARTS
         for row in pq.read_table(root / "split" / f"{part}.parquet").to_pylist()
     ]
-    assert sorted((row["text"], row["value"], row["labels"]) for row in rows) == sorted(
-        (line["text"], float(line["stars"]), line["topics"]) for line in lines
-    )
+    assert sorted((row["value"], row["text"], row["labels"], row["response"]) for row in rows) == [
+        (float(line["stars"]), line["text"], line["topics"], line["answer"]) for line in lines
+    ]
+
+
+def test_a_text_of_columns_is_no_target_though_it_is_called_like_one(corpus: "Corpus") -> None:
+    corpus.write("a.csv", "text,response\n" + "".join(f"text {n},r{n}\n" for n in range(60)))
+    corpus.collect({"kind": "files", "label": "", "columns": ["response"]})
+    root = corpus.output.parent
+    clean.run(corpus.output / "records.parquet", root / "clean", CleanSettings())
+    cleaned = root / "clean" / "records.parquet"
+    assert pq.read_table(cleaned)["response"].to_pylist()[0].startswith("r")
+    assert targets_of(pq.read_schema(cleaned)) == []
+    split.run(cleaned, root / "split", SplitSettings(group_by="response"), seed=0)
+    assert pq.read_schema(root / "split" / "test.parquet").names == ["id", "text", "label"]
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.csv", "a.tagged"])
@@ -98,6 +118,13 @@ def test_targets_of_the_wrong_kind_are_refused_in_one_line(corpus: "Corpus") -> 
     assert "expected a list of texts, found [1, 2, 3]" in fault(corpus, targets=TAGGED)
     write_line(corpus, words=["The", " "], pos=TAGS[:2])
     assert "an empty text in the list" in fault(corpus, targets=TAGGED)
+    write_line(corpus, text="a", answer=" ")
+    assert fault(corpus, targets={"response": "answer"}) == (
+        "a.jsonl: row 1: column 'answer' (setting targets.response): an empty response: fill it "
+        "in, or leave the record out"
+    )
+    write_line(corpus, text="a", answer=5)
+    assert "expected text, found 5" in fault(corpus, targets={"response": "answer"})
     corpus.write("a.jsonl", "")
     corpus.write("b.tagged", "The/at jury\n")
     (corpus.folder / "a.jsonl").unlink()
@@ -131,9 +158,12 @@ def test_nothing_is_divided_by_a_target(corpus: "Corpus") -> None:
         )
 
 
-def test_tokens_are_not_masked_in_the_text_alone(corpus: "Corpus") -> None:
-    write_line(corpus, words=WORDS, pos=TAGS)
-    corpus.collect({"kind": "files", "label": "", "targets": TAGGED})
+@pytest.mark.parametrize("targets", [TAGGED, {"response": "answer"}])
+def test_targets_of_texts_are_not_masked_in_the_text_alone(
+    corpus: "Corpus", targets: dict[str, str]
+) -> None:
+    write_line(corpus, text="a", words=WORDS, pos=TAGS, answer="me@example.com")
+    corpus.collect({"kind": "files", "label": "", "targets": targets})
     settings = CleanSettings.parse({"personal_data": ["email"]}, "clean")
     with pytest.raises(
         BadSettings, match=r"clean\.personal_data would mask them in the text alone"
