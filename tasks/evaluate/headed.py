@@ -104,6 +104,7 @@ def evaluate(
         sizes={part: pq.read_metadata(path).num_rows for part, path in splits.items()},
         num_trained=train.num_rows,
         num_left_out=test.num_left_out,
+        unknown=evidence.unknown_names(test, outputs),
         learnt_labels=splits["test"].parent.name in labels_of(model),
         intended_use=settings.intended_use,
         examples=_examples(test, answers["model"], settings.shown_examples),

@@ -204,6 +204,16 @@ def slice_values(
     return [rounded(value) for value in function(members, prepared)]
 
 
+def unknown_names(test: Test, outputs: list[str]) -> list[str]:
+    """Return the labels or tags of the test records that the model does not know, sorted.
+
+    ``validate`` refuses them unless it is told not to; they are then never answered, and wrong.
+    """
+    if not hasattr(test.head, "names_in"):
+        return []
+    return sorted(test.head.names_in(test.true) - {*outputs})
+
+
 def write_predictions(
     path: Path, test: Test, answers: Mapping[str, Sequence[Any]], outputs: list[str]
 ) -> None:

@@ -6,6 +6,7 @@ head has learnt beside weights (a scale, a threshold).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from tasks.inputs.documents import TokenInputs
     from tasks.metrics.scores import Floats
     from tasks.models.text import TextBackbone, TextModel
 
@@ -39,6 +41,28 @@ class HeadInputs(Protocol):
 
     def batch(self, indices: np.ndarray) -> dict[str, Any]:
         """Return the tensors of some; with their targets, where they are known."""
+
+
+@dataclass(frozen=True)
+class TextInputs:
+    """Texts, and perhaps the targets of each."""
+
+    texts: TokenInputs
+    targets: np.ndarray | None = None
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """The cost of each."""
+        return self.texts.lengths
+
+    def batch(self, indices: np.ndarray) -> dict[str, Any]:
+        """Return the tensors of some, and their targets."""
+        import torch
+
+        batch = self.texts.batch(indices)
+        if self.targets is not None:
+            batch["targets"] = torch.from_numpy(self.targets[indices])
+        return batch
 
 
 class HeadModel:

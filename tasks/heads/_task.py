@@ -95,9 +95,14 @@ class HeadTask(Task):
         return loss / batch["counts"][0]
 
     def validate(self) -> dict[str, float]:
-        """Return loss and metrics on the validation examples, in fp32."""
+        """Return loss and metrics on the validation examples, in fp32.
+
+        What they decide beside the epoch is decided anew: each epoch is judged at its best.
+        """
         logits, batches, order = self._forward()
         learner, head = self._learner, self._learner.head
+        if hasattr(head, "choose"):
+            head.choose(learner, logits, batches)
         answers: list[Any] = []
         loss = terms = 0.0
         for some, batch in zip(logits, batches, strict=True):
@@ -124,8 +129,7 @@ class HeadTask(Task):
 
     def save(self, folder: Path) -> None:
         """Write the model; what the validation split decides beside the epoch is decided now."""
-        choose = getattr(self._learner.head, "choose", None)
-        if choose is not None:
+        if hasattr(self._learner.head, "choose"):
             logits, batches, _ = self._forward()
-            choose(self._learner, logits, batches)
+            self._learner.head.choose(self._learner, logits, batches)
         self._learner.save(folder)

@@ -8,7 +8,6 @@ Dimensions: S resamples, N records.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +15,7 @@ import pyarrow as pa
 
 from tasks.errors import BadInput
 from tasks.heads._corpus import Corpus, require_modality
-from tasks.heads._model import HeadModel
+from tasks.heads._model import HeadModel, TextInputs
 from tasks.heads._targets import is_text, read_targets
 from tasks.heads._task import HeadExamples, HeadTask
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
     from tasks.contracts.paths import Part
     from tasks.heads._model import Measure
-    from tasks.inputs.documents import TokenInputs
     from tasks.metrics.scores import Floats
     from tasks.models.text import TextBackbone, TextModel
 
@@ -62,29 +60,9 @@ def true_of(targets: pa.Table) -> list[float]:
     return values
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    """Texts, and perhaps the values of each."""
-
-    texts: TokenInputs
-    values: np.ndarray | None = None
-
-    @property
-    def lengths(self) -> np.ndarray:
-        return self.texts.lengths
-
-    def batch(self, indices: np.ndarray) -> dict[str, Tensor]:
-        import torch
-
-        batch = self.texts.batch(indices)
-        if self.values is not None:
-            batch["targets"] = torch.from_numpy(self.values[indices])
-        return batch
-
-
-def inputs(model: TextModel, contents: Sequence[str]) -> _Inputs:
+def inputs(model: TextModel, contents: Sequence[str]) -> TextInputs:
     """Return raw texts as the model reads them."""
-    return _Inputs(model.inputs(contents))
+    return TextInputs(model.inputs(contents))
 
 
 def read_corpus(backbone: TextBackbone, splits: dict[Part, Path]) -> Corpus:
@@ -99,7 +77,7 @@ def read_corpus(backbone: TextBackbone, splits: dict[Part, Path]) -> Corpus:
         raise BadInput(f"{splits['train']}: all values are the same: nothing can be learnt")
     together = pa.concat_tables(tables.values())
     values = true_of(together)
-    read = _Inputs(backbone.read_inputs(list(splits.values())), np.array(values, np.float32))
+    read = TextInputs(backbone.read_inputs(list(splits.values())), np.array(values, np.float32))
     return Corpus(
         ids=together["id"].to_pylist(),
         labels=[""] * together.num_rows,

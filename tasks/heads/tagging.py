@@ -207,7 +207,7 @@ def read_corpus(backbone: TextBackbone, splits: dict[Part, Path]) -> Corpus:
     """
     require_modality(backbone, splits["train"])
     tables = {part: read_targets(path, TARGETS) for part, path in splits.items()}
-    known = sorted(set(chain.from_iterable(true_of(tables["train"]))))
+    known = sorted(names_in(true_of(tables["train"])))
     check_tags(known, splits["train"])
     together = pa.concat_tables(tables.values())
     true = true_of(together)
@@ -221,6 +221,11 @@ def read_corpus(backbone: TextBackbone, splits: dict[Part, Path]) -> Corpus:
         examples=HeadExamples.of(read, true),
         num_train=tables["train"].num_rows,
     )
+
+
+def names_in(answers: Sequence[Sequence[str]]) -> set[str]:
+    """Return the tags that answers have."""
+    return set(chain.from_iterable(answers))
 
 
 def check_tags(tags: Sequence[str], where: Path) -> None:

@@ -267,12 +267,7 @@ def repeats(fetched: FetchedVersion, head: str, splits: Sequence[Path]) -> str:
         now = load_predictor(fetched.model).answers([contents[place] for place in chosen])
         for place, answer in zip(chosen, now, strict=True):
             before = recorded[ids[place]]
-            alike = (
-                abs(answer - before) <= TOLERANCE * max(1.0, abs(before))
-                if isinstance(before, float)
-                else answer == before
-            )
-            if not alike:
+            if not _alike(answer, before):
                 raise BadInput(
                     f"{fetched.version.title} does not answer as recorded: record "
                     f"{ids[place][:12]} is {answer!r:.60}, was {before!r:.60}: check out the "
@@ -283,3 +278,14 @@ def repeats(fetched: FetchedVersion, head: str, splits: Sequence[Path]) -> str:
         f"{fetched.version.title}: none of its {len(recorded)} test records lies in "
         f"{splits[0].parent}: `dvc pull {splits[0].parent}`"
     )
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Tell whether two answers are the same, but for the last digits of their numbers."""
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) <= TOLERANCE * max(1.0, abs(other))
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        return all(_alike(value, other[name]) for name, value in one.items())
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return all(map(_alike, one, other))
+    return bool(one == other)

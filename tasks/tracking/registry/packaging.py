@@ -156,12 +156,13 @@ def _columns(about: dict[str, Any]) -> dict[str, str]:
 def _signature(modality: str, columns: dict[str, str]) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
-    from mlflow.types.schema import Array, Object, Property
+    from mlflow.types.schema import Array, Map, Object, Property
 
     span = {"start": DataType.long, "end": DataType.long}
     span |= {"label": DataType.string, "text": DataType.string}
     lists: dict[str, Any] = {
         "strings": Array(DataType.string),
+        "scores": Map(DataType.double),
         "spans": Array(Object([Property(name, kind) for name, kind in span.items()])),
     }
     signature = ModelSignature(

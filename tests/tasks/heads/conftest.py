@@ -25,10 +25,13 @@ from tests.classifiers import save_tiny_bert
 DATA = Path(__file__).parents[2] / "data"
 SOURCES: dict[str, dict[str, Any]] = {
     "brown": {"label": "", "targets": {"tokens": "tokens", "tags": "tags"}},
-    "reviews": {"label": "", "targets": {"value": "rating"}},
+    "reviews": {
+        "label": "",
+        "targets": {"value": "rating", "labels": ["division", "department"]},
+    },
 }
 FILES = {"brown": "brown-sample.tagged", "reviews": "reviews-sample.csv"}
-CORPUS_OF = {"tagging": "brown", "regression": "reviews"}
+CORPUS_OF = {"tagging": "brown", "regression": "reviews", "multilabel": "reviews"}
 Splits = dict[Part, Path]
 
 

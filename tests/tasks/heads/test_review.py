@@ -110,6 +110,34 @@ def test_a_tagger_becomes_champion_is_beaten_by_a_better_one_and_is_served(
     assert "version 1" in roll_back(ROW, None, "as a trial")
 
 
+def test_labels_over_the_threshold_are_served_with_the_scores_of_all(
+    workspace: Path, finetuned: Callable[[str], Finetuned]
+) -> None:
+    client = client_of(workspace, finetuned("multilabel"))
+    answer = client.post("/invocations", json={"inputs": ["I love this dress."]})
+    assert answer.status_code == 200
+    (row,) = answer.json()["predictions"]
+    assert {*row["labels"]} <= {*row["scores"]} >= {"General", "Tops"}
+    assert all(0 < score < 1 for score in row["scores"].values())
+    refused = client.post("/invocations", json={"inputs": [["a", "b"]]})
+    assert (refused.status_code, "is not a text but" in refused.text) == (400, True)
+
+
+def client_of(workspace: Path, made: Finetuned) -> Any:
+    """Return what asks a model as an HTTP server does."""
+    import mlflow
+    from mlflow.pyfunc.scoring_server import init
+    from starlette.testclient import TestClient
+
+    from tasks.tracking.registry.packaging import log_model
+
+    mlflow.set_tracking_uri(f"sqlite:///{workspace / 'mlflow.db'}")
+    with mlflow.start_run() as run:
+        pass
+    logged = log_model(made.model, run.info.run_id)
+    return TestClient(init(mlflow.pyfunc.load_model(f"models:/{logged}")))
+
+
 def assert_is_served(workspace: Path, good: Finetuned) -> None:
     """Ask the version as an HTTP server does, from a folder without this project."""
     import mlflow
