@@ -25,15 +25,16 @@ run: setup
 test: setup programs
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# Several machines, played by this one: an S3 server, SLURM with two nodes, Ray with two, PostgreSQL.
+# Several machines, played by this one: an S3 server, SLURM with two nodes, Ray with two, PostgreSQL,
+# two network namespaces.
 test-cluster: setup programs cluster-programs
 	@$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --requirement tests/cluster/requirements.txt
 	@$(BIN)/python -m pytest tests/cluster
 
-CLUSTER_PACKAGES := munge postgresql slurm-wlm
+CLUSTER_PACKAGES := iproute2 munge postgresql slurm-wlm
 
 cluster-programs:
-	@PATH="$$PATH:/usr/sbin"; missing=; for program in munged slurmctld slurmd pg_ctlcluster; do command -v $$program >/dev/null || missing=$$program; done; \
+	@PATH="$$PATH:/usr/sbin"; missing=; for program in ip munged slurmctld slurmd pg_ctlcluster; do command -v $$program >/dev/null || missing=$$program; done; \
 	[ -z "$$missing" ] && exit 0; \
 	command -v apt-get >/dev/null || { echo "make test-cluster needs $(CLUSTER_PACKAGES): install them with this system's packages, then call it again" >&2; exit 1; }; \
 	echo "Installing $(CLUSTER_PACKAGES), which these tests start themselves ..."; \

@@ -51,7 +51,11 @@ def run(
     """
     arguments = (row, backbone, dict(splits), output, settings, seed, checkpoints, journal)
     metrics: dict[str, Any] = launch(
-        settings.training.devices, _adapt, *arguments, restarts=settings.training.restarts or 0
+        settings.training.devices,
+        _adapt,
+        *arguments,
+        restarts=settings.training.restarts or 0,
+        nodes=settings.training.nodes or 1,
     )
     return metrics
 

@@ -63,6 +63,10 @@ class Settings(BaseModel):
         """Return on how many devices the row's stage runs, if it needs one at all."""
         return 1
 
+    def num_processes(self) -> int:
+        """Return in how many processes the row's stage computes."""
+        return self.num_devices()
+
     def modules(self) -> list[str]:
         """Return the registry entries that these settings name, as module names."""
         return []

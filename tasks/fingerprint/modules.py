@@ -67,7 +67,8 @@ OPTIONAL = {
     "tasks.finetune.frozen": "mode: frozen",
     "tasks.finetune.wide": "wide is set",
     "tasks.models.wide": "finetune.wide is set",
-    "tasks.training.launcher": "devices is above 1",
+    "tasks.training.launcher": "devices is above 1, or nodes is set",
+    "tasks.training.spread.nodes": "nodes is set",
     "tasks.objectives._recompute": "recompute: true",
     "tasks.training.watch": "validate_every is set",
 }

@@ -12,7 +12,14 @@ from tasks.fingerprint.harmless import Names
 
 # How a fingerprint is made: what they give stands in its lines, and no stage calls them (a test).
 FOR_FINGERPRINTS = frozenset(
-    {"modules", "neutral", "num_devices", "reads", "__pydantic_init_subclass__"}
+    {
+        "modules",
+        "neutral",
+        "num_devices",
+        "num_processes",
+        "reads",
+        "__pydantic_init_subclass__",
+    }
 )
 VALIDATORS = frozenset({"pydantic.field_validator", "pydantic.model_validator"})
 

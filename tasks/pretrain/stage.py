@@ -57,7 +57,11 @@ def run(
     splits = (train, validation)
     arguments = (backbone, splits, output, settings, seed, checkpoints, initial, journal)
     metrics: dict[str, Any] = launch(
-        settings.training.devices, _pretrain, *arguments, restarts=settings.training.restarts or 0
+        settings.training.devices,
+        _pretrain,
+        *arguments,
+        restarts=settings.training.restarts or 0,
+        nodes=settings.training.nodes or 1,
     )
     return metrics
 

@@ -6,5 +6,6 @@
 - ``optimizers``: how a loss becomes a step; ``meter``: its mean, and the throughput;
 - ``checkpoints``: where a training's state is written; ``preemption``: SIGTERM;
 - ``watch``: validation on the way, the best weights, utilisation;
-- ``ranks``: the processes that train together; ``launcher``: how several are started.
+- ``ranks``: the processes that train together; ``launcher``: how several are started;
+- ``spread``: more than one machine.
 """

@@ -15,25 +15,33 @@ NUMBERS_IN_BUCKET = 1 << 25
 """Of gradients that are sent at once: 134 MB in fp32; two buckets are held beside the gradients."""
 
 
-def launch(num_ranks: int, run: Callable[..., Any], *arguments: Any, restarts: int = 0) -> Any:
+def launch(
+    num_ranks: int,
+    run: Callable[..., Any],
+    *arguments: Any,
+    restarts: int = 0,
+    nodes: int = 1,
+) -> Any:
     """Call ``run(*arguments)`` here, or in one process a rank; return (rank 0's) result.
 
     Args:
-        num_ranks: how many.
+        num_ranks: how many, on each node.
         run: a function that can be imported by name.
         arguments: values that can be pickled.
         restarts: how often all ranks are started again after one was lost.
+        nodes: how many machines.
 
     Raises:
+        BadInput: the nodes are not named, or one does not start.
         BadSettings: the machine has fewer GPUs.
         Preempted: SIGTERM came.
         DownstreamError: what a rank raised.
     """
-    if num_ranks == 1:
+    if num_ranks * nodes == 1:
         return run(*arguments)
     from tasks.training.launcher import launch_ranks
 
-    return launch_ranks(num_ranks, run, arguments, restarts)
+    return launch_ranks(num_ranks, run, arguments, restarts, nodes)
 
 
 def rank() -> int:

@@ -104,6 +104,13 @@ class LongTrainingSettings(TrainingSettings):
         json_schema_extra=contract.NEUTRAL,
         description="true: compute a transformer's layers again in the backward pass, to hold less",
     )
+    nodes: int | None = Field(
+        None,
+        ge=2,
+        le=1024,
+        json_schema_extra=contract.NEUTRAL,
+        description="machines that train together, each with so many devices; null: one",
+    )
     restarts: int | None = Field(
         None,
         ge=1,
@@ -128,7 +135,14 @@ class LongTrainingSettings(TrainingSettings):
         """Return what is only used by trainings that are looked at, or hold less in memory."""
         watched = ["tasks.training.watch"] if self.validate_every is not None else []
         holds_less = ["tasks.objectives._recompute"] if self.recompute else []
-        return [*super().modules(), *watched, *holds_less]
+        several = []
+        if self.nodes is not None:
+            several = ["tasks.training.launcher", "tasks.training.spread.nodes"]
+        return [*dict.fromkeys([*super().modules(), *watched, *holds_less, *several])]
+
+    def num_processes(self) -> int:
+        """Return in how many processes is trained, on all nodes."""
+        return self.devices * (self.nodes or 1)
 
     @model_validator(mode="after")
     def _there_is_one_end(self) -> Self:
@@ -139,8 +153,17 @@ class LongTrainingSettings(TrainingSettings):
         return self
 
     @model_validator(mode="after")
+    def _a_batch_reaches_every_node(self) -> Self:
+        if self.nodes is not None and self.batch_size < self.nodes * self.devices:
+            raise ValueError(
+                f"batch_size ({self.batch_size}) is smaller than nodes times devices "
+                f"({self.nodes * self.devices})"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _there_is_a_rank_to_lose(self) -> Self:
-        if self.restarts is not None and self.devices == 1:
+        if self.restarts is not None and self.devices == 1 and self.nodes is None:
             raise ValueError("restarts is of several ranks, and devices is 1: drop it")
         return self
 

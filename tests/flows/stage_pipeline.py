@@ -38,6 +38,9 @@ class Settings:
     def num_devices(self):
         return self.values.get("devices", 1)
 
+    def num_processes(self):
+        return self.num_devices()
+
 
 def main(stage):
     name = f"{stage}@{sys.argv[1]}"

@@ -112,6 +112,9 @@ def test_which_error_is_derived_from_which_never_changes_what_is_caught() -> Non
 
 TEXT_OF_AN_ERROR = {
     ("tasks.training.launcher", "error"): "the text of a rank's error, which is raised again",
+    ("tasks.training.launcher", "lost"): "what a rank raised, which is raised again",
+    ("tasks.training.launcher", "here"): "what a rank raised, which is raised again",
+    ("tasks.training.launcher", "stopped"): "why another node has ended, for an error",
     ("tasks.training.launcher", "failure"): "which rank was lost, for a line and another error",
     ("tasks.training.loop", "error"): "what torch says, by which the error is chosen",
     ("tasks.remote.hub", "error"): "the status of an answer, by which the error is chosen",
@@ -183,7 +186,7 @@ def test_no_stage_calls_what_only_fingerprints_are_made_with() -> None:
     for module, tree in TREES.items():
         for node in ast.walk(tree):
             if not module.endswith("settings") and isinstance(node, ast.Attribute):
-                assert node.attr not in ("num_devices", "reads", "neutral"), module
+                assert node.attr not in ("num_devices", "num_processes", "reads", "neutral"), module
                 if node.attr == "modules":
                     assert "settings" not in ast.unparse(node.value), module
 
@@ -236,6 +239,11 @@ def test_an_optional_module_is_only_imported_where_it_is_used() -> None:
             PretrainSettings,
             {"training": {"devices": 2}},
             "tasks.training.launcher",
+        ),
+        (
+            PretrainSettings,
+            {"training": {"nodes": 2}},
+            "tasks.training.spread.nodes",
         ),
         (
             PretrainSettings,
