@@ -120,6 +120,31 @@ def save_tiny_bert(folder: Path, texts: list[str], labels: list[str], vocabulary
     TextBackbone(folder).model(labels).save(folder)
 
 
+def save_tiny_gpt(folder: Path, texts: list[str], vocabulary_size: int) -> None:
+    """Save the smallest language model that is real: a GPT-2 of one layer, random weights.
+
+    Args:
+        folder: what is written.
+        texts: what its tokenizer, of bytes, is trained on.
+        vocabulary_size: the most tokens of it.
+    """
+    import torch
+
+    from tasks.inputs.tokenizer import PADDING, save_tokenizer, token_id
+    from tasks.inputs.traits import TextTraits
+    from tasks.models.architectures import gpt2
+    from tasks.models.model import describe
+    from tasks.models.text import save
+
+    tokenizer = byte_tokenizer(texts, vocabulary_size)
+    torch.manual_seed(0)
+    traits = TextTraits(tokenizer.get_vocab_size(), token_id(PADDING))
+    sizes = gpt2.Settings(layers=1, hidden_size=32, heads=2, positions=64)
+    save(gpt2.build(sizes, traits), folder)
+    save_tokenizer(tokenizer, folder, 64)
+    describe(folder, architecture="gpt2", modality="text")
+
+
 def add_wide_part(folder: Path, texts: list[str]) -> None:
     """Give a classifier of texts a wide part: all words and pairs of some texts, random weights."""
     import numpy as np

@@ -197,5 +197,9 @@ def load_predictor(folder: Path) -> Predictor:
     """
     about = description(folder)
     backbone: Any = load_backbone(folder)
+    head = registry.load(HEADS, about["head"], str(folder / DESCRIPTION))
+    if hasattr(head, "load_predictor"):
+        own: Predictor = head.load_predictor(backbone, about)
+        return own
     inner: TextModel = backbone.finished_model(about["labels"])
     return Predictor(HeadModel(backbone, inner, about["head"], about["facts"]))

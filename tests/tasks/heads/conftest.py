@@ -1,4 +1,4 @@
-"""Two small real corpora with targets, from their files to their splits, and one small backbone."""
+"""Small real corpora with targets, from their files to their splits, and two small backbones."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from tasks.finetune import stage as finetune
 from tasks.finetune.settings import Settings as FinetuneSettings
 from tasks.split import stage as split
 from tasks.split.settings import Settings as SplitSettings
-from tests.classifiers import save_tiny_bert
+from tests.classifiers import save_tiny_bert, save_tiny_gpt
 
 DATA = Path(__file__).parents[2] / "data"
 SOURCES: dict[str, dict[str, Any]] = {
@@ -29,9 +29,19 @@ SOURCES: dict[str, dict[str, Any]] = {
         "label": "",
         "targets": {"value": "rating", "labels": ["division", "department"]},
     },
+    "chatterbot": {"text": "prompt", "label": "", "targets": {"response": "answer"}},
 }
-FILES = {"brown": "brown-sample.tagged", "reviews": "reviews-sample.csv"}
-CORPUS_OF = {"tagging": "brown", "regression": "reviews", "multilabel": "reviews"}
+FILES = {
+    "brown": "brown-sample.tagged",
+    "reviews": "reviews-sample.csv",
+    "chatterbot": "chatterbot-sample.csv",
+}
+CORPUS_OF = {
+    "tagging": "brown",
+    "regression": "reviews",
+    "multilabel": "reviews",
+    "generation": "chatterbot",
+}
 Splits = dict[Part, Path]
 
 
@@ -47,7 +57,7 @@ class Finetuned:
 
 @pytest.fixture(scope="session")
 def corpora(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Splits]:
-    """The splits of both corpora."""
+    """The splits of the corpora."""
     root = tmp_path_factory.mktemp("corpora")
     made: dict[str, Splits] = {}
     for name, source in SOURCES.items():
@@ -68,26 +78,40 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Splits]:
 @pytest.fixture(scope="session")
 def backbone(corpora: dict[str, Splits], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The smallest BERT that is real, which takes 16 pieces: longer sentences have windows."""
-    texts = [
-        text
-        for splits in corpora.values()
-        for text in records.read_table(splits["train"], ["text"])["text"].to_pylist()
-    ]
+    texts = [text for name in ("brown", "reviews") for text in texts_of(corpora[name])]
     folder = tmp_path_factory.mktemp("backbone") / "model"
     save_tiny_bert(folder, texts, ["a", "b"], 400)
     return folder
 
 
 @pytest.fixture(scope="session")
+def causal_backbone(corpora: dict[str, Splits], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GPT-2 of one layer, which keeps every character."""
+    folder = tmp_path_factory.mktemp("causal") / "model"
+    save_tiny_gpt(folder, texts_of(corpora["chatterbot"]), 400)
+    return folder
+
+
+def texts_of(splits: Splits) -> list[str]:
+    """Return the training texts."""
+    texts: list[str] = records.read_table(splits["train"], ["text"])["text"].to_pylist()
+    return texts
+
+
+@pytest.fixture(scope="session")
 def finetuned(
-    corpora: dict[str, Splits], backbone: Path, tmp_path_factory: pytest.TempPathFactory
+    corpora: dict[str, Splits],
+    backbone: Path,
+    causal_backbone: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[str], Finetuned]:
     """Finetune and evaluate a head, once for all tests."""
 
     @cache
     def run(head: str) -> Finetuned:
         root = tmp_path_factory.mktemp(head)
-        return run_head(head, corpora[CORPUS_OF[head]], backbone, root)
+        below = causal_backbone if head == "generation" else backbone
+        return run_head(head, corpora[CORPUS_OF[head]], below, root)
 
     return run
 
