@@ -63,7 +63,7 @@ class Settings(BaseModel):
         """Return on how many devices the row's stage runs, if it needs one at all."""
         return 1
 
-    def num_processes(self) -> int:
+    def num_training_processes(self) -> int:
         """Return in how many processes the row's stage computes."""
         return self.num_devices()
 

@@ -16,7 +16,7 @@ FOR_FINGERPRINTS = frozenset(
         "modules",
         "neutral",
         "num_devices",
-        "num_processes",
+        "num_training_processes",
         "reads",
         "__pydantic_init_subclass__",
     }

@@ -46,9 +46,9 @@ class ObjectiveSettings(contract.Settings):
         """Return on how many devices is trained."""
         return self.training.num_devices()
 
-    def num_processes(self) -> int:
+    def num_training_processes(self) -> int:
         """Return in how many processes is trained."""
-        return self.training.num_processes()
+        return self.training.num_training_processes()
 
     def modules(self) -> list[str]:
         """Return the module of the objective, what it uses, and what several devices need."""

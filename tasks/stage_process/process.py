@@ -90,7 +90,7 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
                 _check_unchanged(run, inputs, code, "Nothing of it has run yet")
         started = time.monotonic()
         # Not watched are other ranks, and what came before a checkpoint: other processes.
-        is_watched = run.settings.num_processes() == 1 and not run.checkpoints.exists()
+        is_watched = run.settings.num_training_processes() == 1 and not run.checkpoints.exists()
         try:
             yield run
         except ChangedWhileRunning:

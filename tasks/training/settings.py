@@ -140,7 +140,7 @@ class LongTrainingSettings(TrainingSettings):
             several = ["tasks.training.launcher", "tasks.training.spread.nodes"]
         return [*dict.fromkeys([*super().modules(), *watched, *holds_less, *several])]
 
-    def num_processes(self) -> int:
+    def num_training_processes(self) -> int:
         """Return in how many processes is trained, on all nodes."""
         return self.devices * (self.nodes or 1)
 

@@ -38,7 +38,7 @@ class Settings:
     def num_devices(self):
         return self.values.get("devices", 1)
 
-    def num_processes(self):
+    def num_training_processes(self):
         return self.num_devices()
 
 

@@ -186,7 +186,12 @@ def test_no_stage_calls_what_only_fingerprints_are_made_with() -> None:
     for module, tree in TREES.items():
         for node in ast.walk(tree):
             if not module.endswith("settings") and isinstance(node, ast.Attribute):
-                assert node.attr not in ("num_devices", "num_processes", "reads", "neutral"), module
+                assert node.attr not in (
+                    "num_devices",
+                    "num_training_processes",
+                    "reads",
+                    "neutral",
+                ), module
                 if node.attr == "modules":
                     assert "settings" not in ast.unparse(node.value), module
 
