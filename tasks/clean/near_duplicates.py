@@ -52,8 +52,8 @@ class Compared:
         """
         length = pc.utf8_length if self.modality == "text" else pc.binary_length
         self._sizes.append(length(records.column(self.modality)).to_numpy())
-        digits = b"".join(bytes.fromhex(one)[:16] for one in records.column("id").to_pylist())
-        self._ids.append(np.frombuffer(digits, ">u8").reshape(-1, 2).astype(np.uint64))
+        digits = bytes.fromhex("".join(records.column("id").to_pylist()))
+        self._ids.append(np.frombuffer(digits, ">u8").reshape(-1, 4)[:, :2].astype(np.uint64))
         if self.bands is not None:
             has_words = bands.is_valid().to_numpy()
             found = np.zeros((len(bands), self.bands.number), dtype=np.uint64)

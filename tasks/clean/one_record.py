@@ -27,13 +27,16 @@ class Cleaned:
     """Mode and size of an image."""
 
 
-def clean_text_record(found: str | None, split: str | None, settings: Settings) -> Cleaned:
+def clean_text_record(
+    found: str | None, split: str | None, settings: Settings, *, is_plain: bool = False
+) -> Cleaned:
     """Return what becomes of a text.
 
     Args:
         found: it, as found.
         split: its official split.
         settings: how to clean.
+        is_plain: it is known to need no repair.
     """
     found = found or ""
     changes = []
@@ -43,7 +46,8 @@ def clean_text_record(found: str | None, split: str | None, settings: Settings) 
         whole, found = found, without_boilerplate(found)
         if found != whole:
             changes.append("boilerplate")
-    text = clean_text(found, settings)
+            is_plain = False
+    text = found if is_plain else clean_text(found, settings)
     if settings.personal_data:
         from tasks.clean.rules.personal_data import masked
 

@@ -29,8 +29,9 @@ class Seen:
         """
         self._rule = rule
         self._first_labels = _FirstLabels(most_in_dict)
-        # Of contents that repeat: how often with each label.
+        # Of contents that repeat: how often with each label, and the ids of those with several.
         self._votes: dict[bytes, Counter[str | None]] = {}
+        self._contradicted: set[str] = set()
 
     def reason_to_drop(self, identity: str, split: str | None, label: str | None) -> str | None:
         """Return why a record is dropped, or nothing; then it counts as seen.
@@ -48,6 +49,8 @@ class Seen:
             return "duplicate" if first_label == label else "duplicate_other_label"
         votes = self._votes.setdefault(key, Counter({first_label: 1}))
         votes[label] += 1
+        if len(votes) > 1:
+            self._contradicted.add(identity)
         return "duplicate" if votes[label] > 1 else None
 
     def num_conflicts(self) -> int:
@@ -64,6 +67,8 @@ class Seen:
             split: its official split.
             label: its class; none is no vote against one.
         """
+        if identity not in self._contradicted:
+            return None
         votes = self._votes.get(_key(identity, split), Counter())
         if len(votes) < 2:
             return None

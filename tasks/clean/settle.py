@@ -4,13 +4,14 @@ The records that stay so far lie in a file. Their ids, labels and splits are hel
 written beside those that go, and only if there is any, the file is written once more.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tasks.clean.repeated import PROTECTED, Rule, Seen
 from tasks.clean.report import Report
@@ -30,6 +31,7 @@ CHANGED_LABEL = "rare_class"
 """How the report names records whose label was changed."""
 NEAR_DUPLICATE = "near_duplicate"
 NONE = -1
+_BYTES_AT_ONCE = 2**23
 
 
 @dataclass
@@ -69,10 +71,6 @@ class Standing:
         """Return which records stay so far and may be dropped or relabelled by a rule."""
         return (self.reasons.codes == NONE) & ~self.is_protected()
 
-    def is_changed(self) -> bool:
-        """Tell whether any record goes after all, or gets another label."""
-        return bool((self.reasons.codes != NONE).any() or (self.new_labels.codes != NONE).any())
-
     def drop(self, places: np.ndarray, reason: str, stays: np.ndarray | None = None) -> None:
         """Let records go after all.
 
@@ -105,8 +103,39 @@ def named(path: Path, column: str) -> Named:
     return Named([*number_of], np.concatenate(codes))
 
 
+def write_for_a_while(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+    """Write the records that stay so far, in a fifth of the time that the result takes.
+
+    Args:
+        path: a file that is gone once all is settled.
+        schema: of the records.
+        batches: these.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    few_values = [name for name in ("label", "split", "source") if name in schema.names]
+    pending: list[pa.RecordBatch] = []
+    num_bytes = 0
+    with pq.ParquetWriter(
+        path,
+        schema,
+        compression="none",
+        use_dictionary=few_values,
+        write_statistics=False,
+        store_schema=False,
+    ) as writer:
+        for batch in batches:
+            pending.append(batch)
+            num_bytes += batch.nbytes
+            if num_bytes >= _BYTES_AT_ONCE:
+                writer.write_table(pa.Table.from_batches(pending, schema))
+                pending, num_bytes = [], 0
+        if pending:
+            writer.write_table(pa.Table.from_batches(pending, schema))
+
+
 def settle(
     path: Path,
+    cleaned: Path,
     seen: Seen,
     rule: Rule,
     settings: Settings,
@@ -116,7 +145,8 @@ def settle(
     """Drop and relabel what is decided over all records.
 
     Args:
-        path: the records that stay so far; written anew if any of them goes or changes.
+        path: the records that stay so far; gone afterwards, unless it is ``cleaned``.
+        cleaned: the file of those that stay in the end; if it is ``path``, nothing is open.
         seen: their contents, with how often each label was seen.
         rule: what becomes of equal contents with several labels.
         settings: how to clean.
@@ -129,8 +159,7 @@ def settle(
     num_conflicts = seen.num_conflicts()
     if settings.label_conflicts is not None or num_conflicts:
         report.note("label_conflicts", {"rule": rule, "contents": num_conflicts})
-    is_open = (num_conflicts, settings.near_duplicates, settings.rare_classes)
-    if not any(is_open):
+    if path == cleaned:
         return
     standing = Standing(path)
     if num_conflicts:
@@ -144,8 +173,9 @@ def settle(
         from tasks.clean.rare_classes import settle_rare_classes
 
         report.note("rare_classes", settle_rare_classes(standing, settings.rare_classes))
-    if standing.is_changed():
-        _write(standing, report)
+    schema = read_schema(path)
+    write_records(cleaned, schema, _settled(standing, schema, report))
+    path.unlink()
 
 
 def _settle_labels(standing: Standing, seen: Seen, rule: Rule) -> None:
@@ -173,13 +203,6 @@ def _contradiction(standing: Standing, identity: str, split: str | None) -> str:
         f"equal contents with several labels: {'; '.join(equal[:3])}: mend the source, or set "
         "clean.label_conflicts to majority, drop or first"
     )
-
-
-def _write(standing: Standing, report: Report) -> None:
-    schema = read_schema(standing.path)
-    settled = standing.path.with_name(f"{standing.path.name}.settled")
-    write_records(settled, schema, _settled(standing, schema, report))
-    settled.replace(standing.path)
 
 
 def _settled(standing: Standing, schema: pa.Schema, report: Report) -> Iterator[pa.RecordBatch]:

@@ -21,6 +21,7 @@ import pyarrow as pa
 from tasks.clean.one_record import Cleaned, clean_image_record, clean_label, clean_text_record
 from tasks.clean.repeated import PROTECTED
 from tasks.clean.settings import Settings
+from tasks.clean.text import is_plain
 from tasks.contracts.records import Modality, modality_of
 
 AVERAGE_BYTES = 2**18
@@ -121,9 +122,10 @@ def clean_shard(shard: pa.RecordBatch, settings: Settings) -> pa.Table:
     found, splits = shard.column(modality).to_pylist(), shard.column("split").to_pylist()
     records: list[Cleaned]
     if modality == "text":
+        plain = is_plain(*_parts(shard.column(modality))).tolist()
         records = [
-            clean_text_record(text, split, settings)
-            for text, split in zip(found, splits, strict=True)
+            clean_text_record(text, split, settings, is_plain=needs_nothing)
+            for text, split, needs_nothing in zip(found, splits, plain, strict=True)
         ]
     else:
         sources, rows = shard.column("source").to_pylist(), shard.column("row").to_pylist()

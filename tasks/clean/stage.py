@@ -14,7 +14,7 @@ from tasks.clean.one_record import clean_label
 from tasks.clean.repeated import Seen
 from tasks.clean.report import Report
 from tasks.clean.settings import Settings
-from tasks.clean.settle import settle
+from tasks.clean.settle import settle, write_for_a_while
 from tasks.clean.shard_work import Kept, Work
 from tasks.contracts.files import write_json
 from tasks.contracts.records import (
@@ -108,12 +108,17 @@ def clean(
         from tasks.clean.near_duplicates import Compared
 
         compared = Compared(settings.near_duplicates, modality_of(found))
-    write_records(
-        cleaned, schema, _merged(records, schema, work, seen, report, corrections, compared)
-    )
+    merged = _merged(records, schema, work, seen, report, corrections, compared)
+    # Whether a record stays may be known when all were seen; until then they lie there as they are.
+    is_open = rule != "first" or settings.near_duplicates or settings.rare_classes
+    standing = cleaned.with_name(f"{cleaned.name}.standing") if is_open else cleaned
+    if is_open:
+        write_for_a_while(standing, schema, merged)
+    else:
+        write_records(standing, schema, merged)
     if kept is not None:
         say(f"clean: {work.num_new:,} of {work.num_shards:,} shards new")
-    settle(cleaned, seen, rule, settings, report, compared)
+    settle(standing, cleaned, seen, rule, settings, report, compared)
     _tell(corrections, report)
     return report.num_kept()
 

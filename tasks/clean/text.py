@@ -5,6 +5,8 @@ import sys
 import unicodedata
 from functools import cache
 
+import numpy as np
+
 from tasks.clean.settings import Settings
 
 # Control characters that are not white space, and the byte order mark. Joiners stay: Persian,
@@ -13,6 +15,31 @@ _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff]")
 # A letter of a language has five at most, one that is made for fun some dozens.
 _MARKS_IN_A_ROW = 200
 _NO_WORD = re.compile(rf"\W{{{_MARKS_IN_A_ROW}}}")
+
+
+def is_plain(lengths: np.ndarray, content: memoryview) -> np.ndarray:
+    """Tell texts that ``clean_text`` gives back as they are: printable ASCII with single spaces.
+
+    Not all of these: an empty text or one with ``&`` is told by ``clean_text``. All texts of a
+    shard are looked at at once, which takes a fifth of the time.
+
+    Args:
+        lengths: the bytes of each text, less than 1 where there is none.
+        content: all texts one after another, as UTF-8.
+    """
+    codes = np.frombuffer(content, dtype=np.uint8)
+    plain = lengths > 0
+    ends = np.cumsum(np.maximum(lengths, 0), dtype=np.int64)
+    is_space = codes == ord(" ")
+    # What is below the space wraps around.
+    needs_work = (codes - np.uint8(ord(" "))) > ord("~") - ord(" ")
+    needs_work |= codes == ord("&")
+    needs_work[1:] |= is_space[1:] & is_space[:-1]
+    plain[np.searchsorted(ends, np.flatnonzero(needs_work), side="right")] = False
+    starts = ends - np.maximum(lengths, 0)
+    has_any = np.flatnonzero(lengths > 0)
+    plain[has_any] &= ~is_space[starts[has_any]] & ~is_space[ends[has_any] - 1]
+    return plain
 
 
 def clean_text(text: str, settings: Settings) -> str:

@@ -60,37 +60,64 @@ def shingles(texts: Sequence[str], words: int) -> tuple[np.ndarray, np.ndarray]:
     # Where each shingle begins among all words, and where the words of its text end.
     starts = np.arange(offsets[-1]) + np.repeat(bounds[:-1] - offsets[:-1], num_shingles)
     ends = np.repeat(bounds[1:], num_shingles)
+    padded = np.concatenate((hashes, np.zeros(words, dtype=np.uint64)))
+    is_short = ends - starts < words
     found = np.zeros(len(starts), dtype=np.uint64)
     for place in range(words):
-        at = starts + place
-        word = hashes[np.minimum(at, max(0, len(hashes) - 1))]
-        found = mixed(found + np.where(at < ends, word, np.uint64(0)))
+        word = padded[starts + place]
+        # A text of fewer words goes on with nothing, not with the words of the next one.
+        word[is_short & (starts + place >= ends)] = 0
+        found = mixed(found + word)
     return found, offsets
 
 
 def _words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return the hash of each word, text after text, and where each text's words begin."""
-    lowered = [text.replace(_SEPARATOR, " ").lower() for text in texts]
+    lowered = [
+        (text.replace(_SEPARATOR, " ") if _SEPARATOR in text else text).lower() for text in texts
+    ]
     joined = f"{_SEPARATOR.join(lowered)}{_SEPARATOR}"
     if joined.isascii():
         codes = np.frombuffer(joined.encode(), dtype=np.uint8)
+        starts, ends = _bounds_in_ascii(joined.encode())
     else:
         codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    kinds = _kinds_of(codes)
-    inside, alone = kinds == _INSIDE, kinds == _ALONE
-    starts_here, ends_here = inside.copy(), inside.copy()
-    starts_here[1:] &= ~inside[:-1]
-    ends_here[:-1] &= ~inside[1:]
-    starts = np.flatnonzero(starts_here | alone)
-    ends = np.flatnonzero(ends_here | alone) + 1
+        starts, ends = _bounds(codes)
     powers, inverses = _powers(max(2 * BLOCK_CHARACTERS, len(codes)))
+    hashed = np.take(_character_hashes(), codes, mode="clip")
+    np.multiply(hashed, powers[: len(codes)], out=hashed)
     sums = np.zeros(len(codes) + 1, dtype=np.uint64)
-    np.cumsum(_character_hashes()[codes] * powers[: len(codes)], out=sums[1:])
+    np.cumsum(hashed, out=sums[1:])
     hashes = mixed((sums[ends] - sums[starts]) * inverses[starts] + np.uint64(1))
     # The last separator ends the last text.
     text_ends = np.flatnonzero(codes == 0)
     bounds = np.concatenate(([0], np.searchsorted(starts, text_ends)))
     return hashes, bounds[: len(texts) + 1]
+
+
+def _bounds_in_ascii(joined: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Return where words begin and end; none of their characters is a word alone."""
+    is_inside = np.frombuffer(joined.translate(_ascii_table()), dtype=np.bool_)
+    edges = np.flatnonzero(is_inside[1:] != is_inside[:-1]) + 1
+    if is_inside[:1].any():
+        edges = np.concatenate(([0], edges))
+    return edges[::2], edges[1::2]  # a separator ends the last one
+
+
+@cache
+def _ascii_table() -> bytes:
+    """Return for each byte whether it is inside a word."""
+    return bytes(code < 128 and _kind(chr(code)) == _INSIDE for code in range(256))
+
+
+def _bounds(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where words begin and end."""
+    kinds = _kinds_of(codes)
+    inside, alone = kinds == _INSIDE, kinds == _ALONE
+    starts_here, ends_here = inside.copy(), inside.copy()
+    starts_here[1:] &= ~inside[:-1]
+    ends_here[:-1] &= ~inside[1:]
+    return np.flatnonzero(starts_here | alone), np.flatnonzero(ends_here | alone) + 1
 
 
 @lru_cache(maxsize=1)

@@ -35,4 +35,6 @@ def test_both_are_measured_and_told(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert found["ratio"] > 0
     assert found["same_clusters"]
     report(found)
-    assert "the same: True" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "the same: True" in said
+    assert "datatrove    not timed: --datatrove PYTHON" in said

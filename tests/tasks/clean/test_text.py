@@ -2,12 +2,13 @@
 
 import unicodedata
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.clean.settings import Settings
-from tasks.clean.text import clean_text, reason_to_drop
+from tasks.clean.text import clean_text, is_plain, reason_to_drop
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,19 @@ def test_texts_that_skip_ftfy_would_come_out_the_same(text: str) -> None:
     repaired = ftfy.fix_text(text, uncurl_quotes=False, fix_character_width=False)
     settings = Settings()
     assert clean_text(text, settings) == clean_text(repaired, settings)
+
+
+@given(st.lists(st.text(st.sampled_from("ab  &\n\té\x7f~")) | st.text(max_size=3)))
+def test_texts_that_are_told_to_be_plain_would_come_out_the_same(texts: list[str]) -> None:
+    content = [text.encode("utf-8", "surrogatepass") for text in texts]
+    lengths = np.array([len(one) for one in content] + [-1], dtype=np.int32)
+    plain = is_plain(lengths, memoryview(b"".join(content))).tolist()
+    assert not plain.pop()
+    for text, told in zip(texts, plain, strict=True):
+        if told:
+            assert clean_text(text, Settings()) == text != ""
+        elif text.isascii() and text.isprintable() and "&" not in text:
+            assert " ".join(text.split()) != text or not text
 
 
 def test_short_and_long_texts_are_dropped_for_their_own_reason() -> None:
