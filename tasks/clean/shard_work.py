@@ -49,7 +49,7 @@ class Kept:
     folder: Path
     code: str
     """A hash of the code that makes them."""
-    num_processes: int = 1
+    num_workers: int = 1
     bytes_before_processes: int = BYTES_BEFORE_PROCESSES
     engine: Engine = ENGINES[0]
     """Where new shards are cleaned: by processes of this machine, or on the nodes of Ray."""
@@ -64,9 +64,9 @@ class Kept:
             engine: where new shards are cleaned.
         """
         threads = os.environ.get(THREADS_VARIABLE)
-        num_processes = max(1, int(threads) if threads else len(os.sched_getaffinity(0)))
+        num_workers = max(1, int(threads) if threads else len(os.sched_getaffinity(0)))
         folder = paths.STATE / "shards" / f"clean@{corpus}"
-        return cls(folder, code, num_processes, engine=engine)
+        return cls(folder, code, num_workers, engine=engine)
 
 
 class Future(Protocol):
@@ -102,7 +102,7 @@ class Work:
         self._kept = kept
         self._cache = _Cache(kept, settings) if kept else None
         self._pool: Workers | None = None
-        self._num_workers = kept.num_processes if kept else 0
+        self._num_workers = kept.num_workers if kept else 0
         self._new_bytes = 0
 
     def results(
@@ -145,7 +145,7 @@ class Work:
 
     def _workers(self, num_bytes: int) -> Workers | None:
         """Return the processes that new records go to, started once there are many of them."""
-        if self._kept is None or (self._kept.num_processes == 1 and self._kept.engine != "ray"):
+        if self._kept is None or (self._kept.num_workers == 1 and self._kept.engine != "ray"):
             return None
         self._new_bytes += num_bytes
         if self._pool is None and self._new_bytes > self._kept.bytes_before_processes:
@@ -157,7 +157,7 @@ class Work:
             else:
                 # Not by a fork: Arrow has threads, which that would leave behind.
                 self._pool = ProcessPoolExecutor(
-                    self._kept.num_processes, get_context("spawn"), initializer=_be_process
+                    self._kept.num_workers, get_context("spawn"), initializer=_be_process
                 )
         return self._pool
 

@@ -210,7 +210,7 @@ def test_several_processes_give_the_same_bytes(
     by_one = outputs(tmp_path, many(), kept, **rules)
     entries = {path.name: path.read_bytes() for path in kept.folder.iterdir()}
     shutil.rmtree(kept.folder)
-    several = replace(kept, num_processes=2, bytes_before_processes=0)
+    several = replace(kept, num_workers=2, bytes_before_processes=0)
     monkeypatch.setattr(shard_work, "clean_shard", None)  # here; others have their own
     assert outputs(tmp_path, many(), several, **rules) == by_one
     assert {path.name: path.read_bytes() for path in kept.folder.iterdir()} == entries
@@ -219,7 +219,7 @@ def test_several_processes_give_the_same_bytes(
 def test_what_processes_that_end_leave_undone_is_done_here(
     tmp_path: Path, kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    several = replace(kept, num_processes=2, bytes_before_processes=0)
+    several = replace(kept, num_workers=2, bytes_before_processes=0)
     monkeypatch.setattr(shard_work, "_be_process", os.abort)
     assert outputs(tmp_path, many(), several) == outputs(tmp_path, many())
     assert len(list(kept.folder.iterdir())) > 5
@@ -230,7 +230,7 @@ def test_a_record_that_another_process_fails_at_is_named_as_ever(
 ) -> None:
     found = [{"image": encoded(grey(1 + place % 3, 1))} for place in range(3)]
     found[0] = {"image": encoded(grey(16, 16))[:45]}
-    several = replace(kept, num_processes=2, bytes_before_processes=0)
+    several = replace(kept, num_workers=2, bytes_before_processes=0)
     told = outputs_of_images(tmp_path, found, several)
     assert told == outputs_of_images(tmp_path, found, None)
     assert told.startswith("files:a, row 1 is not an image that can be decoded")
