@@ -8,6 +8,7 @@
 - ``review``: candidates beside their champions, and decisions
 - ``registry``: ``rollback`` and ``history``
 - ``export``: a version for ONNX Runtime
+- ``generate``: the response of a model with that head
 - ``lineage``: from a version back to its sources
 - ``prune``: ``downstream clean``
 

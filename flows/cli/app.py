@@ -16,6 +16,7 @@ from rich.text import Text
 from flows.checkout import enter_workspace
 from flows.cli.data import data
 from flows.cli.export import export
+from flows.cli.generate import generate
 from flows.cli.lineage import lineage
 from flows.cli.prune import clean
 from flows.cli.registry import history, rollback
@@ -357,7 +358,7 @@ def sync() -> int:
     return synchronize()
 
 
-for command in (clean, data, export, history, lineage, review, rollback):
+for command in (clean, data, export, generate, history, lineage, review, rollback):
     app.command(command)
 
 
