@@ -25,6 +25,8 @@ class Cleaned:
     """What it was changed for beside its repair."""
     form: str | None = None
     """Mode and size of an image."""
+    text_b: str | None = None
+    """The second text of a pair."""
 
 
 def clean_text_record(
@@ -58,6 +60,25 @@ def clean_text_record(
     if reason is None and split != PROTECTED:
         reason = _further_reason_to_drop(text, found, settings)
     return Cleaned(text, hashlib.sha256(text.encode()).hexdigest(), reason, changes)
+
+
+def clean_pair(
+    found: str | None, second: str | None, split: str | None, settings: Settings
+) -> Cleaned:
+    """Return what becomes of two texts: each is cleaned by itself, and both must be kept.
+
+    Args:
+        found: the first, as found.
+        second: the other.
+        split: their official split.
+        settings: how to clean.
+    """
+    cleaned, other = (clean_text_record(text, split, settings) for text in (found, second))
+    cleaned.text_b = str(other.content)
+    cleaned.id = hashlib.sha256(f"{cleaned.id}{other.id}".encode()).hexdigest()
+    cleaned.reason = cleaned.reason or other.reason
+    cleaned.changes = list(dict.fromkeys([*cleaned.changes, *other.changes]))
+    return cleaned
 
 
 def _further_reason_to_drop(text: str, found: str, settings: Settings) -> str | None:

@@ -28,7 +28,6 @@ from tasks.clean.settings import Settings
 from tasks.clean.shards import clean_shard, cut, done_schema, identity_of
 from tasks.contracts import files, paths
 from tasks.contracts.params import ENGINES, THREADS_VARIABLE, Engine
-from tasks.contracts.records import modality_of
 from tasks.errors import DownstreamError
 from tasks.machine.libraries import public_version
 from tasks.parent import die_with_parent
@@ -284,7 +283,6 @@ def _read(path: Path, key: str, shard: pa.RecordBatch) -> pa.Table | None:
         done = pq.read_table(pa.BufferReader(content))
     except (OSError, pa.ArrowException):
         return None
-    modality = modality_of(shard.schema)
     metadata = done.schema.metadata or {}
     is_right = metadata.get(_KEY) == key.encode() and done.num_rows == shard.num_rows
-    return done if is_right and done.schema.equals(done_schema(modality)) else None
+    return done if is_right and done.schema.equals(done_schema(shard.schema)) else None

@@ -18,11 +18,18 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from tasks.clean.one_record import Cleaned, clean_image_record, clean_label, clean_text_record
+from tasks.clean.one_record import (
+    Cleaned,
+    clean_image_record,
+    clean_label,
+    clean_pair,
+    clean_text_record,
+)
 from tasks.clean.repeated import PROTECTED
 from tasks.clean.settings import Settings
 from tasks.clean.text import is_plain
-from tasks.contracts.records import Modality, modality_of
+from tasks.contracts.records import modality_of
+from tasks.corpora.columns import PAIR, is_of_pairs
 
 AVERAGE_BYTES = 2**18
 """Of a shard, of which each record takes ``BYTES_OF_A_RECORD`` beside its content."""
@@ -85,25 +92,31 @@ def identity_of(shard: pa.RecordBatch) -> str:
     """Return the sha256 (hex) of all that decides what becomes of a shard's records."""
     modality = modality_of(shard.schema)
     digest = hashlib.sha256(f"{modality} {shard.num_rows}\n".encode())
-    for name in (modality, "label", "split"):
+    others = [PAIR] if is_of_pairs(shard.schema) else []
+    for name in (modality, "label", "split", *others):
         lengths, content = _parts(shard.column(name))
         digest.update(np.ascontiguousarray(lengths, np.int32).tobytes())
         digest.update(content)
     return digest.hexdigest()
 
 
-def done_schema(modality: Modality) -> pa.Schema:
-    """Return the columns of what became of a shard, a row a record."""
+def done_schema(found: pa.Schema) -> pa.Schema:
+    """Return the columns of what became of a shard, a row a record.
+
+    Args:
+        found: the columns of the shard.
+    """
     columns = {
         "id": pa.string(),
         # Null where it stays as it was found.
-        "content": pa.string() if modality == "text" else pa.binary(),
+        "content": pa.string() if modality_of(found) == "text" else pa.binary(),
         "label": pa.string(),
         "reason": pa.string(),
         "changes": pa.list_(pa.string()),
         "form": pa.string(),
         # Of a text's signature, where near-duplicates are looked for and it has words.
         "bands": pa.binary(),
+        **({PAIR: pa.string()} if is_of_pairs(found) else {}),
     }
     return pa.schema([pa.field(name, kind) for name, kind in columns.items()])
 
@@ -121,7 +134,13 @@ def clean_shard(shard: pa.RecordBatch, settings: Settings) -> pa.Table:
     modality = modality_of(shard.schema)
     found, splits = shard.column(modality).to_pylist(), shard.column("split").to_pylist()
     records: list[Cleaned]
-    if modality == "text":
+    if is_of_pairs(shard.schema):
+        seconds = shard.column(PAIR).to_pylist()
+        records = [
+            clean_pair(text, second, split, settings)
+            for text, second, split in zip(found, seconds, splits, strict=True)
+        ]
+    elif modality == "text":
         plain = is_plain(*_parts(shard.column(modality))).tolist()
         records = [
             clean_text_record(text, split, settings, is_plain=needs_nothing)
@@ -147,8 +166,10 @@ def clean_shard(shard: pa.RecordBatch, settings: Settings) -> pa.Table:
         "changes": [record.changes or None for record in records],
         "form": [record.form for record in records],
         "bands": _bands(records, splits, settings) if modality == "text" else [None] * len(found),
+        PAIR: [record.text_b for record in records],
     }
-    return pa.Table.from_pydict(columns, schema=done_schema(modality))
+    schema = done_schema(shard.schema)
+    return pa.Table.from_pydict({name: columns[name] for name in schema.names}, schema=schema)
 
 
 def _bands(

@@ -25,7 +25,7 @@ from tasks.contracts.records import (
     read_schema,
     write_records,
 )
-from tasks.corpora.columns import columns_of, targets_of, with_fields
+from tasks.corpora.columns import PAIR, columns_of, is_of_pairs, targets_of, with_fields
 from tasks.corpora.corrections import Corrections, corrections_of
 from tasks.errors import BadInput, BadSettings
 from tasks.progress import progress, say
@@ -69,6 +69,11 @@ def _check_modality(records: Path, settings: Settings) -> None:
         raise BadSettings(
             f"{records} has {targets[0]}, which clean hands on as they are: clean.personal_data "
             "would mask them in the text alone: drop it, and mask the source"
+        )
+    if is_of_pairs(schema) and settings.near_duplicates is not None:
+        raise BadSettings(
+            f"{records} holds pairs of texts, of which clean.near_duplicates would compare the "
+            "first ones alone: drop it there"
         )
     found = modality_of(schema)
     without_effect = [f"clean.{name}" for name in settings.without_effect(found)]
@@ -187,6 +192,8 @@ def _merged(
                 modality: pc.coalesce(done.column("content"), shard.column(modality)),
                 "label": pa.array([record["label"] for record in records], pa.string()),
             }
+            if PAIR in done.column_names:
+                columns[PAIR] = done.column(PAIR)
             kept = pa.table([columns[name] for name in schema.names], schema=schema).filter(stays)
             if compared is not None:
                 compared.add(kept, done.column("bands").filter(stays))

@@ -15,6 +15,7 @@ labels   list of texts    any number of classes
 tokens   list of texts    the words of the text, which is made of them
 tags     list of texts    one for each token
 response text             what answers the text
+text_b   text             the second text of a pair, cleaned as the first is
 ======== ================ ==================================================
 """
 
@@ -26,11 +27,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TARGETS = ("value", "labels", "tokens", "tags", "response")
+TARGETS = ("value", "labels", "tokens", "tags", "response", "text_b")
 """The names of the targets."""
-OF_TEXT = {"response": b"1"}
+OF_TEXT = {"response": b"1", "text_b": b"2"}
 """The targets that are texts, as those of ``columns`` are, and what tells them apart in a file."""
 FIELD_ID = b"PARQUET:field_id"
+PAIR = "text_b"
+"""The target that makes a record a pair of texts: its id and its cleaning are of both."""
 RESERVED = ("id", "text", "image", "label", "split", "source", "row")
 """The columns of every corpus, whose names no other may have."""
 
@@ -67,6 +70,11 @@ def targets_of(schema: pa.Schema) -> list[pa.Field]:
     """
     named = [target_field(name) for name in TARGETS if name in schema.names]
     return [field for field in named if _is_alike(schema.field(field.name), field)]
+
+
+def is_of_pairs(schema: pa.Schema) -> bool:
+    """Tell whether the records of a file are pairs of texts."""
+    return PAIR in schema.names and _is_alike(schema.field(PAIR), target_field(PAIR))
 
 
 def _is_alike(found: pa.Field, target: pa.Field) -> bool:

@@ -104,6 +104,7 @@ def evaluate(
         sizes={part: pq.read_metadata(path).num_rows for part, path in splits.items()},
         num_trained=train.num_rows,
         num_left_out=test.num_left_out,
+        right_or_wrong=evidence.right_or_wrong(test.head),
         unknown=evidence.unknown_names(test, outputs),
         learnt_labels=splits["test"].parent.name in labels_of(model),
         intended_use=settings.intended_use,
@@ -172,7 +173,7 @@ def _examples(test: evidence.Test, given: list[Any], most: int) -> list[Example]
     """Return the records with the worst answers; of equals the first."""
     errors = test.head.errors(test.true, given)
     order = [place for place in np.argsort(-errors, kind="stable")[:most] if errors[place] > 0]
-    contents, true, texts = test.contents, test.true, test.table["text"].to_pylist()
+    contents, true, texts = test.contents, test.true, test.texts
     return [
         Example(
             _cut(texts[place]),

@@ -18,12 +18,14 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.contracts import records, registry
+from tasks.corpora.columns import PAIR
 from tasks.errors import BadInput
 from tasks.heads._model import HEADS
 from tasks.heads._targets import read_targets
 from tasks.metrics.intervals import bootstrap
 from tasks.metrics.randomisation import paired_randomisation
 from tasks.metrics.scores import once_each, rounded
+from tasks.metrics.significance import mcnemar_exact, tango
 from tasks.metrics.slices import Slice
 from tasks.metrics.slices import slices_of as slices_by_class
 
@@ -53,6 +55,15 @@ class Test:
         """The id of each record."""
         ids: list[str] = self.table["id"].to_pylist()
         return ids
+
+    @property
+    def texts(self) -> list[str]:
+        """What a page shows of each record: its text, or both of a pair."""
+        texts: list[str] = self.table["text"].to_pylist()
+        if PAIR not in self.table.column_names:
+            return texts
+        pairs = zip(texts, self.table[PAIR].to_pylist(), strict=True)
+        return [" / ".join(pair) for pair in pairs]
 
     @property
     def contents(self) -> list[Any]:
@@ -158,11 +169,43 @@ def difference(
     everyone = range(len(test))
     chosen = [place for place in everyone if members is None or members[place]]
     true = test.true
+    if right_or_wrong(test.head):
+        won, lost = _disagreements(test, [ours, theirs], chosen)
+        return (won - lost) / len(chosen), float(mcnemar_exact(won, lost))
     both = [*(ours[place] for place in chosen), *(theirs[place] for place in chosen)]
     prepared = test.head.prepare([true[place] for place in chosen] * 2, both, outputs)
     name, function = next(iter(test.head.measures(outputs).items()))
     observed, p_value = paired_randomisation(lambda c: function(c, prepared), len(chosen))
     return _sign(test.head, name) * observed, p_value
+
+
+def right_or_wrong(head: ModuleType) -> bool:
+    """Tell whether an answer is one of the two: McNemar's test then compares two models."""
+    return bool(getattr(head, "RIGHT_OR_WRONG", False))
+
+
+def _disagreements(
+    test: Test, both: Sequence[Sequence[Any]], chosen: Sequence[int]
+) -> tuple[int, int]:
+    """Return on how many records the first model alone is right, and the second one alone."""
+    true = test.true
+    is_right = [test.head.errors(true, given)[chosen] == 0 for given in both]
+    return int((is_right[0] & ~is_right[1]).sum()), int((is_right[1] & ~is_right[0]).sum())
+
+
+def tango_interval(
+    test: Test, ours: Sequence[Any], theirs: Sequence[Any], level: float
+) -> list[float]:
+    """Return the interval of the difference of two shares of right answers.
+
+    Args:
+        test: the test records.
+        ours: an answer to each.
+        theirs: the same of another model.
+        level: of the interval.
+    """
+    won, lost = _disagreements(test, [ours, theirs], range(len(test)))
+    return list(tango(won, lost, len(test), level))
 
 
 def verdict(better_by: float, p_value: float) -> str:
@@ -181,8 +224,7 @@ def slices_of(test: Test) -> list[Slice]:
         for name, members in test.head.slices_by(test.true).items()
         if members.any()
     ]
-    texts = test.table["text"].to_pylist()
-    return [*own, *slices_by_class(np.zeros(0, np.int64), [], "text", texts)]
+    return [*own, *slices_by_class(np.zeros(0, np.int64), [], "text", test.texts)]
 
 
 def slice_values(
@@ -226,7 +268,8 @@ def write_predictions(
         outputs: what the model answers with, by name.
     """
     kind = test.head.predicted_type()
-    table = test.table.drop_columns(["text"])
+    texts = [name for name in ("text", PAIR) if name in test.table.column_names]
+    table = test.table.drop_columns(texts)
     for who, given in answers.items():
         name = PREDICTED if who == "model" else f"{who}_{PREDICTED}"
         table = table.append_column(pa.field(name, kind), pa.array(list(given), kind))

@@ -126,6 +126,7 @@ class HeadModel:
             head=self.name,
             facts=self.facts,
             served=self.head.output_columns(),
+            **({"reads": list(self.head.COLUMNS)} if hasattr(self.head, "COLUMNS") else {}),
         )
 
 

@@ -40,7 +40,7 @@ def read_targets(path: Path, targets: Sequence[str], *, complete: bool = True) -
     """
     known = [field.name for field in targets_of(records.read_schema(path))]
     for name in targets:
-        if name not in known:
+        if name not in (*known, "label"):
             raise BadInput(
                 f"{path} has no target {name!r}; "
                 + (one_of(name, known) if known else "name it in `targets` of the corpus' sources")

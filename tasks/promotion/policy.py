@@ -63,7 +63,7 @@ def _better(comparison: Comparison, review: ReviewSettings) -> Finding:
         met = found["p_value"] < review.alpha and found["better_by"] > 0
         return met, (
             f"{found['metric']} is better by {found['better_by']:+.4g}: {'' if met else 'not '}"
-            "significantly better (paired randomisation test, "
+            f"significantly better ({found.get('test', 'paired randomisation test')}, "
             f"p = {found['p_value']:.3g}, alpha {review.alpha:g})"
         )
     won, lost = _disagreements(comparison)
@@ -81,8 +81,9 @@ def _not_worse(comparison: Comparison, review: ReviewSettings) -> Finding:
         found = comparison["decides"]
         low = found["interval"][0]
         met = low > -review.margin
+        interval = found.get("interval_by", "paired bootstrap")
         return met, (
-            f"{found['metric']} is at worst {-low:.4g} worse (paired bootstrap at level "
+            f"{found['metric']} is at worst {-low:.4g} worse ({interval} at level "
             f"{1 - review.alpha:g}): {'within' if met else 'not within'} the margin of "
             f"{review.margin:g}"
         )

@@ -48,8 +48,9 @@ class TableSettings(Settings):
         json_schema_extra=NEUTRAL,
         exclude_if=not_,
         description="what heads other than classification learn, by the column that has it: "
-        "{value: Rating}, {tokens: words, tags: tags}, {response: answer}, {labels: topics} or, of "
-        "several columns, {labels: [Division, Department]}",
+        "{value: Rating}, {tokens: words, tags: tags}, {response: answer}, {text_b: title} "
+        "for pairs of texts, {labels: topics} or, of several columns, "
+        "{labels: [Division, Department]}",
     )
     header_rows: int = Field(
         1,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.collect.sources._columns import MAXIMUM_VALUE_BYTES, TableSettings, as_label, as_text
+from tasks.corpora.columns import PAIR
 from tasks.errors import BadInput
 
 Target = float | str | list[str]
@@ -30,6 +31,8 @@ def targets_of(
             found[target] = _as_number(values[str(column)], place)
         elif target == "response":
             found[target] = _as_response(values[str(column)], place)
+        elif target == PAIR:
+            found[target] = as_text(values[str(column)], place)
         elif isinstance(column, list):
             classes = [as_label(values[one], f"{where}: column {one!r}") for one in column]
             found[target] = list(dict.fromkeys(one for one in classes if one is not None))

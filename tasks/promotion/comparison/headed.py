@@ -1,7 +1,8 @@
 """Candidate and champion with a head other than classification, on the same test records.
 
 The head's metric that decides is compared by the paired approximate randomisation test, over all
-records and within each slice (Holm's correction), with paired bootstrap intervals.
+records and within each slice (Holm's correction), with paired bootstrap intervals; where answers
+are right or wrong, by McNemar's test and Tango's interval.
 """
 
 from __future__ import annotations
@@ -101,6 +102,11 @@ class HeadedSides:
         metric = next(iter(head.measures(self.outputs)))
         better_by, p_value = self._difference()
         metrics, interval = self._metrics(settings.review.bootstrap_samples, alpha)
+        test = {}
+        if evidence.right_or_wrong(head):
+            both = self.answers["candidate"], self.answers["champion"]
+            interval = evidence.tango_interval(self.test, *both, 1 - alpha)
+            test = {"test": "McNemar's exact test", "interval_by": "Tango's interval"}
         ahead = "better" if better_by > 0 else "worse"
         comparison: dict[str, Any] = {
             "schema": 1,
@@ -119,6 +125,7 @@ class HeadedSides:
                 "better_by": better_by,
                 "p_value": p_value,
                 "interval": interval,
+                **test,
             },
             "minimum_records": settings.slices.minimum_records,
             "slices": self._slices(alpha, settings.slices.minimum_records),
@@ -222,7 +229,7 @@ class HeadedSides:
             "label": self.test.head.shown(content, true[place]),
             "candidate": shown["candidate"],
             "champion": shown["champion"],
-            "excerpt": excerpt(self.test.table["text"][place].as_py()),
+            "excerpt": excerpt(self.test.texts[place]),
         }
 
 

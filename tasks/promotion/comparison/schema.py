@@ -96,7 +96,7 @@ class Flipped(TypedDict):
 
 
 class Decides(TypedDict):
-    """The metric that decides for a head whose answers are not right or wrong."""
+    """The metric that decides for a head other than classification."""
 
     metric: str
     told: str
@@ -104,9 +104,13 @@ class Decides(TypedDict):
     better_by: float
     """The candidate's value less the champion's; the other way round where less is better."""
     p_value: float
-    """Two-sided, paired approximate randomisation test."""
+    """Two-sided, paired approximate randomisation test, or ``test``."""
     interval: list[float]
-    """Of ``better_by``, at level 1 - alpha; paired percentile bootstrap over records."""
+    """Of ``better_by``, at level 1 - alpha; paired percentile bootstrap, or ``interval_by``."""
+    test: NotRequired[str]
+    """The name of another test."""
+    interval_by: NotRequired[str]
+    """The name of another interval."""
 
 
 class Serving(TypedDict):

@@ -61,7 +61,7 @@ def log_model(folder: Path, run_id: str) -> str:
                     **({} if head is None else {"head": head}),
                 },
                 signature=_signature(modality, _columns(about)),
-                input_example=_example(modality),
+                input_example=_example(modality, len(about.get("reads", ["text"]))),
                 pip_requirements=requirements(modules),
             )
     return str(logged.model_id)
@@ -175,9 +175,10 @@ def _signature(modality: str, columns: dict[str, str]) -> Any:
     return signature
 
 
-def _example(modality: str) -> list[Any]:
+def _example(modality: str, num_columns: int) -> list[Any]:
     if modality == "text":
-        return ["The text of one record.", "And of another."]
+        texts = ["The text of one record.", "And of another."]
+        return texts if num_columns == 1 else [[text] * num_columns for text in texts]
     from PIL import Image
 
     file = io.BytesIO()

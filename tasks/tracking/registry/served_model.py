@@ -8,7 +8,8 @@ but the package that was copied with it (see ``packaging``).
 a column ``image``); over HTTP ``{"inputs": […]}``, texts or images in base64. It returns a
 DataFrame, one row a record: ``label``, ``score``, and the probability of each class as
 ``score_<class>``. A model with another head takes what that reads, texts or lists of tokens (a
-column ``tokens``), and returns the head's own columns.
+column ``tokens``), or pairs of texts (columns ``text`` and ``text_b``, or lists of two), and
+returns the head's own columns.
 """
 
 import base64
@@ -123,6 +124,20 @@ class ServedHead(Served, PythonModel):
             raise MlflowException.invalid_parameter_value(str(mistake)) from None
         columns = list(self._predictor.model.head.output_columns())
         return pd.DataFrame(rows, columns=columns)
+
+    def contents(self, given: Any) -> list[Any]:
+        """Return the records of whatever was given; of a head that reads several columns, rows."""
+        names = getattr(self._predictor.model.head, "COLUMNS", None)
+        if names is None or not isinstance(given, (pd.DataFrame, dict)):
+            return super().contents(given)
+        lacking = [name for name in names if name not in given]
+        columns = [_as_list(given[name]) for name in names if name in given]
+        if lacking or len({*map(len, columns)}) > 1:
+            raise MlflowException.invalid_parameter_value(
+                f"expected the columns {' and '.join(names)}, equally long, found "
+                f"{list(given)!s:.80}"
+            )
+        return [list(record) for record in zip(*columns, strict=True)]
 
 
 def _plain(record: Any) -> Any:

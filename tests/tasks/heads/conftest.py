@@ -30,17 +30,20 @@ SOURCES: dict[str, dict[str, Any]] = {
         "targets": {"value": "rating", "labels": ["division", "department"]},
     },
     "chatterbot": {"text": "prompt", "label": "", "targets": {"response": "answer"}},
+    "pairs": {"label": "department", "targets": {"text_b": "title"}},
 }
 FILES = {
     "brown": "brown-sample.tagged",
     "reviews": "reviews-sample.csv",
     "chatterbot": "chatterbot-sample.csv",
+    "pairs": "reviews-sample.csv",
 }
 CORPUS_OF = {
     "tagging": "brown",
     "regression": "reviews",
     "multilabel": "reviews",
     "generation": "chatterbot",
+    "pair": "pairs",
 }
 Splits = dict[Part, Path]
 
@@ -118,7 +121,8 @@ def finetuned(
 
 def run_head(head: str, splits: Splits, backbone: Path, root: Path, epochs: int = 4) -> Finetuned:
     """Finetune and evaluate a head."""
-    settings = FinetuneSettings(head=head, epochs=epochs, learning_rate=0.01, batch_size=16)
+    rate = 0.003 if head == "pair" else 0.01
+    settings = FinetuneSettings(head=head, epochs=epochs, learning_rate=rate, batch_size=16)
     trained: Splits = {part: splits[part] for part in paths.TRAINED_ON}
     finetune.run("small", backbone, trained, root / "out", settings, 0, root / "checkpoints")
     metrics = evaluate.run(

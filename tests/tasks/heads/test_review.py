@@ -123,10 +123,33 @@ def test_labels_over_the_threshold_are_served_with_the_scores_of_all(
     assert (refused.status_code, "is not a text but" in refused.text) == (400, True)
 
 
+def test_pairs_are_served_from_two_columns(
+    workspace: Path, finetuned: Callable[[str], Finetuned]
+) -> None:
+    client = client_of(workspace, finetuned("pair"))
+
+    def ask(**inputs: Any) -> Any:
+        return client.post("/invocations", json=inputs)
+
+    first, second = ["I love this dress.", "These pants are too long."], ["great", "sad"]
+    answers = [
+        ask(inputs=[*zip(first, second, strict=True)]),
+        ask(inputs={"text": first, "text_b": second}),
+        ask(inputs=[{"text_b": b, "text": a} for a, b in zip(first, second, strict=True)]),
+    ]
+    assert [answer.status_code for answer in answers] == [200] * 3
+    rows = [answer.json()["predictions"] for answer in answers]
+    assert rows[0] == rows[1] == rows[2]
+    assert [{*row} for row in rows[0]] == [{"label", "score", "scores"}] * 2
+    for malformed in (["a text"], [["a"]], {"text": first}, {"text": first, "text_b": ["b"]}):
+        refused = ask(inputs=malformed)
+        assert refused.status_code == 400, malformed
+        assert "text_b" in refused.text
+
+
 def client_of(workspace: Path, made: Finetuned) -> Any:
     """Return what asks a model as an HTTP server does."""
     import mlflow
-    from mlflow.pyfunc.scoring_server import init
     from starlette.testclient import TestClient
 
     from tasks.tracking.registry.packaging import log_model
@@ -135,6 +158,9 @@ def client_of(workspace: Path, made: Finetuned) -> Any:
     with mlflow.start_run() as run:
         pass
     logged = log_model(made.model, run.info.run_id)
+    # Only now: it warns of MLflow's own type hints when it is imported first, which that hides.
+    from mlflow.pyfunc.scoring_server import init
+
     return TestClient(init(mlflow.pyfunc.load_model(f"models:/{logged}")))
 
 

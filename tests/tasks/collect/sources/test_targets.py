@@ -169,3 +169,47 @@ def test_targets_of_texts_are_not_masked_in_the_text_alone(
         BadSettings, match=r"clean\.personal_data would mask them in the text alone"
     ):
         clean.run(corpus.output / "records.parquet", corpus.output.parent / "clean", settings)
+
+
+def test_a_pair_of_texts_is_cleaned_and_told_apart_by_both(corpus: "Corpus") -> None:
+    lines = [f"{text},{title},{label}" for text, title, label in (
+        ("a  dress,with care".replace(",", " "), "good &amp; nice", "Tops"),
+        ("a dress with care", "good & nice", "Tops"),
+        ("a dress with care", "bad", "Dresses"),
+        ("a coat", "", "Tops"),
+    )]  # fmt: skip
+    corpus.write("a.csv", "text,title,label\n" + "\n".join(lines) + "\n")
+    found = corpus.collect({"kind": "files", "targets": {"text_b": "title"}})
+    assert found[0]["text_b"] == "good &amp; nice"
+    root = corpus.output.parent
+    clean.run(corpus.output / "records.parquet", root / "clean", CleanSettings())
+    cleaned = root / "clean" / "records.parquet"
+    assert [field.name for field in targets_of(pq.read_schema(cleaned))] == ["text_b"]
+    rows = pq.read_table(cleaned).to_pylist()
+    assert [(row["text"], row["text_b"], row["label"]) for row in rows] == [
+        ("a dress with care", "good & nice", "Tops"),
+        ("a dress with care", "bad", "Dresses"),
+    ]
+    assert rows[0]["id"] != rows[1]["id"]
+    dropped = json.loads((root / "clean" / "report.json").read_text())["dropped"]
+    assert {reason: count for reason, count in dropped.items() if count} == {
+        "duplicate": 1,
+        "empty": 1,
+    }
+    settings = CleanSettings.parse({"near_duplicates": {}}, "clean")
+    with pytest.raises(BadSettings, match=r"pairs of texts, of which clean\.near_duplicates would"):
+        clean.run(corpus.output / "records.parquet", root / "again", settings)
+
+
+def test_a_shard_of_pairs_is_told_apart_by_both_texts_and_kept(corpus: "Corpus") -> None:
+    from tasks.clean.shard_work import Kept
+
+    root = corpus.output.parent
+    for second in ("one", "two", "one"):
+        corpus.write("a.csv", f"text,title,label\na dress,{second},Tops\n")
+        corpus.collect({"kind": "files", "targets": {"text_b": "title"}})
+        kept = Kept(root / "kept", "code")
+        clean.run(corpus.output / "records.parquet", root / "clean", CleanSettings(), kept)
+        (row,) = pq.read_table(root / "clean" / "records.parquet").to_pylist()
+        assert row["text_b"] == second
+    assert len([*(root / "kept").iterdir()]) == 2
