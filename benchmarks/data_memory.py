@@ -6,7 +6,9 @@ one before, and a few repeat one. Collect, clean, split and validate, all three 
 near-duplicates, run in processes of their own; what is counted is the memory of these and of their
 children that is no page of a file, which the system takes back when it needs room.
 
-    python -m benchmarks.data_memory [--megabytes 100 400] [--quick] [--json]
+    python -m benchmarks.data_memory [--megabytes 100 400] [--memory MIB] [--quick] [--json]
+
+``--memory`` is that of ``params.yaml``.
 
 It downloads the wheel of Orange's text add-on (38 MB). 2,000 MB take half an hour on two busy
 cores and 15 GB of disk, in a temporary folder.
@@ -29,11 +31,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.quality import CORPORA, corpus_row
+from tasks.contracts.params import MEMORY, set_memory
 from tasks.contracts.paths import PARTS
 from tasks.contracts.records import read_table
+from tasks.machine.memory import DEFAULT_MIB
 
 STAGES = ("collect", "clean", "split", "validate")
-LIMIT_MB = 1.5 * 2**30 / 1e6
 NEAR = {"similarity": 0.8}
 _REPLACED = 0.1
 _ROWS = 2_000
@@ -43,6 +46,7 @@ def main() -> None:
     """Measure, print a table, and with ``--json`` one JSON object on the last line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--megabytes", type=int, nargs="+", default=[100, 400, 2000])
+    parser.add_argument("--memory", type=int, help="MiB that a stage may take, as in params.yaml")
     parser.add_argument("--quick", action="store_true", help="2 and 4 MB")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     parser.add_argument("--folder", type=Path, help="where there is room; a temporary folder else")
@@ -51,6 +55,7 @@ def main() -> None:
     if arguments.stage:
         run_stage(arguments.stage)
         return
+    set_memory({MEMORY: arguments.memory} if arguments.memory else {}, os.environ)
     sizes = [2, 4] if arguments.quick else arguments.megabytes
     found = {}
     with tempfile.TemporaryDirectory(prefix="data-memory-", dir=arguments.folder) as name:
@@ -59,7 +64,8 @@ def main() -> None:
             folder = Path(name) / f"{megabytes}"
             write_source(folder / "sources" / "all.parquet", texts, megabytes * 1_000_000)
             found[str(megabytes)] = {stage: in_own_process(stage, folder) for stage in STAGES}
-            report(megabytes, found[str(megabytes)])
+            limit = (arguments.memory or DEFAULT_MIB) * 2**20 / 1e6
+            report(megabytes, found[str(megabytes)], limit)
     if arguments.json:
         print(json.dumps(found))
 
@@ -216,9 +222,15 @@ def run_stage(stage: str) -> None:
         validate.run("large", train, validation, test, here / stage, tolerances)
 
 
-def report(megabytes: int, found: dict[str, Any]) -> None:
-    """Print one size."""
-    print(f"{megabytes:,} MB of text (the limit is {LIMIT_MB:,.0f} MB of memory)")
+def report(megabytes: int, found: dict[str, Any], limit: float) -> None:
+    """Print one size.
+
+    Args:
+        megabytes: of text.
+        found: by stage, seconds and peaks.
+        limit: the megabytes of memory that none may exceed.
+    """
+    print(f"{megabytes:,} MB of text (the limit is {limit:,.0f} MB of memory)")
     for stage, figures in found.items():
         print(
             f"  {stage:10} {figures['seconds']:8.1f} s {figures['peak_mb']:8,.0f} MB "

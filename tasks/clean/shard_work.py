@@ -30,6 +30,7 @@ from tasks.contracts import files, paths
 from tasks.contracts.params import ENGINES, THREADS_VARIABLE, Engine
 from tasks.errors import DownstreamError
 from tasks.machine.libraries import public_version
+from tasks.machine.memory import num_processes_at_most
 from tasks.parent import die_with_parent
 
 LIBRARIES = ("python", "ftfy", "numpy", "pillow", "py3langid", "pyarrow", "rensa")
@@ -63,7 +64,8 @@ class Kept:
             engine: where new shards are cleaned.
         """
         threads = os.environ.get(THREADS_VARIABLE)
-        num_workers = max(1, int(threads) if threads else len(os.sched_getaffinity(0)))
+        num_cores = max(1, int(threads) if threads else len(os.sched_getaffinity(0)))
+        num_workers = num_processes_at_most(num_cores)
         folder = paths.STATE / "shards" / f"clean@{corpus}"
         return cls(folder, code, num_workers, engine=engine)
 

@@ -18,6 +18,7 @@ from tasks.contracts.settings import Settings
 from tasks.contracts.yaml12 import parse_yaml
 from tasks.errors import BadSettings, one_of
 from tasks.machine.libraries import public_version, versions_now
+from tasks.machine.memory import LEAST_MIB, MEMORY_VARIABLE
 from tasks.plain_text import without_credentials
 
 # Which table of params.yaml a stage's rows stand in.
@@ -55,6 +56,8 @@ THREADS_VARIABLE = "DOWNSTREAM_THREADS"
 """Tells a process that computes for a stage, and those that it starts, what ``threads`` is."""
 THREADED = ("pretrain", "adapt", "finetune", "evaluate")
 """The stages whose results it may change."""
+MEMORY = "memory"
+"""The optional key with the MiB that a data stage may take; it changes no byte, and no stage."""
 ENGINE = "engine"
 """The optional key that says where records are cleaned; it changes no byte, and no stage."""
 Engine = Literal["processes", "ray"]
@@ -211,6 +214,18 @@ def set_threads(params: dict[str, Any], environment: MutableMapping[str, str]) -
         environment[THREADS_VARIABLE] = str(params[THREADS])
 
 
+def set_memory(params: dict[str, Any], environment: MutableMapping[str, str]) -> None:
+    """Tell a process by its environment how much memory it may take; only ``params`` counts.
+
+    Args:
+        params: the content of ``params.yaml``.
+        environment: the process' own, or that of one to be started.
+    """
+    environment.pop(MEMORY_VARIABLE, None)
+    if MEMORY in params:
+        environment[MEMORY_VARIABLE] = str(params[MEMORY])
+
+
 def stage_settings(params: dict[str, Any], stage: str, row: str) -> Any:
     """Return the checked settings of one ``stage@row``, defaults filled in.
 
@@ -274,7 +289,9 @@ def check_params(params: dict[str, Any]) -> None:
     if ROWS in os.environ:
         return
     required = [table for table in REFERENCES if table != ADAPTED]
-    _check_keys(params, ["seed", *required], "", optional=[ADAPTED, ENGINE, LIBRARIES, THREADS])
+    _check_keys(
+        params, ["seed", *required], "", optional=[ADAPTED, ENGINE, LIBRARIES, MEMORY, THREADS]
+    )
     _check_no_credentials(params, [])
     _check_libraries(params, LIBRARIES)
     seed = params["seed"]
@@ -284,6 +301,12 @@ def check_params(params: dict[str, Any]) -> None:
     if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
         raise BadSettings(
             f"params.yaml: threads: expected a whole number from 1, found {threads!r}"
+        )
+    memory = params.get(MEMORY, LEAST_MIB)
+    if not isinstance(memory, int) or isinstance(memory, bool) or memory < LEAST_MIB:
+        raise BadSettings(
+            f"params.yaml: memory: expected a whole number of MiB from {LEAST_MIB}, found "
+            f"{memory!r}"
         )
     _check_choice(params, ENGINE, ENGINES, "")
     tables = [table for table in REFERENCES if table in params]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tasks.contracts.paths import STATE
+from tasks.machine import memory
 from tasks.machine.scratch import scratch_file
 
 ITEMS_AT_ONCE = 2**20
@@ -44,8 +45,9 @@ class Column:
 
     def chunks(self) -> Iterator[np.ndarray]:
         """Yield all numbers, some at a time."""
-        for start in range(0, self._length, ITEMS_AT_ONCE):
-            yield self.read(start, min(self._length, start + ITEMS_AT_ONCE))
+        step = memory.share(ITEMS_AT_ONCE)
+        for start in range(0, self._length, step):
+            yield self.read(start, min(self._length, start + step))
 
     def gather(self, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Return several runs of numbers, one after another.

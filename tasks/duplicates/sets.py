@@ -11,6 +11,7 @@ import numpy as np
 
 from tasks.duplicates.columns import ITEMS_AT_ONCE, Column
 from tasks.duplicates.shingles import blocks, shingles
+from tasks.machine import memory
 
 _SKETCH_BITS = 512
 SKETCH_BYTES = 2**27
@@ -42,7 +43,9 @@ class Sets:
                 sizes.append(num_found)
                 sketches.append(_sketched(found, num_found, bits))
                 is_time = bits > 64 and len(sizes) % FOLD_EVERY == 0
-                if is_time and sum(sketch.nbytes for sketch in sketches) > SKETCH_BYTES:
+                if is_time and sum(sketch.nbytes for sketch in sketches) > memory.share(
+                    SKETCH_BYTES
+                ):
                     bits //= 2
                     sketches = [_folded(sketch) for sketch in sketches]
         self._sizes = np.concatenate(sizes)
@@ -158,5 +161,5 @@ def _folded(sketches: np.ndarray) -> np.ndarray:
 
 def _cut(items: np.ndarray, sizes: np.ndarray) -> list[np.ndarray]:
     """Cut items where their sizes come to ``ITEMS_AT_ONCE``; a larger one is not cut."""
-    part = np.cumsum(sizes) // ITEMS_AT_ONCE
+    part = np.cumsum(sizes) // memory.share(ITEMS_AT_ONCE)
     return np.split(items, np.flatnonzero(np.diff(part)) + 1) if len(items) else []

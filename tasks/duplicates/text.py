@@ -24,6 +24,7 @@ from tasks.duplicates.columns import ITEMS_AT_ONCE, Column
 from tasks.duplicates.joining import Clusters
 from tasks.duplicates.sets import Sets
 from tasks.duplicates.shingles import blocks, mixed, shingles
+from tasks.machine import memory
 
 WORDS = 3
 """A shingle has so many words: fewer join texts on the same matter, more miss edited short ones."""
@@ -134,7 +135,8 @@ def _joined(
             _join_similar(joined, first, second, sets, similarity)
     if is_crowded.any():
         crowded = np.flatnonzero(is_crowded)
-        num_parts = 1 + min(_MOST_PARTS, sets.num_rarest(crowded, similarity) // ITEMS_AT_ONCE)
+        num_rarest = sets.num_rarest(crowded, similarity)
+        num_parts = 1 + min(_MOST_PARTS, num_rarest // memory.share(ITEMS_AT_ONCE))
         for texts, found in _by_shingle(sets.rarest(crowded, similarity), num_parts):
             is_open = _several_clusters(found, joined.first_of(texts))
             which, shingle = texts[is_open], found[is_open]

@@ -21,13 +21,14 @@ from tasks.contracts.records import (
 )
 from tasks.corpora.columns import columns_of, targets_of, with_fields
 from tasks.errors import BadInput, one_of
+from tasks.machine import memory
 from tasks.machine.scratch import scratch_file
 from tasks.progress import say
 from tasks.split.assign import assign, part_by_hash, point
 from tasks.split.settings import Settings
 
-# Records are sorted in memory, one range of ids after the other, each of about this size.
 RANGE_BYTES = 64 * 2**20
+"""Records are sorted in memory, one range of ids after the other, each of about this size."""
 
 
 def run(records: Path, output: Path, settings: Settings, seed: int) -> dict[str, Any]:
@@ -249,7 +250,7 @@ def _sorted(records: Path, wanted: np.ndarray, schema: pa.Schema) -> Iterator[pa
     of first digits, so that only one range is in memory.
     """
     num_bytes = int(_num_bytes(records) * wanted.mean())
-    num_ranges = min(256, 1 + num_bytes // RANGE_BYTES)
+    num_ranges = min(256, 1 + num_bytes // memory.share(RANGE_BYTES))
     batches = _wanted(records, wanted, schema.names)
     tables = (
         [pa.Table.from_batches(batches, schema)]

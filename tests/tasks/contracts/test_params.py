@@ -113,7 +113,7 @@ def put(params: dict[str, Any], path: str, value: object) -> None:
     ("path", "value", "message"),
     [
         ("sed", 1, "sed: unknown key; allowed: adapted, backbones, corpora, engine, libraries, "
-         "models, seed, threads; did you mean"),
+         "memory, models, seed, threads; did you mean"),
         ("libraries", "torch", "libraries: expected a list of packages, found 'torch'"),
         ("libraries", ["torhc"], "libraries: 'torhc' is not installed here; allowed: "),
         ("models/reuters-topics/libraries", ["no-such-package"],
@@ -126,6 +126,8 @@ def put(params: dict[str, Any], path: str, value: object) -> None:
         ("models/digits-from-convnet/finetune/folds", 3,
          "models.digits-from-convnet.finetune.folds: the backbone digits-convnet was pretrained "),
         ("engine", "spark", "engine: expected one of processes, ray, found 'spark'"),
+        ("memory", 511, "memory: expected a whole number of MiB from 512, found 511"),
+        ("memory", "1 GiB", "memory: expected a whole number of MiB from 512, found '1 GiB'"),
         ("threads", 0, "threads: expected a whole number from 1, found 0"),
         ("threads", "all", "threads: expected a whole number from 1, found 'all'"),
         ("models", None, "models: expected rows ({} for none), found None"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tasks.contracts.paths import PARTS
 from tasks.contracts.records import split_schema
 from tasks.errors import BadInput
+from tasks.machine.memory import MEMORY_VARIABLE
 from tasks.split import stage
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ def test_a_corpus_too_large_for_memory_is_sorted_in_ranges(
 ) -> None:
     split(BASE)
     expected = [(tmp_path / "split" / f"{part}.parquet").read_bytes() for part in PARTS]
-    monkeypatch.setattr(stage, "RANGE_BYTES", 500)
+    monkeypatch.setattr(stage, "RANGE_BYTES", 1500)
+    monkeypatch.setenv(MEMORY_VARIABLE, "512")
     split(BASE)
     assert [(tmp_path / "split" / f"{part}.parquet").read_bytes() for part in PARTS] == expected
 
