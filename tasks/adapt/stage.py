@@ -9,7 +9,7 @@ from tasks.contracts import registry
 from tasks.contracts.paths import Part
 from tasks.models.initial.own import initial_of
 from tasks.models.model import architecture_of, description
-from tasks.objectives._backbone import set_up, watch_of, write_backbone
+from tasks.objectives._backbone import num_ranks_of, set_up, watch_of, write_backbone
 from tasks.objectives._settings import OBJECTIVES
 from tasks.tracking.runs.metric_log import MetricLog
 from tasks.training.checkpoints import Checkpoints
@@ -51,7 +51,7 @@ def run(
     """
     arguments = (row, backbone, dict(splits), output, settings, seed, checkpoints, journal)
     metrics: dict[str, Any] = launch(
-        settings.training.devices,
+        num_ranks_of(settings.training),
         _adapt,
         *arguments,
         restarts=settings.training.restarts or 0,

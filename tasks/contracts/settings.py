@@ -63,6 +63,10 @@ class Settings(BaseModel):
         """Return on how many devices the row's stage runs, if it needs one at all."""
         return 1
 
+    def takes_fewer_devices(self) -> bool:
+        """Tell whether the row's stage makes do with fewer devices, where there are no more."""
+        return False
+
     def num_training_processes(self) -> int:
         """Return in how many processes the row's stage computes."""
         return self.num_devices()

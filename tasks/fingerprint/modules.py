@@ -69,6 +69,7 @@ OPTIONAL = {
     "tasks.models.wide": "finetune.wide is set",
     "tasks.training.launcher": "devices is above 1, or nodes is set",
     "tasks.training.spread.nodes": "nodes is set",
+    "tasks.training.spread.elastic": "elastic: true",
     "tasks.objectives._recompute": "recompute: true",
     "tasks.training.watch": "validate_every is set",
 }

@@ -18,6 +18,7 @@ FOR_FINGERPRINTS = frozenset(
         "num_devices",
         "num_training_processes",
         "reads",
+        "takes_fewer_devices",
         "__pydantic_init_subclass__",
     }
 )

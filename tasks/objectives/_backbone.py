@@ -20,11 +20,25 @@ if TYPE_CHECKING:
 
 def watch_of(settings: LongTrainingSettings) -> Watch | None:
     """Return what looks at the training of a backbone on its way, where that is asked for."""
-    if settings.validate_every is None:
-        return None
-    from tasks.training.watch import BestWeights
+    watch: Watch | None = None
+    if settings.validate_every is not None:
+        from tasks.training.watch import BestWeights
 
-    return BestWeights(settings.validate_every, settings.keep)
+        watch = BestWeights(settings.validate_every, settings.keep)
+    if settings.elastic:
+        from tasks.training.spread.elastic import RanksNoted
+
+        return RanksNoted(watch)
+    return watch
+
+
+def num_ranks_of(settings: LongTrainingSettings) -> int:
+    """Return how many ranks train, on each node."""
+    if not settings.elastic:
+        return settings.devices
+    from tasks.training.spread.elastic import num_ranks_here
+
+    return num_ranks_here(settings.devices)
 
 
 def set_up(task: Task, settings: LongTrainingSettings) -> None:
@@ -73,5 +87,7 @@ def write_backbone(
     supervised = splits[0].parent.name in labels_of(model)
     probe = linear_probe(model, splits, probed, supervised=supervised)
     metrics = {"validation": {**validation, **probe}, "training_loss": losses}
+    if "ranks" in task.about:  # the bytes are those of this one training (``spread.elastic``)
+        metrics["ranks"] = task.about["ranks"]
     files.write_json(output / "metrics.json", files.rounded(metrics))
     return metrics

@@ -46,6 +46,10 @@ class ObjectiveSettings(contract.Settings):
         """Return on how many devices is trained."""
         return self.training.num_devices()
 
+    def takes_fewer_devices(self) -> bool:
+        """Tell whether the training goes on on fewer devices, too."""
+        return self.training.takes_fewer_devices()
+
     def num_training_processes(self) -> int:
         """Return in how many processes is trained."""
         return self.training.num_training_processes()

@@ -6,7 +6,7 @@ from typing import Any
 
 from tasks.contracts import registry
 from tasks.models.initial.published import MODEL_TYPES
-from tasks.objectives._backbone import set_up, watch_of, write_backbone
+from tasks.objectives._backbone import num_ranks_of, set_up, watch_of, write_backbone
 from tasks.objectives._settings import OBJECTIVES
 from tasks.pretrain.settings import ARCHITECTURES, Settings
 from tasks.tracking.runs.metric_log import MetricLog
@@ -57,7 +57,7 @@ def run(
     splits = (train, validation)
     arguments = (backbone, splits, output, settings, seed, checkpoints, initial, journal)
     metrics: dict[str, Any] = launch(
-        settings.training.devices,
+        num_ranks_of(settings.training),
         _pretrain,
         *arguments,
         restarts=settings.training.restarts or 0,

@@ -70,7 +70,7 @@ def _unit(entry: str, known: dict[str, list[str]]) -> str | None:
 
 
 @contextmanager
-def device_lease(name: str, wanted: int) -> Iterator[list[str]]:
+def device_lease(name: str, wanted: int, *, fewer_will_do: bool = False) -> Iterator[list[str]]:
     """Hold so many devices until the body ends, waiting until they are free at once.
 
     ``CUDA_VISIBLE_DEVICES`` is set to them, so that no library of the stage sees another.
@@ -78,12 +78,15 @@ def device_lease(name: str, wanted: int) -> Iterator[list[str]]:
     Args:
         name: the stage, for the error.
         wanted: how many; without a GPU it is the one slot.
+        fewer_will_do: take all there are where there are fewer.
 
     Raises:
         BadInput: there are fewer GPUs, or the leases cannot be kept.
     """
     devices = usable_devices()
     wanted = 1 if devices == NO_GPU else wanted
+    if fewer_will_do:
+        wanted = min(wanted, len(devices))
     if wanted > len(devices):
         raise BadInput(
             f"params.yaml: {name} asks for devices: {wanted}, but may use {len(devices)} GPUs here "

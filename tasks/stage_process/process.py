@@ -85,7 +85,13 @@ def stage_process(stage: str, settings_type: type[Settings]) -> Iterator[StageRu
         add_check(watch.check)
         if inputs.needs_device:
             asked = time.monotonic()
-            held.enter_context(device_lease(name, run.settings.num_devices()))
+            held.enter_context(
+                device_lease(
+                    name,
+                    run.settings.num_devices(),
+                    fewer_will_do=run.settings.takes_fewer_devices(),
+                )
+            )
             if time.monotonic() - asked > UNWAITED_SECONDS:
                 _check_unchanged(run, inputs, code, "Nothing of it has run yet")
         started = time.monotonic()

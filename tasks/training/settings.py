@@ -111,6 +111,12 @@ class LongTrainingSettings(TrainingSettings):
         json_schema_extra=contract.NEUTRAL,
         description="machines that train together, each with so many devices; null: one",
     )
+    elastic: Literal[True] | None = Field(
+        None,
+        json_schema_extra=contract.NEUTRAL,
+        description="true: devices is the most; train, and go on, on as many as there are. The "
+        "bytes then depend on how many there were, which the result says",
+    )
     restarts: int | None = Field(
         None,
         ge=1,
@@ -136,9 +142,15 @@ class LongTrainingSettings(TrainingSettings):
         watched = ["tasks.training.watch"] if self.validate_every is not None else []
         holds_less = ["tasks.objectives._recompute"] if self.recompute else []
         several = []
+        if self.elastic:
+            several = ["tasks.training.spread.elastic"]
         if self.nodes is not None:
             several = ["tasks.training.launcher", "tasks.training.spread.nodes"]
         return [*dict.fromkeys([*super().modules(), *watched, *holds_less, *several])]
+
+    def takes_fewer_devices(self) -> bool:
+        """Tell whether the training goes on on fewer devices, too."""
+        return bool(self.elastic)
 
     def num_training_processes(self) -> int:
         """Return in how many processes is trained, on all nodes."""
@@ -165,6 +177,14 @@ class LongTrainingSettings(TrainingSettings):
     def _there_is_a_rank_to_lose(self) -> Self:
         if self.restarts is not None and self.devices == 1 and self.nodes is None:
             raise ValueError("restarts is of several ranks, and devices is 1: drop it")
+        return self
+
+    @model_validator(mode="after")
+    def _there_are_ranks_to_change(self) -> Self:
+        if self.elastic and self.devices == 1:
+            raise ValueError("elastic is of several ranks, and devices is 1: raise devices")
+        if self.elastic and self.nodes is not None:
+            raise ValueError("elastic is of the ranks of one machine: drop it, or nodes")
         return self
 
     @model_validator(mode="after")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasks.errors import Diverged
 from tasks.progress import say
 from tasks.training.evaluation import shared_by_ranks
 from tasks.training.loop import weights_of
@@ -114,10 +115,20 @@ class BestWeights:
         return achieved
 
     def end(self) -> None:
-        """Put the best weights back, on the rank that saves, and note which they are."""
+        """Put the best weights back, on the rank that saves, and note which they are.
+
+        Raises:
+            Diverged: no validation gave a number to compare weights by.
+        """
         import torch
 
         task = self._training.task
+        if self._keeps_best and not self.best_step:
+            raise Diverged(
+                f"{self._training.description}: every validation gave NaN or infinity, so none of "
+                "the weights are the best: lower learning_rate, set precision: fp32, or look at "
+                "the validation split; keep: last compares none"
+            )
         if self._best_weights:
             weights = weights_of(task.model)
             with torch.no_grad():

@@ -38,6 +38,9 @@ class Settings:
     def num_devices(self):
         return self.values.get("devices", 1)
 
+    def takes_fewer_devices(self):
+        return False
+
     def num_training_processes(self):
         return self.num_devices()
 

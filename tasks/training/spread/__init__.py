@@ -1,4 +1,5 @@
-"""How is a training spread over more than one machine?
+"""How is a training spread over machines, and over more of them or fewer than before?
 
-- ``nodes``: the other machines of a training: started by the first, ended with it.
+- ``nodes``: the other machines of a training: started by the first, ended with it;
+- ``elastic``: going on, on another number of ranks.
 """

@@ -23,6 +23,7 @@ from tasks.fingerprint.modules import (
     possible_hashes,
 )
 from tasks.fingerprint.rows import ALWAYS
+from tasks.fingerprint.settings_schema import FOR_FINGERPRINTS
 from tasks.fingerprint.syntax_hash import ERRORS
 from tasks.pretrain.settings import Settings as PretrainSettings
 from tasks.split.settings import Settings as SplitSettings
@@ -186,12 +187,7 @@ def test_no_stage_calls_what_only_fingerprints_are_made_with() -> None:
     for module, tree in TREES.items():
         for node in ast.walk(tree):
             if not module.endswith("settings") and isinstance(node, ast.Attribute):
-                assert node.attr not in (
-                    "num_devices",
-                    "num_training_processes",
-                    "reads",
-                    "neutral",
-                ), module
+                assert node.attr not in FOR_FINGERPRINTS - {"modules"}, module
                 if node.attr == "modules":
                     assert "settings" not in ast.unparse(node.value), module
 
@@ -244,6 +240,11 @@ def test_an_optional_module_is_only_imported_where_it_is_used() -> None:
             PretrainSettings,
             {"training": {"devices": 2}},
             "tasks.training.launcher",
+        ),
+        (
+            PretrainSettings,
+            {"training": {"devices": 2, "elastic": True}},
+            "tasks.training.spread.elastic",
         ),
         (
             PretrainSettings,

@@ -38,6 +38,14 @@ def test_the_modules_of_a_row_are_those_it_names() -> None:
             r"pretrain\.training: keep chooses among weights .*: set validate_every",
         ),
         (
+            {"training": {"elastic": True}},
+            r"pretrain\.training: elastic is of several ranks, and devices is 1: raise devices",
+        ),
+        (
+            {"training": {"nodes": 40}},
+            r"pretrain\.training: batch_size \(32\) is smaller than nodes times devices \(40\)",
+        ),
+        (
             {"training": {"restarts": 2}},
             r"pretrain\.training: restarts is of several ranks, and devices is 1: drop it",
         ),

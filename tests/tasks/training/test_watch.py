@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from tasks.contracts import files
-from tasks.errors import Preempted
+from tasks.errors import Diverged, Preempted
 from tasks.models.architectures import gpt2, lstm
 from tasks.objectives import causal
 from tasks.pretrain import stage
@@ -66,6 +66,15 @@ def test_it_is_validated_every_so_many_steps_and_at_the_end_and_the_best_is_kept
     assert weights(task) == task.seen[8] != task.seen[10]
     assert task.about == {"steps": 8}
     assert len(losses) == 3  # epochs of four steps, of which the last is cut short
+
+
+def test_weights_that_no_validation_can_compare_are_an_error_not_a_choice() -> None:
+    nothing = float("nan")
+    with pytest.raises(Diverged, match=r"line: every validation gave NaN or infinity.*lower"):
+        trained(Watched({4: nothing, 8: nothing, 10: nothing}))
+    task = Watched({4: nothing, 8: 2.0, 10: nothing})
+    trained(task)
+    assert weights(task) == task.seen[8]
 
 
 def test_the_last_can_be_kept_and_is_what_a_training_without_looks_ends_in() -> None:
