@@ -17,6 +17,7 @@ from typing import Any
 from tasks.contracts import files, paths
 from tasks.contracts.paths import PARTS, Part
 from tasks.contracts.records import modality_of, read_schema, split_schema
+from tasks.corpora.columns import targets_of, with_fields
 from tasks.reports.page import render
 from tasks.stage_process.stage_hash import read_inputs
 from tasks.tracking.runs.runs import record_run
@@ -132,7 +133,8 @@ def _schemas(parts: Mapping[Part, Path]) -> Any:
 
 
 def _on_schema(parts: Mapping[Part, Path]) -> list[Check]:
-    schema = split_schema(modality_of(read_schema(parts["train"])))
+    found = read_schema(parts["train"])
+    schema = with_fields(split_schema(modality_of(found)), targets_of(found))
     wanted = ", ".join(f"{field.name} {field.type}" for field in schema)
     return [
         Check(

@@ -7,6 +7,7 @@ corpus that does not pass fails the stage; its evidence is then in ``.downstream
 
 - ``settings``, ``stage``: the section of ``params.yaml``, and the verdict;
 - ``facts``: what is measured; ``expectations``: what is expected of it;
+- ``targets``: the same of what heads learn;
 - ``near``: texts that two splits share nearly as they are; ``languages``: those of the texts;
 - ``evidence``: Great Expectations' judgement.
 """

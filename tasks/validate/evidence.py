@@ -17,6 +17,8 @@ _ROW_NAMES = {
     "corpus": "corpus",
     "drift": "corpus",
     "languages": "split",
+    "labels": "name",
+    "tags": "name",
 }
 # What of a result is kept; the rest repeats these, or is a position within a table.
 _KEPT = (

@@ -1,14 +1,17 @@
 """What is expected of a corpus, as Great Expectations' own expectations."""
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.contracts.paths import PARTS
 from tasks.validate.settings import DriftSettings, NearDuplicatesSettings, Settings
+from tasks.validate.targets import DIFFERENCE, NAMES
 
 if TYPE_CHECKING:
     import pandas as pd
 
+IOB = re.compile(r"[BI]-.+|O")
 _REMEDIES_OF_UNKNOWN = {
     "validation": "clean.rare_classes, or add records of them to train",
     # A class that clean.rare_classes takes from train stays in an official test split.
@@ -42,8 +45,8 @@ def checks(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Check]
     """Return all expectations on a corpus.
 
     Args:
-        tables: the splits by name, ``classes``, ``leakage`` and ``corpus``, and what is measured
-            where the settings ask for it.
+        tables: the splits by name, ``classes``, ``leakage`` and ``corpus``, those of targets,
+            and what is measured where the settings ask for it.
         settings: the tolerances.
     """
     expected = [check for part in PARTS for check in _on_split(part, tables[part], settings)]
@@ -74,7 +77,7 @@ def checks(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Check]
         expected += _on_drift(list(tables["drift"].columns.drop("corpus")), settings.drift)
     if len(tables["classes"]):
         expected += _on_labels(tables, settings)
-    return expected
+    return expected + _on_targets(tables, settings)
 
 
 def _on_split(part: str, split: "pd.DataFrame", settings: Settings) -> list[Check]:
@@ -205,3 +208,100 @@ def _on_labels(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Ch
             "class_drift",
         ),
     ]
+
+
+def _on_targets(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Check]:
+    """Return the expectations on targets; none where there are none."""
+    expected: list[Check] = []
+    for part in PARTS:
+        table = tables.get(f"{part}_targets")
+        if table is not None:
+            expected += _on_targets_of(part, table, settings)
+    for name in NAMES:
+        if name in tables:
+            expected += _on_names(name, tables[name], settings)
+    return expected
+
+
+def _on_targets_of(part: str, table: "pd.DataFrame", settings: Settings) -> list[Check]:
+    expected = [
+        Check(
+            f"{part}_targets",
+            "ExpectColumnValuesToNotBeNull",
+            {"column": str(name), "mostly": 1 - settings.maximum_unlabelled_share},
+            f"records of {part} without {name}",
+            "maximum_unlabelled_share, or drop them from the source",
+            "missing_targets",
+        )
+        for name in table.columns.drop(["id", DIFFERENCE], errors="ignore")
+    ]
+    if DIFFERENCE in table:
+        expected.append(
+            Check(
+                f"{part}_targets",
+                "ExpectColumnValuesToBeBetween",
+                {"column": DIFFERENCE, "min_value": 0, "max_value": 0},
+                f"tags of a record of {part} less its tokens",
+                "mend the source: one tag for each token",
+                "tag_lengths",
+            )
+        )
+    if "value" in table and settings.values is not None:
+        bounds = {"min_value": settings.values.minimum, "max_value": settings.values.maximum}
+        asked = {name: bound for name, bound in bounds.items() if bound is not None}
+        expected.append(
+            Check(
+                f"{part}_targets",
+                "ExpectColumnValuesToBeBetween",
+                {"column": "value", **asked},
+                f"values of {part}",
+                "values, or mend the source",
+                "value_range",
+            )
+        )
+    return expected
+
+
+def _on_names(target: str, table: "pd.DataFrame", settings: Settings) -> list[Check]:
+    is_unknown = {"column": {"name": "train"}, "operator": "==", "parameter": 0}
+    expected = [
+        Check(
+            target,
+            "ExpectColumnValuesToBeBetween",
+            {
+                "column": part,
+                "max_value": 0,
+                "row_condition": {"type": "comparison", **is_unknown},
+            },
+            f"{target} of {part} that train does not have",
+            f"add records of them to train, split.stratify, or severity: {{unknown_{target}: "
+            "warning}, which counts them as wrong",
+            f"unknown_{target}",
+        )
+        for part in PARTS[1:]
+    ]
+    allowed = getattr(settings, target)
+    if allowed is not None:
+        expected.append(
+            Check(
+                target,
+                "ExpectColumnValuesToBeInSet",
+                {"column": "name", "value_set": allowed},
+                f"{target} that are not expected",
+                f"{target}, or mend the source",
+                f"expected_{target}",
+            )
+        )
+    in_iob = [name for name in table["name"] if IOB.fullmatch(name)]
+    if target == "tags" and {*in_iob} - {"O"}:
+        expected.append(
+            Check(
+                target,
+                "ExpectColumnValuesToBeInSet",
+                {"column": "name", "value_set": in_iob},
+                "tags that are not in IOB, as others are",
+                "mend the source: B-, I- and O alone",
+                "tags_in_iob",
+            )
+        )
+    return expected

@@ -27,6 +27,14 @@ CheckName = Literal[
     "drift_labels",
     "drift_lengths",
     "drift_vocabulary",
+    "missing_targets",
+    "value_range",
+    "unknown_labels",
+    "expected_labels",
+    "tag_lengths",
+    "tags_in_iob",
+    "unknown_tags",
+    "expected_tags",
 ]
 
 
@@ -52,6 +60,13 @@ class LanguagesSettings(Base):
     minimum_characters: int = Field(
         50, ge=1, description="shorter texts do not count: their language cannot be told"
     )
+
+
+class ValuesSettings(Base):
+    """Between which numbers the target ``value`` lies."""
+
+    minimum: float | None = Field(None, description="the least; null for no limit")
+    maximum: float | None = Field(None, description="the largest; null for no limit")
 
 
 class DriftSettings(Base):
@@ -98,6 +113,27 @@ class Settings(Base):
         json_schema_extra=NEUTRAL,
         exclude_if=not_,
         description="the languages that texts are expected to be in",
+    )
+    values: ValuesSettings | None = Field(
+        None,
+        json_schema_extra=NEUTRAL,
+        exclude_if=not_,
+        description="between which numbers the target `value` lies, for example "
+        "{minimum: 1, maximum: 5}",
+    )
+    labels: list[str] | None = Field(
+        None,
+        min_length=1,
+        json_schema_extra=NEUTRAL,
+        exclude_if=not_,
+        description="what the target `labels` may hold; null: whatever train has",
+    )
+    tags: list[str] | None = Field(
+        None,
+        min_length=1,
+        json_schema_extra=NEUTRAL,
+        exclude_if=not_,
+        description="what the target `tags` may hold; null: whatever train has",
     )
     drift: DriftSettings | None = Field(
         None,

@@ -11,6 +11,7 @@ from tasks.validate import facts
 from tasks.validate.evidence import judge
 from tasks.validate.expectations import Check, checks
 from tasks.validate.settings import Settings
+from tasks.validate.targets import target_facts, target_tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,6 +95,9 @@ def measured(
 
     splits = {part: facts.profile(path) for part, path in paths.items()}
     tables, found = _tables(corpus, splits), facts.summary(splits)
+    of_targets = target_tables(paths)
+    tables |= of_targets
+    found |= target_facts(of_targets)
     metrics: dict[str, Any] = {}
     if settings.near_duplicates is not None:
         from tasks.validate.near import near_leakage

@@ -14,7 +14,9 @@ from tasks.validate.settings import (
     LanguagesSettings,
     NearDuplicatesSettings,
     Settings,
+    ValuesSettings,
 )
+from tasks.validate.targets import DIFFERENCE, NAMES
 
 
 def tables(measured: list[str], labels: list[str]) -> dict[str, pd.DataFrame]:
@@ -78,11 +80,18 @@ def test_every_check_has_a_name_by_which_its_severity_is_set() -> None:
         near_duplicates=NearDuplicatesSettings(),
         drift=DriftSettings(),
         languages=LanguagesSettings(expected=["en"]),
+        values=ValuesSettings(minimum=1),
+        labels=["x"],
+        tags=["x"],
     )
     drift = pd.DataFrame(columns=["corpus", *MEASURES])
+    of_targets = {
+        "train_targets": pd.DataFrame(columns=["id", "value", DIFFERENCE]),
+        **{name: pd.DataFrame({"name": ["B-X"], "train": [1]}) for name in NAMES},
+    }
     named = {
         check.name
         for table in (tables(["characters"], ["x"]), tables(["width", "height"], []))
-        for check in checks({**table, "drift": drift}, settings)
+        for check in checks({**table, **of_targets, "drift": drift}, settings)
     }
     assert named == set(get_args(CheckName))
