@@ -121,7 +121,7 @@ def finetuned(
 
 def run_head(head: str, splits: Splits, backbone: Path, root: Path, epochs: int = 4) -> Finetuned:
     """Finetune and evaluate a head."""
-    rate = 0.003 if head == "pair" else 0.01
+    rate = {"pair": 0.003, "generation": 0.005}.get(head, 0.01)
     settings = FinetuneSettings(head=head, epochs=epochs, learning_rate=rate, batch_size=16)
     trained: Splits = {part: splits[part] for part in paths.TRAINED_ON}
     finetune.run("small", backbone, trained, root / "out", settings, 0, root / "checkpoints")

@@ -12,7 +12,7 @@ from tasks.contracts import files, paths
 from tasks.promotion.review.decisions import decide
 from tasks.promotion.review.markdown import to_markdown
 from tasks.promotion.review.report import read_report
-from tasks.promotion.review.requests import request
+from tasks.promotion.review.requests import request as ask_for_review
 from tasks.promotion.review.subject import code_hash, settings_of, split_hash
 from tasks.promotion.rollback import roll_back
 from tests.tasks.heads.conftest import Finetuned, run_head
@@ -31,14 +31,20 @@ def poor_and_good(
 
 
 @pytest.fixture
-def workspace(new_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A workspace with a store, which is the current folder."""
+def workspace(
+    new_store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> Path:
+    """A workspace with a store, which is the current folder; its row has a tagger, or what else."""
+    head = getattr(request, "param", "tagging")
     folder = tmp_path / "workspace"
     folder.mkdir()
     enter(folder, monkeypatch)
     monkeypatch.setenv("DOWNSTREAM_REVIEWER", "Ann")
     shutil.copy(new_store, folder / "mlflow.db")
-    row = {"backbone": "bert", "corpus": CORPUS, "finetune": {"head": "tagging"}, "evaluate": {}}
+    row = {"backbone": "bert", "corpus": CORPUS, "finetune": {"head": head}, "evaluate": {}}
     review = {"bootstrap_samples": 100, "policy": "auto_if_better"}
     params = {
         **PARAMS,
@@ -79,14 +85,14 @@ def test_a_tagger_becomes_champion_is_beaten_by_a_better_one_and_is_served(
 ) -> None:
     poor, good = poor_and_good
     register(poor)
-    first = request(ROW)
+    first = ask_for_review(ROW)
     shown = to_markdown(read_report(first))
     assert f"token_accuracy **{poor.metrics['token_accuracy']:.4f}**" in shown
     assert "its twin from random weights" in shown
     decide(first, "approve", "to begin with")
 
     register(good)
-    second = request(ROW)
+    second = ask_for_review(ROW)
     report = read_report(second)
     comparison = report.comparison
     assert comparison is not None
@@ -145,6 +151,57 @@ def test_pairs_are_served_from_two_columns(
         refused = ask(inputs=malformed)
         assert refused.status_code == 400, malformed
         assert "text_b" in refused.text
+
+
+@pytest.mark.parametrize("workspace", ["generation"], indirect=True)
+def test_a_model_that_writes_is_compared_promoted_and_served(
+    workspace: Path, finetuned: Callable[[str], Finetuned], causal_backbone: Path, tmp_path: Path
+) -> None:
+    good = finetuned("generation")
+    poor = run_head("generation", good.splits, causal_backbone, tmp_path / "poor", epochs=1)
+    register(poor)
+    decide(ask_for_review(ROW), "approve", "to begin with")
+    register(good)
+    second = ask_for_review(ROW)
+    report = read_report(second)
+    assert report.comparison is not None
+    found = report.comparison["decides"]
+    assert found["metric"] == "chrf"
+    gain = good.metrics["chrf"] - poor.metrics["chrf"]
+    assert found["better_by"] == pytest.approx(gain, abs=2e-6)
+    metrics = {one["name"]: one for one in report.comparison["metrics"]}
+    perplexity = metrics["perplexity"]["candidate"], metrics["perplexity"]["champion"]
+    assert perplexity == pytest.approx((good.metrics["perplexity"], poor.metrics["perplexity"]))
+    assert perplexity[0] < perplexity[1]
+    assert report.comparison["flipped"]["won"]
+    assert "perplexity of the references" in report.page
+    decide(second, "approve", "it writes better")
+    assert_writes(workspace, good)
+
+
+def assert_writes(workspace: Path, good: Finetuned) -> None:
+    """Ask the champion as an HTTP server does: it answers as the model in data/ does."""
+    import mlflow
+    from mlflow.pyfunc.scoring_server import init
+    from starlette.testclient import TestClient
+
+    from tasks.heads._generator import Generator
+    from tasks.heads._model import load_predictor
+
+    mlflow.set_tracking_uri(f"sqlite:///{workspace / 'mlflow.db'}")
+    client = TestClient(init(mlflow.pyfunc.load_model(f"models:/{ROW}@champion")))
+    prompts = ["Are you sentient?", ""]
+    answer = client.post("/invocations", json={"inputs": prompts})
+    generator = load_predictor(good.model)
+    assert isinstance(generator, Generator)
+    assert answer.status_code == 200
+    assert answer.json()["predictions"] == [
+        {"response": response} for response in generator.generate(prompts)
+    ]
+    for malformed in ([5], [None], [["Hi"]], [{"text": 1}]):
+        refused = client.post("/invocations", json={"inputs": malformed})
+        assert 400 <= refused.status_code < 500, malformed
+        assert "is not a text but" in refused.text
 
 
 def client_of(workspace: Path, made: Finetuned) -> Any:
