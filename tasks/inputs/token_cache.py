@@ -1,6 +1,6 @@
 """Tokenised texts on the disk: made once a split and tokenizer, opened as memory-mapped arrays.
 
-    .downstream/tokens/<key>/{tokens,text_starts,sentence_starts}.npy, index.json
+    .downstream/tokens/<key>/{tokens,text_starts,sentence_starts,…}.npy, index.json
     .downstream/tokens/<key>/tokenizer.json, index.json
 
 The key is a hash of all that the content follows from. A folder is written under another name and
@@ -79,7 +79,7 @@ def cached(key: str, write: Callable[[Path], None]) -> Path:
     try:
         FOLDER.mkdir(parents=True, exist_ok=True)
         with FileLock(FOLDER / f"{key}.lock"):
-            if not _is_whole(folder):
+            if not is_whole(folder):
                 _make(folder, write)
             os.utime(folder)
     except OSError as error:
@@ -98,7 +98,8 @@ def _make(folder: Path, write: Callable[[Path], None]) -> None:
     _forget_old(folder)
 
 
-def _is_whole(folder: Path) -> bool:
+def is_whole(folder: Path) -> bool:
+    """Tell whether a folder has all that was written into it, unchanged."""
     try:
         index = files.read_json(folder / INDEX)
         stamps = {name: list(files.stamp(folder / name)) for name in index}
@@ -122,12 +123,13 @@ def _known_stamps(folder: Path) -> Any:
 def _forget_old(newest: Path) -> None:
     """Remove what has been unused longest; a process that has it open keeps its mapping."""
     folders = [path for path in FOLDER.iterdir() if path.is_dir() and path != newest]
-    for path in sorted(folders, key=_last_use, reverse=True)[KEPT - 1 :]:
+    for path in sorted(folders, key=last_use, reverse=True)[KEPT - 1 :]:
         shutil.rmtree(path, ignore_errors=True)
         path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
 
 
-def _last_use(path: Path) -> float:
+def last_use(path: Path) -> float:
+    """Return when a folder was last asked for."""
     try:
         return path.stat().st_mtime
     except FileNotFoundError:

@@ -11,10 +11,11 @@ evaluation reads of it is what it holds of it in memory.
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, compress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,12 @@ import numpy as np
 
 from tasks.contracts import files, records
 from tasks.errors import BadInput
+from tasks.inputs import known_tokens
 from tasks.inputs import token_cache as cache
 from tasks.inputs import tokenizer as tokenizers
 from tasks.inputs.documents import Documents, TokenInputs
-from tasks.progress import progress
+from tasks.inputs.known_tokens import SENTENCE_STARTS, TEXT_STARTS, TOKENS
+from tasks.progress import progress, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,12 +37,11 @@ if TYPE_CHECKING:
 
     from tasks.contracts.settings import Settings
 
-TOKENS, TEXT_STARTS, SENTENCE_STARTS = "tokens.npy", "text_starts.npy", "sentence_starts.npy"
 COUNTS = "counts.npy"
 # Texts are tokenised in pieces of this size: enough for all cores, and little to hold: pieces four
 # times as large cost a tenth more of the processor's time.
 PIECE_CHARACTERS = 500_000
-CODE = tuple(Path(str(module.__file__)) for module in (records, cache, tokenizers))
+CODE = tuple(Path(str(module.__file__)) for module in (records, cache, known_tokens, tokenizers))
 """The modules, beside this one, that decide which tokens a split has: part of the cache's key."""
 
 # After these a sentence ends: Latin, Devanagari, Arabic and CJK marks; CJK needs no space after.
@@ -133,18 +135,28 @@ def _read(paths: Sequence[Path], tokenizer: Tokenizer, *, by_sentence: bool) -> 
     splits = [cache.known_sha256(path) for path in paths]
     unit = "sentences" if by_sentence else "texts"
     key = cache.key_of(unit, *splits, tokenizer.to_str(), _code_and_library())
-    write = partial(write_tokens, paths, tokenizer, by_sentence=by_sentence)
+    family = cache.key_of("family", unit, tokenizer.to_str(), _code_and_library())
+
+    def write(folder: Path) -> None:
+        write_tokens(paths, tokenizer, folder, by_sentence=by_sentence, family=family)
+
     folder = cache.cached(key, write)
     names = (TOKENS, TEXT_STARTS, SENTENCE_STARTS, COUNTS)
     return Documents(*(cache.mapped(folder / name) for name in names))
 
 
 def write_tokens(
-    paths: Sequence[Path], tokenizer: Tokenizer, folder: Path, *, by_sentence: bool
+    paths: Sequence[Path],
+    tokenizer: Tokenizer,
+    folder: Path,
+    *,
+    by_sentence: bool,
+    family: str | None = None,
 ) -> None:
     """Tokenise splits into arrays on the disk, in constant memory.
 
-    The next piece is tokenised, on all cores, while the last one is written.
+    What was tokenised before, of an earlier state of the corpus, is taken from there. The next
+    piece is tokenised, on all cores, while the last one is written.
 
     Args:
         paths: the splits; their texts follow each other.
@@ -153,46 +165,88 @@ def write_tokens(
             ``Documents``.
         by_sentence: encode each sentence by itself, without special tokens; else each text as a
             whole, with them.
+        family: the key of all folders of the cache that such texts may have been written into.
     """
+    known = known_tokens.known(family) if family else None
     texts = chain.from_iterable(map(read_texts, paths))
     with (
         closing(cache.ArrayWriter(folder / TOKENS, _dtype(tokenizer))) as tokens,
         closing(cache.ArrayWriter(folder / TEXT_STARTS, np.int64)) as text_starts,
         closing(cache.ArrayWriter(folder / SENTENCE_STARTS, np.int64)) as sentence_starts,
+        closing(cache.ArrayWriter(folder / known_tokens.DIGESTS, np.uint64)) as digests,
+        closing(cache.ArrayWriter(folder / known_tokens.SENTENCES, np.int32)) as sentences,
         progress(f"texts of {' and '.join(map(str, paths))} tokenised") as reporter,
     ):
-        start = 0
+        start = num_texts = num_new = 0
         counts = np.zeros(1 + max(tokenizer.get_vocab().values(), default=0), np.int64)
         text_starts.add(np.zeros(1))
-        for encodings, sentences_of_text in _encoded_ahead(texts, tokenizer, by_sentence):
-            ids, lengths = _flat(encodings, tokenizer, by_sentence=by_sentence)
-            ends = start + np.cumsum(lengths)
-            tokens.add(ids)
-            counts += np.bincount(ids, minlength=len(counts))
-            text_starts.add(ends[np.cumsum(sentences_of_text) - 1])
-            sentence_starts.add(ends - lengths)
+        for begun in _encoded_ahead(texts, tokenizer, by_sentence, known):
+            ids, lengths = _flat(begun.encoding.result(), tokenizer, by_sentence=by_sentence)
+            num_new += len(begun.sentences)
+            piece = known_tokens.Piece(ids, lengths, np.array(begun.sentences, dtype=np.int64))
+            if known is not None:
+                piece = known.joined(begun.places, piece)
+            ends = start + np.cumsum(piece.lengths)
+            tokens.add(piece.ids)
+            counts += np.bincount(piece.ids, minlength=len(counts))
+            text_starts.add(ends[np.cumsum(piece.sentences) - 1])
+            sentence_starts.add(ends - piece.lengths)
+            digests.add(begun.digests.ravel())
+            sentences.add(piece.sentences)
             start = int(ends[-1])
-            reporter.advance(len(sentences_of_text))
+            num_texts += len(piece.sentences)
+            reporter.advance(len(piece.sentences))
+    if known is not None:
+        names = " and ".join(map(str, paths))
+        say(f"{names}: {num_new:,} of {num_texts:,} texts tokenised, the others are known")
+    if family:
+        files.write_json(folder / known_tokens.FAMILY, family)
     with closing(cache.ArrayWriter(folder / COUNTS, np.int64)) as writer:
         writer.add(counts)
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """A piece of texts of which the new ones are being tokenised."""
+
+    digests: np.ndarray
+    places: list[np.ndarray]
+    """Where the others are known."""
+    encoding: Future[list[Encoding]]
+    sentences: list[int]
+    """How many each new text has."""
+
+
 def _encoded_ahead(
-    texts: Iterable[str], tokenizer: Tokenizer, by_sentence: bool
-) -> Iterator[tuple[list[Encoding], list[int]]]:
-    """Yield the encodings of some texts, and how many each text has, made one piece ahead."""
+    texts: Iterable[str],
+    tokenizer: Tokenizer,
+    by_sentence: bool,
+    known: known_tokens.Known | None,
+) -> Iterator[_Begun]:
+    """Yield texts piece by piece, each tokenised while the piece before it is used.
+
+    Args:
+        texts: of some splits.
+        tokenizer: makes their tokens.
+        by_sentence: encode each sentence by itself.
+        known: the tokens of texts that need not be made.
+    """
     with ThreadPoolExecutor(1, "tokens") as encoder:
         waiting = None
         for piece in _pieces(texts):
-            parts = [split_sentences(text) if by_sentence else [text] for text in piece]
+            digests = known_tokens.digests_of(piece)
+            places = known.places_of(digests) if known is not None else []
+            is_known = np.any([found >= 0 for found in places], axis=0) if places else None
+            new = piece if is_known is None else list(compress(piece, ~is_known))
+            parts = [split_sentences(text) if by_sentence else [text] for text in new]
             flat = list(chain.from_iterable(parts))
             encoding = encoder.submit(_encode, flat, tokenizer, by_sentence=by_sentence)
-            following = encoding, list(map(len, parts))
+            following = _Begun(digests, places, encoding, list(map(len, parts)))
             if waiting is not None:
-                yield waiting[0].result(), waiting[1]
+                yield waiting
             waiting = following
         if waiting is not None:
-            yield waiting[0].result(), waiting[1]
+            yield waiting
 
 
 def _pieces(texts: Iterable[str]) -> Iterator[list[str]]:

@@ -302,3 +302,48 @@ def test_eight_times_the_text_takes_no_more_memory(
         tracemalloc.stop()
     text_more = 70 * sum(len(line["text"]) for line in lines)
     assert peaks[2] - peaks[1] < text_more / 10, "bytes of memory, and of text, that came on top"
+
+
+def _grown(texts: list[str], number: int) -> list[str]:
+    """Return texts with a few more among them, without one of before."""
+    more = [f"New text {place}. It has two sentences!" for place in range(number)]
+    return [*more[:1], *texts[: len(texts) // 2], *more[1:], *texts[len(texts) // 2 + 1 :]]
+
+
+@pytest.mark.parametrize("by_sentence", [True, False])
+def test_of_a_grown_split_new_texts_alone_are_tokenised(
+    texts: tuple[Path, Path],
+    tokenizer: Tokenizer,
+    workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    by_sentence: bool,
+) -> None:
+    read = read_documents if by_sentence else _tokenising.read_whole_documents
+    monkeypatch.setattr(_tokenising, "PIECE_CHARACTERS", 20_000)
+    paths = [workspace / f"{name}.parquet" for name in ("before", "after")]
+    before = ["", ".", *contents(texts[0]), "", "\x07"]
+    after = _grown(before, 3)
+    for path, some in zip(paths, (before, after), strict=True):
+        schema = records.split_schema("text")
+        rows = [{"id": str(place), "text": text} for place, text in enumerate(some)]
+        records.write_records(path, schema, [pa.RecordBatch.from_pylist(rows, schema=schema)])
+    read(texts[1], tokenizer)
+    read(paths[0], tokenizer)
+    capfd.readouterr()
+    found = read(paths[1], tokenizer)
+    said = "".join(capfd.readouterr())
+    assert f"{paths[1]}: 3 of {len(after):,} texts tokenised, the others are known" in said
+    folder = workspace / "full"
+    folder.mkdir()
+    _tokenising.write_tokens([paths[1]], tokenizer, folder, by_sentence=by_sentence)
+    arrays = (found.tokens, found.text_starts, found.sentence_starts, found.counts)
+    names = (
+        _tokenising.TOKENS, _tokenising.TEXT_STARTS, _tokenising.SENTENCE_STARTS,
+        _tokenising.COUNTS,
+    )  # fmt: skip
+    for array, name in zip(arrays, names, strict=True):
+        full = np.load(folder / name)
+        assert array is not None
+        assert array.dtype == full.dtype
+        assert np.array_equal(array, full), name
