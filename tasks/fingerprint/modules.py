@@ -39,6 +39,7 @@ OPTIONAL = {
     "tasks.split.groups": "group_by is set",
     "tasks.split.dates": "by is set",
     "tasks.split.classes": "stratify: true",
+    "tasks.split.strata": "stratify: true",
     "tasks.split.apart": "group_by or near_duplicates is set",
     "tasks.split.near": "near_duplicates is set",
     "tasks.validate.near": "near_duplicates is set",

@@ -7,6 +7,7 @@ it lacks is decided by a hash of the content, so that a new record never moves a
 
 - ``settings``, ``stage``: the section of ``params.yaml``, and the three files;
 - ``assign``: the split of one record, by its hash; ``groups``, ``dates``: by other columns of it;
-- ``classes``: rare classes in every split; ``apart``: what belongs together stays in one split, as
-  do texts that are nearly the same (``near``).
+- ``classes``: rare classes in every split, or what stands in place of a class (``strata``);
+  ``apart``: what belongs together stays in one split, as do texts that are nearly the same
+  (``near``).
 """

@@ -55,7 +55,7 @@ class Settings(Base):
         json_schema_extra=NEUTRAL,
         exclude_if=not_,
         description="true: a class has a record in train, test and validation, in this order, as "
-        "far as it has enough",
+        "far as it has enough; without classes, a tenth of the values, a label or a tag",
     )
     near_duplicates: NearDuplicatesSettings | None = Field(
         None,
@@ -70,6 +70,7 @@ class Settings(Base):
             "tasks.split.groups": self.group_by is not None,
             "tasks.split.dates": self.by is not None,
             "tasks.split.classes": bool(self.stratify),
+            "tasks.split.strata": bool(self.stratify),
             "tasks.split.apart": self.group_by is not None or self.near_duplicates is not None,
             "tasks.split.near": self.near_duplicates is not None,
         }

@@ -215,6 +215,7 @@ def _stratified(
     clusters: np.ndarray | None,
 ) -> np.ndarray:
     from tasks.split.classes import stratified
+    from tasks.split.strata import strata_of
 
     officials = _values(records, "split")
     existing = {*officials}
@@ -227,7 +228,7 @@ def _stratified(
     return stratified(
         parts,
         np.array([point(identity, seed) for identity in _values(records, "id")]),
-        _values(records, "label"),
+        strata_of(records),
         np.array([official in (None, "train") for official in officials], dtype=bool),
         {
             part: bounds

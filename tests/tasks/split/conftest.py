@@ -10,7 +10,7 @@ import pytest
 
 from tasks.contracts.paths import PARTS
 from tasks.contracts.records import cleaned_schema, write_records
-from tasks.corpora.columns import with_columns
+from tasks.corpora.columns import TARGETS, target_field, with_columns, with_fields
 from tasks.split.settings import Settings
 from tasks.split.stage import run
 
@@ -27,7 +27,7 @@ class Split:
         self,
         records: list[tuple[str, str | None, str | None]],
         seed: int = 0,
-        columns: dict[str, list[str | None]] | None = None,
+        columns: dict[str, list[Any]] | None = None,
         **settings: Any,
     ) -> dict[str, list[dict[str, Any]]]:
         """Return the records of each split.
@@ -35,12 +35,14 @@ class Split:
         Args:
             records: each as (text, label, official split).
             seed: that of params.yaml.
-            columns: further columns, a value for each record.
+            columns: further columns, a value for each record; those of targets have their type.
             settings: those of split.
         """
         path = self.root / "cleaned.parquet"
         further = columns or {}
-        schema = with_columns(cleaned_schema("text"), further)
+        texts = [name for name in further if name not in TARGETS]
+        schema = with_columns(cleaned_schema("text"), texts)
+        schema = with_fields(schema, [target_field(n) for n in further if n in TARGETS])
         rows = [
             {
                 "id": hashlib.sha256(text.encode()).hexdigest(),
