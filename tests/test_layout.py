@@ -6,19 +6,24 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.contracts.params import ADAPTED, STAGES, TABLES, read_params, tracked_values
+from tasks.contracts.params import ADAPTED, STAGES, STUDENTS, TABLES, read_params, tracked_values
 from tasks.contracts.paths import stage_output
 
 ROOT = Path(__file__).parents[1]
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
 
-def with_adapted_row() -> dict[str, Any]:
-    """Return the shipped ``params.yaml`` with a row in the table that it lacks."""
+def with_a_row_in_every_table() -> dict[str, Any]:
+    """Return the shipped ``params.yaml`` with a row in each of the tables that it lacks."""
     params = read_params(ROOT / "params.yaml")
     row = {"backbone": "reuters-bert", "corpus": "reuters", "adapt": {"objective": "masked"}}
-    assert ADAPTED not in params
-    return {**params, ADAPTED: {"reuters-further": row}}
+    assert not {ADAPTED, STUDENTS} & set(params)
+    student = {"teacher": "reuters-topics", "backbone": "reuters-bert", "corpus": "reuters"}
+    return {
+        **params,
+        ADAPTED: {"reuters-further": row},
+        STUDENTS: {"reuters-student": {**student, "distill": {}}},
+    }
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -53,7 +58,7 @@ def test_only_evaluate_and_validate_depend_on_the_test_split() -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_fingerprint_has_what_dvc_tracks_beside_the_section(stage: str) -> None:
-    params = with_adapted_row()
+    params = with_a_row_in_every_table()
     row = next(iter(params[TABLES[stage]]))
     tracked = [key.replace("${key}", row) for key in DVC[stage]["do"].get("params", [])]
     tracked.remove(f"{TABLES[stage]}.{row}.{stage}")
@@ -61,6 +66,6 @@ def test_a_fingerprint_has_what_dvc_tracks_beside_the_section(stage: str) -> Non
 
 
 def test_every_row_of_params_has_every_section_of_its_table() -> None:
-    params = with_adapted_row()
+    params = with_a_row_in_every_table()
     for stage, table in TABLES.items():
         assert all(stage in row for row in params[table].values())

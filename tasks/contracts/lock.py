@@ -91,7 +91,7 @@ def upstream_of(lock: Mapping[str, Any], stage: str) -> list[str]:
     makers = makers_of(lock)
 
     def order(name: str) -> tuple[int, int, str]:
-        # Of the stages of one kind, adapted backbones alone are made from one another.
+        # Of one kind, adapted backbones are made from one another, and a student from its teacher.
         return -STAGES.index(name.partition("@")[0]), -len(_made_from(lock, makers, name)), name
 
     return sorted(_made_from(lock, makers, stage), key=order)

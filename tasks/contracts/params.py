@@ -29,6 +29,7 @@ TABLES = {
     "validate": "corpora",
     "pretrain": "backbones",
     "adapt": "adapted",
+    "distill": "students",
     "finetune": "models",
     "evaluate": "models",
     "register": "models",
@@ -43,10 +44,17 @@ REFERENCES: dict[str, dict[str, tuple[str, ...]]] = {
     "corpora": {},
     "backbones": {"corpus": ("corpora",)},
     "adapted": {"backbone": ("backbones", "adapted"), "corpus": ("corpora",)},
-    "models": {"backbone": ("backbones", "adapted"), "corpus": ("corpora",)},
+    "students": {
+        "teacher": ("models",),
+        "backbone": ("backbones", "adapted"),
+        "corpus": ("corpora",),
+    },
+    "models": {"backbone": ("backbones", "adapted", "students"), "corpus": ("corpora",)},
 }
 ADAPTED = "adapted"
-"""The table that a ``params.yaml`` may lack: then no backbone goes on from another's."""
+"""A table that a ``params.yaml`` may lack: then no backbone goes on from another's."""
+STUDENTS = "students"
+"""Another one: then no model learns from another one's answers."""
 
 LIBRARIES = "libraries"
 """The optional key, of the whole file or of a row, with packages whose version is a reason."""
@@ -67,6 +75,7 @@ TRACKED: dict[str, tuple[str, ...]] = {
     "split": ("seed",),
     "pretrain": ("seed", "corpus"),
     "adapt": ("seed", "backbone", "corpus"),
+    "distill": ("teacher", "backbone", "corpus"),
     "finetune": ("seed", "backbone", "corpus"),
     "evaluate": ("seed", "corpus"),
     "register": ("corpus",),
@@ -75,6 +84,8 @@ ON_CODE_CHANGE = "on_code_change"
 """The key of a row that says what a changed code makes of its results; no stage depends on it."""
 CODE_CHANGES = ("rerun", "probe")
 """Its values, the default first."""
+DISTILLED = (None, "tagging")
+"""The heads whose answers a student can learn; None is classification."""
 PROBED_TABLES = ("backbones", "adapted", "models")
 ON_CHANGED_PINS = "on_changed_pins"
 """The key of a model that says what its policy makes of pins that changed since the champion."""
@@ -128,7 +139,7 @@ def row_of(params: dict[str, Any], table: str, row: str) -> dict[str, Any]:
 
     Args:
         params: the content of ``params.yaml``.
-        table: ``corpora``, ``backbones``, ``adapted`` or ``models``.
+        table: a key of ``REFERENCES``.
         row: its name.
 
     Raises:
@@ -149,7 +160,7 @@ def chain_of(params: dict[str, Any], backbone: str) -> list[tuple[str, str]]:
 
     Args:
         params: the content of ``params.yaml``.
-        backbone: a row of ``backbones`` or ``adapted``.
+        backbone: a row of ``backbones``, ``adapted`` or ``students``.
 
     Returns:
         Each as stage and row, a ``pretrain`` last.
@@ -159,6 +170,9 @@ def chain_of(params: dict[str, Any], backbone: str) -> list[tuple[str, str]]:
     """
     chain: list[tuple[str, str]] = []
     row, adapted = backbone, rows_of(params, ADAPTED)
+    if row in rows_of(params, STUDENTS):
+        chain.append(("distill", row))
+        row = row_of(params, STUDENTS, row)["backbone"]
     while row in adapted:
         if ("adapt", row) in chain:
             circle = " -> ".join([*(name for _, name in chain), row])
@@ -288,10 +302,10 @@ def check_params(params: dict[str, Any]) -> None:
     """
     if ROWS in os.environ:
         return
-    required = [table for table in REFERENCES if table != ADAPTED]
-    _check_keys(
-        params, ["seed", *required], "", optional=[ADAPTED, ENGINE, LIBRARIES, MEMORY, THREADS]
-    )
+    optional = [ADAPTED, STUDENTS]
+    required = [table for table in REFERENCES if table not in optional]
+    optional += [ENGINE, LIBRARIES, MEMORY, THREADS]
+    _check_keys(params, ["seed", *required], "", optional=optional)
     _check_no_credentials(params, [])
     _check_libraries(params, LIBRARIES)
     seed = params["seed"]
@@ -312,17 +326,70 @@ def check_params(params: dict[str, Any]) -> None:
     tables = [table for table in REFERENCES if table in params]
     for table in tables:
         _check_table(params, table)
-    for row in rows_of(params, ADAPTED):
-        if row in params["backbones"]:
-            raise BadSettings(
-                f"params.yaml: {ADAPTED}.{row}: a row of backbones has the same name, and both "
-                f"would write {stage_output('adapt', row)}: rename one"
-            )
+    _check_names_of_backbones(params)
     rows = [(table, row) for table in tables for row in params[table]]
     for table, row in rows:
         _check_row(params, table, row)
     for table, row in rows:
         _check_sections(params, table, row)
+    for row in params["models"]:
+        _check_student(params, row)
+
+
+def _check_names_of_backbones(params: dict[str, Any]) -> None:
+    """Refuse two rows whose results would lie in one folder."""
+    table_of: dict[str, str] = {}
+    for table, stage in (("backbones", "pretrain"), (ADAPTED, "adapt"), (STUDENTS, "distill")):
+        for row in rows_of(params, table):
+            if row in table_of:
+                raise BadSettings(
+                    f"params.yaml: {table}.{row}: a row of {table_of[row]} has the same name, and "
+                    f"both would write {stage_output(stage, row)}: rename one"
+                )
+            table_of[row] = table
+
+
+def _check_student(params: dict[str, Any], model: str) -> None:
+    """Check a model whose backbone is a row of students against its teacher.
+
+    Raises:
+        BadSettings: the teacher has another head or corpus, or learns from this model; or the
+            settings fit a head to labels alone.
+    """
+    students = rows_of(params, STUDENTS)
+    taught, row = [model], params["models"][model]["backbone"]
+    while row in students:
+        taught.append(students[row]["teacher"])
+        if taught[-1] in taught[:-1]:
+            raise BadSettings(
+                f"{PARAMS}: {STUDENTS}: models learn from each other in a circle, "
+                f"{' -> '.join(taught)}: let one of them have a backbone without a teacher"
+            )
+        row = params["models"][taught[-1]]["backbone"]
+    row = params["models"][model]["backbone"]
+    if row not in students:
+        return
+    own = stage_settings(params, "finetune", model)
+    where = f"{PARAMS}: models.{model}"
+    if own.head != stage_settings(params, "finetune", taught[1]).head:
+        raise BadSettings(
+            f"{where}.finetune.head: its teacher, {taught[1]}, has another head: set the same"
+        )
+    if own.head not in DISTILLED:
+        raise BadSettings(
+            f"{where}.backbone: head {own.head} is not distilled, classification and tagging are: "
+            f"take the backbone {students[row]['backbone']}"
+        )
+    if own.solver == "lbfgs":
+        raise BadSettings(
+            f"{where}.finetune.solver: lbfgs fits a head to labels alone, and this one has a "
+            "teacher: drop it"
+        )
+    if students[row]["corpus"] != params["models"][taught[1]]["corpus"]:
+        raise BadSettings(
+            f"{PARAMS}: {STUDENTS}.{row}.corpus: expected that of the teacher {taught[1]}, "
+            f"{params['models'][taught[1]]['corpus']}"
+        )
 
 
 def _check_no_credentials(value: Any, keys: list[str]) -> None:

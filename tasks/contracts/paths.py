@@ -1,8 +1,8 @@
 """Where every artefact lies, relative to the repository's root.
 
 One word a stage: ``data/<stage>/<row>/`` is what ``<stage>@<row>`` writes. Stages hand over
-through these files alone. ``adapt`` writes to ``data/pretrain/``: whoever takes a backbone does not
-ask which of the two has made it, and no two rows of theirs have one name.
+through these files alone. ``adapt`` and ``distill`` write to ``data/pretrain/``: whoever takes a
+backbone does not ask which of them has made it, and no two rows of theirs have one name.
 """
 
 from pathlib import Path
@@ -18,7 +18,9 @@ STATE = Path(".downstream")
 
 # What finetune leaves beside its model, and in its twin's folder.
 LABELS, REPEATS = "labels.parquet", "repeats"
-FOLDERS = {"adapt": "pretrain"}
+# What distill leaves beside a backbone: the model to learn from, and how.
+TEACHER, DISTILL = "teacher", "distill.json"
+FOLDERS = {"adapt": "pretrain", "distill": "pretrain"}
 """The folder in ``data/`` of a stage that has none of its own name."""
 
 

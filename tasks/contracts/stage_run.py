@@ -14,7 +14,7 @@ from tasks.contracts.params import TABLES, row_of
 from tasks.contracts.settings import Settings
 from tasks.errors import BadSettings
 
-REFERENCES = ("corpus", "backbone")
+REFERENCES = ("corpus", "backbone", "teacher")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class StageRun:
     settings: Any
     """The stage's own, checked ``Settings``."""
     references: dict[str, str]
-    """The row's ``corpus`` and ``backbone``, where it names them."""
+    """The row's ``corpus``, ``backbone`` and ``teacher``, where it names them."""
     output: Path
     """A staging folder; it becomes ``data/<stage>/<row>/`` when the stage ends."""
     checkpoints: Path = Path()
@@ -46,6 +46,11 @@ class StageRun:
     def backbone(self) -> str:
         """The backbone that the row names."""
         return self.references["backbone"]
+
+    @property
+    def teacher(self) -> str:
+        """The model that the row names to learn from."""
+        return self.references["teacher"]
 
 
 def stage_run(

@@ -22,5 +22,5 @@ Its files:
   ``folds`` (cross-validation), ``frozen`` (a backbone that does not learn, computed once),
   ``logistic`` (its head at the minimum of the loss), ``weighted`` (what the weighted mean of word
   vectors leaves out), ``wide`` (a linear part beside the deep one), ``refit`` (the last training,
-  on train and validation).
+  on train and validation), ``distill`` (what a teacher answers, beside the labels).
 """

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.contracts import files, records
-from tasks.contracts.paths import LABELS, REPEATS
+from tasks.contracts.paths import LABELS, REPEATS, TEACHER
 from tasks.errors import BadInput
 from tasks.finetune.callbacks import EarlyStopping
 from tasks.finetune.corpus import choose_few, say_what_lacks
@@ -58,7 +58,8 @@ def run(
     Raises:
         BadInput: backbone and corpus do not fit, the settings ask for more tokens than the backbone
             was trained on, a label is missing, a class has fewer records than there are folds,
-            LoRA finds nothing to adapt, or ``wide`` no n-grams.
+            LoRA finds nothing to adapt, ``wide`` no n-grams, or a teacher answers with other
+            labels.
         Diverged: a loss was NaN or infinite.
         Preempted: SIGTERM came; running again goes on from the checkpoint.
     """
@@ -90,6 +91,12 @@ def _finetune(
     recipe = Recipe(model, loaded, corpus.classes, settings, seed, checkpoints, journal=journal)
     if settings.wide is not None:
         recipe = replace(recipe, ngrams=_count_ngrams(loaded, splits, corpus, settings))
+    if (backbone / TEACHER).is_dir():
+        from tasks.finetune.distill import read_lesson
+
+        of_both = [splits["train"], splits["validation"]]
+        lesson = read_lesson(backbone, of_both, settings.head, corpus.classes, checkpoints)
+        recipe = replace(recipe, lesson=lesson)
     fold_of = None
     if settings.folds:
         from tasks.finetune.folds import assign_folds, cross_validate

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from jaxtyping import Float, Int
 
+    from tasks.finetune.distill import Lesson
     from tasks.finetune.settings import Settings
     from tasks.finetune.wide import WideCorpus
     from tasks.models.model import Backbone
@@ -43,6 +44,7 @@ class Recipe:
         repeat: which of ``settings.repeats`` it is, counted from 1.
         journal: where the metrics of the trainings go, step by step.
         ngrams: of all records, where ``settings.wide`` asks for a wide part.
+        lesson: what a teacher says of all records, where the model is a student.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Recipe:
     repeat: int = 1
     journal: Path | None = None
     ngrams: WideCorpus | None = None
+    lesson: Lesson | None = None
 
     @property
     def head(self) -> ModuleType:
@@ -175,7 +178,15 @@ def new_task(recipe: Recipe, train: Examples, validation: Examples, seed: int) -
         options["label_smoothing"] = settings.label_smoothing
     if settings.class_weights == "balanced":
         options["class_weights"] = balanced_weights(train.labels, len(recipe.labels))
-    kind = type("Finetuning", (Finetuning, recipe.head.TASK), {})
+    bases: tuple[type, ...] = (Finetuning, recipe.head.TASK)
+    if recipe.lesson is not None:
+        from tasks.finetune.distill import Student, Taught
+
+        train = recipe.lesson.beside(train, indices[0])
+        learner = Student(learner)
+        about = {"student": learner, "lesson": recipe.lesson}
+        bases = (Finetuning, type("Taught", (Taught,), about), recipe.head.TASK)
+    kind = type("Finetuning", bases, {})
     task: Finetuning = kind(learner, train, validation, **options)
     task.encoder = classifier.encoder
     task.layer_decay = settings.layer_decay

@@ -66,6 +66,7 @@ OPTIONAL = {
     "tasks.finetune.folds": "folds is above 0, or refit: true",
     "tasks.finetune.refit": "refit: true",
     "tasks.finetune.frozen": "mode: frozen",
+    "tasks.finetune.distill": "the backbone is a row of students",
     "tasks.finetune.wide": "wide is set",
     "tasks.models.wide": "finetune.wide is set",
     "tasks.training.launcher": "devices is above 1, or nodes is set",

@@ -19,6 +19,7 @@ from typing import Any
 from tasks.contracts.params import (
     ROWS,
     STAGES,
+    STUDENTS,
     TABLES,
     chain_of,
     named_libraries,
@@ -108,6 +109,8 @@ def _fingerprint(
         if stage == "evaluate" and finetune.head is not None:
             roots += [name for name in finetune.modules() if name.startswith(HEADS)]
             roots.append("tasks.evaluate.headed")
+        if stage == "finetune" and backbone in rows_of(params, STUDENTS):
+            roots += _of_teacher(params, row_of(params, STUDENTS, backbone)["teacher"])
     builds_from_values = stage == "pretrain" and settings.init is None
     key = (builds_from_values, *roots)
     if key not in known:
@@ -118,6 +121,17 @@ def _fingerprint(
     beside = tracked_values(params, stage, row)
     own = f"{ROW_LINE} {json.dumps(beside, sort_keys=True)}\n" if beside else ""
     return f"{SETTINGS_LINE} {resolved}\n{libraries}{known[key]}{own}{''.join(read)}"
+
+
+def _of_teacher(params: dict[str, Any], teacher: str) -> list[str]:
+    """Return what a student's training runs beside its own: its teacher's model, and the loss."""
+    backbone = row_of(params, "models", teacher)["backbone"]
+    settings = (
+        stage_settings(params, *chain_of(params, backbone)[-1]),
+        stage_settings(params, "finetune", teacher),
+    )
+    modules = [name for each in settings for name in each.modules() if name.startswith(MODELS)]
+    return [*modules, "tasks.finetune.distill"]
 
 
 def _lines(code: Code, roots: list[str], whole: tuple[str, ...]) -> str:

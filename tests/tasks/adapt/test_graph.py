@@ -1,4 +1,4 @@
-"""Backbones that go on from others, in DVC's graph: who is stale, and what is left of a row."""
+"""Backbones that go on from others, and students, in DVC's graph: who is stale, what is left."""
 
 import json
 import shutil
@@ -30,7 +30,19 @@ adapted:
     backbone: second
     corpus: digits
     adapt: {objective: classification, training: {epochs: 1}}
+students:
+  small:
+    teacher: label
+    backbone: first
+    corpus: digits
+    distill: {}
 models:
+  small-label:
+    backbone: small
+    corpus: digits
+    finetune: {epochs: 1, twin: false}
+    evaluate: {}
+    register: {}
   label:
     backbone: a-third
     corpus: digits
@@ -42,7 +54,7 @@ models:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A workspace with a model of a chain of three backbones."""
+    """A workspace with a model of a chain of three backbones, and a student of it."""
     root = tmp_path_factory.mktemp("adapted") / "workspace"
     root.mkdir()
     lay_code(root)
@@ -50,7 +62,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     (root / "data" / "sources" / "digits").mkdir(parents=True)
     (root / "data" / "sources" / "digits" / "pin.json").write_text("{}\n")
     workspace = Workspace(root)
-    workspace.repro("finetune@label")
+    workspace.repro("finetune@small-label")
     return workspace
 
 
@@ -75,9 +87,12 @@ def test_each_backbone_of_a_chain_is_made_from_the_one_before(finished: Workspac
         ("adapt@second", "first"),
         ("adapt@a-third", "second"),
         ("finetune@label", "a-third"),
+        ("distill@small", "first"),
+        ("finetune@small-label", "small"),
     ):
         read = [item["path"] for item in stages[stage]["deps"]]
         assert f"data/pretrain/{backbone}/model" in read
+    assert "data/finetune/label/model" in {item["path"] for item in stages["distill@small"]["deps"]}
     assert changed(finished) == {}
     about = json.loads((finished.root / "data/finetune/label/model/downstream.json").read_text())
     assert about["labels_of"] == "digits"
@@ -93,6 +108,8 @@ def test_a_changed_first_backbone_makes_all_that_go_on_from_it_stale(
         "adapt@second": "waiting",
         "adapt@a-third": "waiting",
         "finetune@label": "waiting",
+        "distill@small": "waiting",
+        "finetune@small-label": "waiting",
     }
 
 
@@ -105,10 +122,20 @@ def test_a_changed_second_backbone_makes_nothing_stale_that_does_not_go_on_from_
         "adapt@second": "stale",
         "adapt@a-third": "waiting",
         "finetune@label": "waiting",
+        "distill@small": "waiting",
+        "finetune@small-label": "waiting",
     }
     reasons = {stage["name"]: stage["reasons"] for stage in workspace.plan()}
     [reason] = reasons["adapt@second"]
     assert reason["what"] == "adapted.second.adapt.training.epochs"
+
+
+def test_how_a_student_learns_is_its_own_business(workspace: Workspace) -> None:
+    workspace.edit("params.yaml", "distill: {}", "distill: {temperature: 3.0}")
+    assert changed(workspace) == {"distill@small": "stale", "finetune@small-label": "waiting"}
+    workspace.edit("params.yaml", "distill: {temperature: 3.0}", "distill: {}")
+    workspace.edit("tasks/finetune/distill.py", "IGNORED = -100", "IGNORED = -101")
+    assert changed(workspace) == {"finetune@small-label": "stale"}
 
 
 def test_a_changed_module_of_the_architecture_reaches_the_whole_chain(workspace: Workspace) -> None:
@@ -120,12 +147,12 @@ def test_a_changed_module_of_the_architecture_reaches_the_whole_chain(workspace:
 
 def test_what_is_left_of_rows_that_are_gone_is_removed(workspace: Workspace) -> None:
     params = yaml.safe_load(PARAMS)
-    del params["adapted"], params["models"]["label"]
-    (workspace.root / "params.yaml").write_text(yaml.safe_dump(params))
+    del params["adapted"], params["students"], params["models"]
+    (workspace.root / "params.yaml").write_text(yaml.safe_dump({**params, "models": {}}))
     assert changed(workspace) == {}  # those that are left are as they were
     done = workspace.run("downstream", "clean")
     assert done.returncode == 0, done.stdout + done.stderr
     assert [path.name for path in (workspace.root / "data/pretrain").glob("[!.]*")] == ["first"]
-    assert not any(name.startswith("adapt@") for name in workspace.lock()["stages"])
+    assert not any(name.startswith(("adapt@", "distill@")) for name in workspace.lock()["stages"])
     shutil.rmtree(workspace.root / ".downstream")
     assert workspace.repro("pretrain@first") == set()

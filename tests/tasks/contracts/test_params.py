@@ -113,7 +113,7 @@ def put(params: dict[str, Any], path: str, value: object) -> None:
     ("path", "value", "message"),
     [
         ("sed", 1, "sed: unknown key; allowed: adapted, backbones, corpora, engine, libraries, "
-         "memory, models, seed, threads; did you mean"),
+         "memory, models, seed, students, threads; did you mean"),
         ("libraries", "torch", "libraries: expected a list of packages, found 'torch'"),
         ("libraries", ["torhc"], "libraries: 'torhc' is not installed here; allowed: "),
         ("models/reuters-topics/libraries", ["no-such-package"],
@@ -275,6 +275,81 @@ def test_a_fault_in_an_adapted_row_is_one_line(
     params: dict[str, Any], rows: Any, message: str
 ) -> None:
     params["adapted"] = rows
+    with pytest.raises(BadSettings) as error:
+        check_params(params)
+    assert str(error.value).startswith(f"params.yaml: {message}")
+    assert len(str(error.value).splitlines()) == 1
+
+
+def student(teacher: str, backbone: str, corpus: str = "reuters") -> dict[str, Any]:
+    return {"teacher": teacher, "backbone": backbone, "corpus": corpus, "distill": {}}
+
+
+def model_on(backbone: str, **finetune: Any) -> dict[str, Any]:
+    row = {"backbone": backbone, "corpus": "reuters", "finetune": finetune}
+    return {**row, "evaluate": {}, "register": {}}
+
+
+def test_a_model_may_learn_from_another_one(params: dict[str, Any]) -> None:
+    params["students"] = {"small": student("reuters-topics", "reuters-vectors")}
+    params["models"]["small-topics"] = model_on("small")
+    check_params(params)
+    assert chain_of(params, "small") == [("distill", "small"), ("pretrain", "reuters-vectors")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "finetune", "message"),
+    [
+        (
+            {"reuters-bert": student("reuters-topics", "reuters-bert")},
+            {},
+            "students.reuters-bert: a row of backbones has the same name, and both would write "
+            "data/pretrain/reuters-bert: rename one",
+        ),
+        (
+            {"small": student("reuters-topic", "reuters-bert")},
+            {},
+            "students.small.teacher: no row 'reuters-topic' in models; allowed: ",
+        ),
+        (
+            {"small": student("pupil", "reuters-bert")},
+            {},
+            "students: models learn from each other in a circle, pupil -> pupil: let one of them",
+        ),
+        (
+            {"small": student("reuters-topics", "reuters-bert")},
+            {"head": "tagging"},
+            "models.pupil.finetune.head: its teacher, reuters-topics, has another head: set the",
+        ),
+        (
+            {"small": student("scores", "reuters-bert")},
+            {"head": "regression"},
+            "models.pupil.backbone: head regression is not distilled, classification and tagging "
+            "are: take the backbone reuters-bert",
+        ),
+        (
+            {"small": student("reuters-topics", "reuters-bert")},
+            {"mode": "frozen", "solver": "lbfgs"},
+            "models.pupil.finetune.solver: lbfgs fits a head to labels alone, and this one has a",
+        ),
+        (
+            {"small": student("reuters-topics", "reuters-bert", "digits")},
+            {},
+            "students.small.corpus: expected that of the teacher reuters-topics, reuters",
+        ),
+        (
+            {"small": student("reuters-topics", "reuters-bert")},
+            {"labels": 5},
+            "models.pupil.finetune.labels: the backbone small was pretrained with all labels of",
+        ),
+    ],
+)
+def test_a_fault_in_a_student_is_one_line(
+    params: dict[str, Any], rows: Any, finetune: dict[str, Any], message: str
+) -> None:
+    params["students"] = rows
+    params["models"]["scores"] = model_on("reuters-bert", head="regression")
+    params["models"]["pupil"] = model_on(next(iter(rows)), **finetune)
     with pytest.raises(BadSettings) as error:
         check_params(params)
     assert str(error.value).startswith(f"params.yaml: {message}")
