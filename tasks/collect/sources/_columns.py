@@ -52,6 +52,14 @@ class TableSettings(Settings):
         "for pairs of texts, {labels: topics} or, of several columns, "
         "{labels: [Division, Department]}",
     )
+    records: str | None = Field(
+        None,
+        min_length=1,
+        json_schema_extra=NEUTRAL,
+        exclude_if=not_,
+        description="json, yaml: where the records are, by keys, with * for each item: "
+        "conversations.*; null: *, each item of the whole. Of lists, the columns are 0, 1, …",
+    )
     header_rows: int = Field(
         1,
         ge=1,

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from tasks.collect.source import Record, size_of
-from tasks.collect.sources import _delimited, _images, _lines, _mail, _parquet
+from tasks.collect.sources import _delimited, _images, _lines, _mail, _nested, _parquet
 from tasks.collect.sources._columns import RECORD_BYTES, Row, TableSettings, no_columns
 from tasks.contracts.paths import Part
 from tasks.contracts.settings import NEUTRAL
@@ -22,6 +22,9 @@ _TABLES: dict[str, Callable[[Member, TableSettings], Iterator[Row]]] = {
     ".tab": partial(_delimited.rows, delimiter="\t"),
     ".jsonl": _lines.json_rows,
     ".ndjson": _lines.json_rows,
+    ".json": _nested.json_records,
+    ".yml": _nested.yaml_records,
+    ".yaml": _nested.yaml_records,
     ".txt": _lines.text_rows,
     ".tagged": _lines.tagged_rows,
     ".parquet": _parquet.rows,
@@ -41,13 +44,14 @@ class FileSettings(TableSettings):
         description="the class is the file's name without its ending, or its folder's, in place of "
         "a column",
     )
-    format: Literal["csv", "tsv", "jsonl", "parquet", "txt", "tagged", "eml", "mbox"] | None = (
-        Field(
-            None,
-            json_schema_extra=NEUTRAL,
-            exclude_if=not_,
-            description="what the files are, where their endings do not tell",
-        )
+    format: (
+        Literal["csv", "tsv", "jsonl", "json", "yaml", "parquet", "txt", "tagged", "eml", "mbox"]
+        | None
+    ) = Field(
+        None,
+        json_schema_extra=NEUTRAL,
+        exclude_if=not_,
+        description="what the files are, where their endings do not tell",
     )
 
 
