@@ -90,6 +90,17 @@ def test_a_text_does_not_see_its_neighbours_in_the_pack(
     assert alike == {first: False, second: True}
 
 
+def test_the_attention_of_a_gpu_sees_the_same(generator: Generator, dialogues: Dialogues) -> None:
+    encoder, batch = generator.model.encoder, dialogues.batch(np.arange(3))
+    written = generator.generate(PROMPTS, Decoding(12))
+    with torch.inference_mode():
+        logits = generator.model.logits(batch)
+        encoder.set_attn_implementation("sdpa")  # type: ignore[operator]
+        assert generator.model.mask(torch.ones(1, 2, 2, dtype=torch.bool)).dtype == torch.bool
+        torch.testing.assert_close(generator.model.logits(batch), logits, rtol=1e-4, atol=1e-5)
+    assert generator.generate(PROMPTS, Decoding(12)) == written
+
+
 def test_the_loss_is_of_the_response_and_its_end_alone(
     generator: Generator, dialogues: Dialogues
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from flows.cli.generate import generate
 from tasks.contracts import files, paths
 from tasks.promotion.review.decisions import decide
 from tasks.promotion.review.markdown import to_markdown
@@ -155,7 +156,11 @@ def test_pairs_are_served_from_two_columns(
 
 @pytest.mark.parametrize("workspace", ["generation"], indirect=True)
 def test_a_model_that_writes_is_compared_promoted_and_served(
-    workspace: Path, finetuned: Callable[[str], Finetuned], causal_backbone: Path, tmp_path: Path
+    workspace: Path,
+    finetuned: Callable[[str], Finetuned],
+    causal_backbone: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     good = finetuned("generation")
     poor = run_head("generation", good.splits, causal_backbone, tmp_path / "poor", epochs=1)
@@ -177,6 +182,11 @@ def test_a_model_that_writes_is_compared_promoted_and_served(
     assert "perplexity of the references" in report.page
     decide(second, "approve", "it writes better")
     assert_writes(workspace, good)
+    capsys.readouterr()
+    generate(ROW, "Are you sentient?", version=2)
+    registered = capsys.readouterr().out
+    generate(ROW, "Are you sentient?", version=None)
+    assert registered == capsys.readouterr().out
 
 
 def assert_writes(workspace: Path, good: Finetuned) -> None:
