@@ -36,7 +36,7 @@ from tasks.split import stage as split
 from tasks.split.settings import Settings as SplitSettings
 from tasks.validate import facts
 from tasks.validate.near import near_leakage
-from tasks.validate.settings import NearDuplicatesSettings
+from tasks.validate.settings import NearLeakageSettings
 
 WRONG = 0.05
 SIMILARITIES = (1.0, 0.8)
@@ -85,7 +85,7 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
     parts: dict[Part, Path] = {part: folder / "split" / f"{part}.parquet" for part in PARTS}
     profiles = {part: facts.profile(path) for part, path in parts.items()}
     of_test = [row for row in facts.leakage(profiles).to_dict("records") if "test" in row["pair"]]
-    near = near_leakage(parts, NearDuplicatesSettings(similarity=SIMILARITIES[-1]))
+    near = near_leakage(parts, NearLeakageSettings(similarity=SIMILARITIES[-1]))
     return {
         "equal": sum(row["shared"] for row in of_test),
         "near": sum(row["near"] for row in near if "test" in row["pair"]),

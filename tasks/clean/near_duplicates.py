@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.clean.settings import NearDuplicates
 from tasks.clean.settle import NEAR_DUPLICATE, Standing
 from tasks.contracts.records import Modality, modality_of, read_columns, read_schema
 from tasks.duplicates import images, text
+from tasks.duplicates.settings import NearDuplicatesSettings
 
 
-def bands_of(texts: Sequence[str], settings: NearDuplicates) -> list[bytes | None]:
+def bands_of(texts: Sequence[str], settings: NearDuplicatesSettings) -> list[bytes | None]:
     """Return what finds near-duplicates of each of some texts; nothing for one without words.
 
     Args:
@@ -29,18 +29,24 @@ def bands_of(texts: Sequence[str], settings: NearDuplicates) -> list[bytes | Non
     ]
 
 
+def features_of(found: Sequence[bytes]) -> list[bytes]:
+    """Return what each of some images is compared by."""
+    return [images.features_of(image) for image in found]
+
+
 class Compared:
     """What near-duplicates are found by, of the records that stay so far, in their order."""
 
-    def __init__(self, settings: NearDuplicates, modality: Modality) -> None:
+    def __init__(self, settings: NearDuplicatesSettings, modality: Modality) -> None:
         """Begin with no record.
 
         Args:
             settings: when two are nearly the same.
-            modality: that of the records; of images, there are no bands.
+            modality: that of the records; images have features in place of bands.
         """
         self.modality = modality
         self.bands = text.Bands(settings.similarity) if modality == "text" else None
+        self._features = [np.zeros((0, images.FEATURES), np.uint8)]
         self._sizes, self._ids = [np.zeros(0, np.int64)], [np.zeros((0, 2), np.uint64)]
 
     def add(self, records: pa.Table, bands: pa.ChunkedArray) -> None:
@@ -48,18 +54,30 @@ class Compared:
 
         Args:
             records: with their ids and contents.
-            bands: of each, from ``bands_of``.
+            bands: of each, from ``bands_of`` or ``features_of``.
         """
         length = pc.utf8_length if self.modality == "text" else pc.binary_length
         self._sizes.append(length(records.column(self.modality)).to_numpy())
         digits = bytes.fromhex("".join(records.column("id").to_pylist()))
         self._ids.append(np.frombuffer(digits, ">u8").reshape(-1, 4)[:, :2].astype(np.uint64))
-        if self.bands is not None:
+        if self.bands is None:
+            # Records of an official test split have none, and are never compared.
+            features = np.zeros((len(bands), images.FEATURES), np.uint8)
+            stored = b"".join(bands.drop_null().to_pylist())
+            features[bands.is_valid().to_numpy()] = np.frombuffer(stored, np.uint8).reshape(
+                -1, images.FEATURES
+            )
+            self._features.append(features)
+        else:
             has_words = bands.is_valid().to_numpy()
             found = np.zeros((len(bands), self.bands.number), dtype=np.uint64)
             stored = b"".join(bands.drop_null().to_pylist())
             found[has_words] = np.frombuffer(stored, dtype=np.uint64).reshape(-1, found.shape[1])
             self.bands.add(found, has_words)
+
+    def features(self) -> np.ndarray:
+        """Return what each image is compared by."""
+        return np.concatenate(self._features)
 
     def sizes(self) -> np.ndarray:
         """Return how large each record is."""
@@ -71,7 +89,7 @@ class Compared:
 
 
 def drop_near_duplicates(
-    standing: Standing, settings: NearDuplicates, compared: Compared
+    standing: Standing, settings: NearDuplicatesSettings, compared: Compared
 ) -> dict[str, Any]:
     """Drop all but one of each cluster and class, each official split by itself.
 
@@ -92,7 +110,7 @@ def drop_near_duplicates(
     num_clusters = num_several = 0
     for split in np.unique(standing.splits.codes[is_open]).tolist():
         is_wanted = is_open & (standing.splits.codes == split)
-        found = _clusters(standing.path, is_wanted, settings, compared.bands, ids)
+        found = _clusters(standing.path, is_wanted, settings, compared)
         several = np.flatnonzero(np.bincount(found, minlength=len(found))[found] > 1)
         places, cluster = np.flatnonzero(is_wanted)[several], found[several]
         labels = standing.labels.codes[places]
@@ -107,18 +125,16 @@ def drop_near_duplicates(
 def _clusters(
     path: Path,
     is_wanted: np.ndarray,
-    settings: NearDuplicates,
-    bands: text.Bands | None,
-    ids: np.ndarray,
+    settings: NearDuplicatesSettings,
+    compared: Compared,
 ) -> np.ndarray:
-    read = partial(contents_of, path, is_wanted)
-    if bands is None:
-        return images.clusters(read(), distance=settings.distance)
+    if compared.bands is None:
+        return images.clusters_of(compared.features()[is_wanted], settings.distance)
     return text.clusters_of(
-        read,
+        partial(contents_of, path, is_wanted),
         similarity=settings.similarity,
         words=settings.words,
-        known=(bands.of(is_wanted), ids[is_wanted]),
+        known=(compared.bands.of(is_wanted), compared.ids()[is_wanted]),
     )
 
 

@@ -7,25 +7,12 @@ from pydantic import Field, field_validator
 
 from tasks.contracts import settings as contract
 from tasks.contracts.images import MAXIMUM_PIXELS
+from tasks.duplicates.settings import NearDuplicatesSettings
 
 
 def _is_none(value: Any) -> bool:
     """Leave what is not set out of ``settings.json``, which keeps its bytes where nothing is."""
     return value is None
-
-
-class NearDuplicates(contract.Settings):
-    """When two records are nearly the same."""
-
-    similarity: float = Field(
-        0.8, gt=0, le=1, description="text: share of runs of words that two texts have in common"
-    )
-    words: int = Field(
-        3, ge=1, description="text: words of a run; in scripts without spaces, characters"
-    )
-    distance: int = Field(
-        4, ge=0, le=32, description="images: bits of 64 that the hashes of two images differ in"
-    )
 
 
 class RareClasses(contract.Settings):
@@ -170,7 +157,7 @@ class Settings(contract.Settings):
         "tie), none, or the first in the order of the sources; null: majority, but first in a "
         "corpus with an official split",
     )
-    near_duplicates: NearDuplicates | None = Field(
+    near_duplicates: NearDuplicatesSettings | None = Field(
         None,
         json_schema_extra=contract.NEUTRAL,
         exclude_if=_is_none,
@@ -198,7 +185,7 @@ class Settings(contract.Settings):
 
     def without_effect(self, modality: Literal["text", "image"]) -> list[str]:
         """Return what is not at its default, though it is of the other modality."""
-        default = Settings(near_duplicates=self.near_duplicates and NearDuplicates())
+        default = Settings(near_duplicates=self.near_duplicates and NearDuplicatesSettings())
         names = OF_IMAGES if modality == "text" else OF_TEXTS
         return [name for name in names if _value(self, name) != _value(default, name)]
 

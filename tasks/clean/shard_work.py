@@ -35,6 +35,17 @@ from tasks.parent import die_with_parent
 
 LIBRARIES = ("python", "ftfy", "numpy", "pillow", "py3langid", "pyarrow", "rensa")
 """Those whose work is in what becomes of one record; no code fingerprint tells their versions."""
+SETTLED_LATER = ("label_conflicts", "rare_classes")
+"""Settings that decide over all records, and nothing of one."""
+_NOT_OF_ONE_RECORD = {
+    "settings",
+    "tasks.clean.__main__",
+    "tasks.clean.rare_classes",
+    "tasks.clean.report",
+    "tasks.clean.settle",
+    "tasks.clean.stage",
+    "tasks.corpora.corrections",
+}
 BYTES_BEFORE_PROCESSES = 2**22
 """New records are cleaned here until they have so many bytes: to start a process takes longer."""
 AHEAD = 4
@@ -68,6 +79,18 @@ class Kept:
         num_workers = num_processes_at_most(num_cores)
         folder = paths.STATE / "shards" / f"clean@{corpus}"
         return cls(folder, code, num_workers, engine=engine)
+
+
+def code_of_one_record(fingerprint: str) -> str:
+    """Return a hash of the code that what becomes of one record follows from.
+
+    Args:
+        fingerprint: of the stage, a line a module; its settings are told apart by themselves.
+    """
+    lines = fingerprint.splitlines()
+    return files.sha256_of_text(
+        "\n".join(line for line in lines if line.partition(" ")[0] not in _NOT_OF_ONE_RECORD)
+    )
 
 
 class Future(Protocol):
@@ -231,7 +254,8 @@ class _Cache:
     def __init__(self, kept: Kept, settings: Settings) -> None:
         self._folder = kept.folder
         versions = [f"{name} {public_version(name)}" for name in LIBRARIES]
-        self._holds_for = "\n".join([kept.code, settings.model_dump_json(), *versions])
+        of_one_record = settings.model_dump_json(exclude={*SETTLED_LATER})
+        self._holds_for = "\n".join([kept.code, of_one_record, *versions])
         self._paths = {path.name.partition(".")[0]: path for path in self._all()}
         self._used: set[Path] = set()
 

@@ -14,6 +14,7 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +29,7 @@ from tasks.clean.one_record import (
 from tasks.clean.repeated import PROTECTED
 from tasks.clean.settings import Settings
 from tasks.clean.text import is_plain
-from tasks.contracts.records import modality_of
+from tasks.contracts.records import Modality, modality_of
 from tasks.corpora.columns import PAIR, is_of_pairs
 
 AVERAGE_BYTES = 2**18
@@ -114,7 +115,8 @@ def done_schema(found: pa.Schema) -> pa.Schema:
         "reason": pa.string(),
         "changes": pa.list_(pa.string()),
         "form": pa.string(),
-        # Of a text's signature, where near-duplicates are looked for and it has words.
+        # Of a text's signature, where near-duplicates are looked for and it has words; of an image,
+        # its features.
         "bands": pa.binary(),
         **({PAIR: pa.string()} if is_of_pairs(found) else {}),
     }
@@ -165,7 +167,7 @@ def clean_shard(shard: pa.RecordBatch, settings: Settings) -> pa.Table:
         "reason": [record.reason for record in records],
         "changes": [record.changes or None for record in records],
         "form": [record.form for record in records],
-        "bands": _bands(records, splits, settings) if modality == "text" else [None] * len(found),
+        "bands": _bands(records, splits, settings, modality),
         PAIR: [record.text_b for record in records],
     }
     schema = done_schema(shard.schema)
@@ -173,20 +175,32 @@ def clean_shard(shard: pa.RecordBatch, settings: Settings) -> pa.Table:
 
 
 def _bands(
-    records: list[Cleaned], splits: list[str | None], settings: Settings
+    records: list[Cleaned], splits: list[str | None], settings: Settings, modality: Modality
 ) -> list[bytes | None]:
-    """Return what finds near-duplicates of each text that a rule may drop."""
+    """Return what finds near-duplicates of each record that a rule may drop.
+
+    Args:
+        records: what they became.
+        splits: their official splits.
+        settings: how to clean.
+        modality: what they are.
+    """
     bands: list[bytes | None] = [None] * len(records)
     if settings.near_duplicates is None:
         return bands
-    from tasks.clean.near_duplicates import bands_of
+    from tasks.clean.near_duplicates import bands_of, features_of
 
     compared = [
         place
         for place, (record, split) in enumerate(zip(records, splits, strict=True))
         if record.reason is None and split != PROTECTED
     ]
-    texts = [str(records[place].content) for place in compared]
-    for place, found in zip(compared, bands_of(texts, settings.near_duplicates), strict=True):
+    contents: list[Any] = [records[place].content for place in compared]
+    made = (
+        features_of(contents)
+        if modality == "image"
+        else bands_of(contents, settings.near_duplicates)
+    )
+    for place, found in zip(compared, made, strict=True):
         bands[place] = found
     return bands

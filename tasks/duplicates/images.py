@@ -25,6 +25,8 @@ PLACES = 8
 COLOUR_DISTANCE = 12
 """Of 255 levels, on average over places and channels."""
 _BITS = PLACES * PLACES
+FEATURES = _BITS // 8 + 3 * PLACES * PLACES
+"""Numbers from 0 to 255 that an image is compared by: its hash, and its colours."""
 _ROWS_AT_ONCE = 500
 
 
@@ -38,14 +40,34 @@ def clusters(images: Iterable[bytes], *, distance: int) -> np.ndarray:
     Raises:
         BadInput: one of them cannot be decoded.
     """
-    found = [_features(decoded(image, "an image")) for image in images]
-    hashes = np.array([hashed for hashed, _ in found], dtype=np.uint64)
-    colours = np.array([colour for _, colour in found])
-    joined = Clusters(len(found))
+    found = b"".join(features_of(image) for image in images)
+    return clusters_of(np.frombuffer(found, dtype=np.uint8).reshape(-1, FEATURES), distance)
+
+
+def features_of(image: bytes) -> bytes:
+    """Return what an encoded image is compared by: ``FEATURES`` numbers, of it alone.
+
+    Raises:
+        BadInput: it cannot be decoded.
+    """
+    hashed, colours = _features(decoded(image, "an image"))
+    return hashed.to_bytes(8, "big") + colours.tobytes()
+
+
+def clusters_of(features: np.ndarray, distance: int) -> np.ndarray:
+    """Return for each image the index of the first member of its cluster; alone, its own.
+
+    Args:
+        features: of each image a row, from ``features_of``.
+        distance: how many of 64 bits two images that look alike may differ in.
+    """
+    hashes = np.ascontiguousarray(features[:, :8]).view(">u8").ravel().astype(np.uint64)
+    colours = features[:, 8:]
+    joined = Clusters(len(features))
     for first, second in _pairs(hashes, distance):
         apart = joined.first_of(first) != joined.first_of(second)
         left, right = first[apart], second[apart]
-        difference = np.abs(colours[left] - colours[right]).mean(axis=1)
+        difference = np.abs(colours[left].astype(np.int16) - colours[right]).mean(axis=1)
         alike = difference <= COLOUR_DISTANCE
         joined.join(left[alike], right[alike])
     return joined.all()
@@ -58,9 +80,7 @@ def _features(image: Image) -> tuple[int, np.ndarray]:
     pixels = np.asarray(grey, dtype=np.int16)
     bits = (pixels[:, 1:] > pixels[:, :-1]).ravel()
     small = image.convert("RGB").resize((PLACES, PLACES), Resampling.BOX)
-    return int.from_bytes(np.packbits(bits).tobytes(), "big"), np.asarray(
-        small, dtype=np.int16
-    ).ravel()
+    return int.from_bytes(np.packbits(bits).tobytes(), "big"), np.asarray(small).ravel()
 
 
 def _pairs(hashes: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

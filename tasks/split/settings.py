@@ -7,15 +7,7 @@ from pydantic import Field, model_validator
 
 from tasks.contracts.settings import NEUTRAL
 from tasks.contracts.settings import Settings as Base
-
-
-class NearDuplicatesSettings(Base):
-    """Which texts are nearly the same."""
-
-    similarity: float = Field(
-        0.8, gt=0, le=1, description="share of runs of words that two texts have in common"
-    )
-    words: int = Field(3, ge=1, description="words of a run; in scripts without spaces, characters")
+from tasks.duplicates.settings import NearDuplicatesSettings
 
 
 class CutsSettings(Base):
@@ -61,7 +53,7 @@ class Settings(Base):
         None,
         json_schema_extra=NEUTRAL,
         exclude_if=not_,
-        description="texts that are nearly the same stay in one split; the others are left out",
+        description="records that are nearly the same stay in one split; others are left out",
     )
 
     def modules(self) -> list[str]:

@@ -46,7 +46,7 @@ def run(records: Path, output: Path, settings: Settings, seed: int) -> dict[str,
 
     Raises:
         BadInput: a split stays empty, a column is missing, or a date cannot be read.
-        BadSettings: cuts are no dates, or images are asked to be compared as texts.
+        BadSettings: cuts are no dates.
     """
     found = read_schema(records)
     schema = with_fields(split_schema(modality_of(found)), targets_of(found))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.contracts.paths import PARTS
-from tasks.validate.settings import DriftSettings, NearDuplicatesSettings, Settings
+from tasks.validate.settings import DriftSettings, NearLeakageSettings, Settings
 from tasks.validate.targets import DIFFERENCE, NAMES
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _on_drift(measures: list[str], settings: DriftSettings) -> list[Check]:
     ]
 
 
-def _on_near_duplicates(settings: NearDuplicatesSettings) -> Check:
+def _on_near_duplicates(settings: NearLeakageSettings) -> Check:
     return Check(
         "near_leakage",
         "ExpectColumnValuesToBeBetween",

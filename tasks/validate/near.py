@@ -1,4 +1,4 @@
-"""Texts of one split that stand in another one nearly as they are."""
+"""Records of one split that stand in another one nearly as they are."""
 
 from collections.abc import Iterator
 from heapq import nsmallest
@@ -10,34 +10,30 @@ import numpy as np
 
 from tasks.contracts.paths import Part
 from tasks.contracts.records import modality_of, num_records, read_columns, read_schema
+from tasks.duplicates import images
 from tasks.duplicates.text import clusters_of
-from tasks.errors import BadSettings
 from tasks.validate.facts import EXAMPLE_IDS, PAIRS
-from tasks.validate.settings import NearDuplicatesSettings
+from tasks.validate.settings import NearLeakageSettings
 
 
-def near_leakage(paths: dict[Part, Path], settings: NearDuplicatesSettings) -> list[dict[str, Any]]:
-    """Return one row a pair of splits: how many texts of the later have a like in the earlier one.
+def near_leakage(paths: dict[Part, Path], settings: NearLeakageSettings) -> list[dict[str, Any]]:
+    """Return one row a pair of splits: how many of the later have a like in the earlier one.
 
-    Texts that are equal are among them. Like are texts of one cluster, as ``split`` has them.
+    Equal records are among them. Like are records of one cluster, as ``split`` has them.
 
     Args:
         paths: the splits.
-        settings: when two texts are nearly the same.
-
-    Raises:
-        BadSettings: the records are images.
+        settings: when two records are nearly the same.
     """
-    for path in paths.values():
-        if modality_of(read_schema(path)) != "text":
-            raise BadSettings(
-                f"validate.near_duplicates compares texts, and {path} holds images: drop it there"
-            )
-    found = clusters_of(
-        lambda: chain.from_iterable(_values(path, "text") for path in paths.values()),
-        similarity=settings.similarity,
-        words=settings.words,
-    )
+    modality = modality_of(read_schema(paths["train"]))
+
+    def read() -> Iterator[Any]:
+        return chain.from_iterable(_values(path, modality) for path in paths.values())
+
+    if modality == "image":
+        found = images.clusters(read(), distance=settings.distance)
+    else:
+        found = clusters_of(read, similarity=settings.similarity, words=settings.words)
     cluster_of: dict[Part, np.ndarray] = {}
     start = 0
     for part, path in paths.items():
@@ -67,6 +63,6 @@ def near_leakage(paths: dict[Part, Path], settings: NearDuplicatesSettings) -> l
     return rows
 
 
-def _values(path: Path, column: str) -> Iterator[str]:
+def _values(path: Path, column: str) -> Iterator[Any]:
     for batch in read_columns(path, [column]):
         yield from batch.column(0).to_pylist()

@@ -9,6 +9,7 @@ from pydantic import Field
 from tasks.contracts.paths import sources
 from tasks.contracts.settings import NEUTRAL
 from tasks.contracts.settings import Settings as Base
+from tasks.duplicates.settings import NearDuplicatesSettings
 
 Severity = Literal["error", "warning"]
 CheckName = Literal[
@@ -38,13 +39,9 @@ CheckName = Literal[
 ]
 
 
-class NearDuplicatesSettings(Base):
-    """Which texts are nearly the same, and how many of them two splits may share."""
+class NearLeakageSettings(NearDuplicatesSettings):
+    """Which records are nearly the same, and how many of them two splits may share."""
 
-    similarity: float = Field(
-        0.8, gt=0, le=1, description="share of runs of words that two texts have in common"
-    )
-    words: int = Field(3, ge=1, description="words of a run; in scripts without spaces, characters")
     maximum_share: float = Field(
         0.0, ge=0, le=1, description="share of a split that has a like in an earlier one"
     )
@@ -102,11 +99,11 @@ class Settings(Base):
         description="total variation distance of the class shares of train and test, beyond what "
         "chance explains at their sizes",
     )
-    near_duplicates: NearDuplicatesSettings | None = Field(
+    near_duplicates: NearLeakageSettings | None = Field(
         None,
         json_schema_extra=NEUTRAL,
         exclude_if=not_,
-        description="look for texts of a split that an earlier one has nearly as they are",
+        description="look for records of a split that an earlier one has nearly as they are",
     )
     languages: LanguagesSettings | None = Field(
         None,

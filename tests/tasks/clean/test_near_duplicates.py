@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.clean.near_duplicates import Compared, bands_of, contents_of
-from tasks.clean.settings import NearDuplicates
 from tasks.contracts.records import ROWS_PER_GROUP, cleaned_schema, write_records
+from tasks.duplicates.settings import NearDuplicatesSettings
 
-SETTINGS = NearDuplicates(similarity=0.8)
+SETTINGS = NearDuplicatesSettings(similarity=0.8)
 
 
 def compared_of(*shards: list[str]) -> Compared:

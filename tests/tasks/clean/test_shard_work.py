@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tasks.clean import shard_work, shards
-from tasks.clean.shard_work import Kept
+from tasks.clean.shard_work import Kept, code_of_one_record
 from tasks.errors import BadInput
+from tasks.fingerprint.modules import Code
 from tests.tasks.clean.conftest import cleaned_in
 from tests.tasks.clean.test_images import encoded, grey
 from tests.tasks.clean.test_properties import RULES, records
@@ -250,3 +251,36 @@ def test_images_are_kept_too(tmp_path: Path, kept: Kept, capfd: pytest.CaptureFi
     cleaned_in(tmp_path, found, "image", kept=kept)
     assert num_new("".join(capfd.readouterr()))[0] == 0
     assert [(tmp_path / "clean" / name).read_bytes() for name in OUTPUTS] == first
+
+
+def test_what_is_settled_over_all_records_cleans_none_of_them_again(
+    tmp_path: Path, kept: Kept, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = [*many(), *({**record, "label": "z"} for record in many(5))]
+    outputs(tmp_path, found, kept)
+    capfd.readouterr()
+    for rules in (
+        {"label_conflicts": "drop"},
+        {"label_conflicts": "majority", "rare_classes": {"fewer_than": 3}},
+        {"rare_classes": {"fewer_than": 40, "then": "other"}},
+    ):
+        assert outputs(tmp_path, found, kept, **rules) == outputs(tmp_path, found, **rules)
+        assert num_new("".join(capfd.readouterr()))[0] == 0
+    outputs(tmp_path, found, kept, minimum_characters=2)
+    assert num_new("".join(capfd.readouterr()))[0] > 0
+
+
+def test_shards_hold_for_the_code_that_cleans_one_record() -> None:
+    code = Code(Path())
+    roots = ["tasks.clean.shards", "tasks.duplicates.text", "tasks.duplicates.images"]
+    reached = code.reachable(roots)
+    assert not {*reached} & {*shard_work._NOT_OF_ONE_RECORD}
+    lines = {module: f"{module} 1" for module in (*reached, "tasks.clean.rare_classes")}
+
+    def hashed(**changed: str) -> str:
+        names = {name.replace("__", "."): value for name, value in changed.items()}
+        return code_of_one_record("\n".join({"settings": "settings {}", **lines, **names}.values()))
+
+    assert hashed(settings="settings {1}") == hashed()
+    assert hashed(tasks__clean__rare_classes="tasks.clean.rare_classes 2") == hashed()
+    assert hashed(tasks__clean__text="tasks.clean.text 2") != hashed()

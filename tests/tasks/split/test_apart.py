@@ -1,20 +1,20 @@
 """What belongs together is in one split, and nobody is moved to keep it so."""
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.contracts.records import cleaned_schema, write_records
 from tasks.duplicates.text import clusters
-from tasks.errors import BadSettings
 from tasks.split.apart import LEFT_OUT, kept_apart
-from tasks.split.near import cluster_of_each
-from tasks.split.settings import NearDuplicatesSettings
+from tasks.split.settings import Settings
+from tasks.split.stage import assign_all
+from tests.tasks.duplicates.test_images import altered, encoded, scene
 
 if TYPE_CHECKING:
     from tests.tasks.split.conftest import Split
@@ -93,13 +93,24 @@ def test_which_records_are_left_out_does_not_depend_on_their_order(
     assert split(sorted(shuffled), **ASKED) == split(shuffled, **ASKED)
 
 
-def test_images_are_not_compared_as_texts(tmp_path: Path) -> None:
-    path = tmp_path / "records.parquet"
-    write_records(
-        path, cleaned_schema("image"), [pa.RecordBatch.from_pylist([], cleaned_schema("image"))]
-    )
-    with pytest.raises(BadSettings, match=r"split\.near_duplicates compares texts"):
-        cluster_of_each(path, NearDuplicatesSettings())
+def test_images_that_look_alike_are_in_one_split(tmp_path: Path) -> None:
+    scenes = [scene(seed) for seed in range(40)]
+    contents = [encoded(image) for image in scenes]
+    contents += [altered(image, number) for number, image in enumerate(scenes)]
+    rows = [
+        {"id": hashlib.sha256(image).hexdigest(), "image": image, "source": "a", "row": row}
+        for row, image in enumerate(contents, start=1)
+    ]
+    path, schema = tmp_path / "records.parquet", cleaned_schema("image")
+    write_records(path, schema, [pa.RecordBatch.from_pylist(rows, schema=schema)])
+    straddle = []
+    for asked in ({}, {"near_duplicates": {}}):
+        parts, _ = assign_all(path, Settings.parse(asked, "corpora.a.split"), 0)
+        first, second = parts[:40], parts[40:]
+        straddle.append(int(((first != second) & (first >= 0) & (second >= 0)).sum()))
+    assert straddle[0] > 5
+    assert straddle[1] == 0
+    assert (parts >= 0).sum() >= 60
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)

@@ -12,7 +12,7 @@ from tasks.validate.settings import (
     CheckName,
     DriftSettings,
     LanguagesSettings,
-    NearDuplicatesSettings,
+    NearLeakageSettings,
     Settings,
     ValuesSettings,
 )
@@ -77,7 +77,7 @@ def test_classes_that_only_an_official_test_split_has_may_warn() -> None:
 
 def test_every_check_has_a_name_by_which_its_severity_is_set() -> None:
     settings = Settings(
-        near_duplicates=NearDuplicatesSettings(),
+        near_duplicates=NearLeakageSettings(),
         drift=DriftSettings(),
         languages=LanguagesSettings(expected=["en"]),
         values=ValuesSettings(minimum=1),

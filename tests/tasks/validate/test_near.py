@@ -1,14 +1,19 @@
 """Planted leaks, word swaps among them, are found, and what is not leaked is not."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from tasks.contracts.files import read_json
+from tasks.contracts.paths import Part
+from tasks.contracts.records import split_schema, write_records
 from tasks.errors import ValidationFailed
 from tasks.validate.near import near_leakage
-from tasks.validate.settings import NearDuplicatesSettings
+from tasks.validate.settings import NearLeakageSettings
+from tests.tasks.duplicates.test_images import altered, encoded, scene
 from tests.tasks.validate.conftest import identity
 
 if TYPE_CHECKING:
@@ -49,6 +54,26 @@ def test_planted_leaks_are_found_with_precision_and_recall(splits: "Splits", see
     ]
 
 
+def test_images_of_two_splits_that_look_alike_are_found(tmp_path: Path) -> None:
+    paths: dict[Part, Path] = {}
+    contents: dict[Part, list[bytes]] = {
+        "train": [encoded(scene(seed)) for seed in range(6)],
+        "validation": [encoded(scene(seed)) for seed in range(6, 9)],
+        "test": [altered(scene(2), 1), encoded(scene(9))],
+    }
+    for part, images in contents.items():
+        rows = [{"id": f"{part}{place}", "image": one} for place, one in enumerate(images)]
+        schema = split_schema("image")
+        paths[part] = tmp_path / f"{part}.parquet"
+        write_records(paths[part], schema, [pa.RecordBatch.from_pylist(rows, schema=schema)])
+    found = near_leakage(paths, NearLeakageSettings())
+    assert [(row["pair"], row["ids"]) for row in found] == [
+        ("train, validation", []),
+        ("train, test", [["test0", "train2"]]),
+        ("validation, test", []),
+    ]
+
+
 def test_the_examples_name_both_records(splits: "Splits") -> None:
     random = np.random.default_rng(0)
     train = texts(5, random)
@@ -58,6 +83,6 @@ def test_the_examples_name_both_records(splits: "Splits") -> None:
         test=[(swapped(train[3], random), "x")],
     )
     paths = {part: splits.root / f"{part}.parquet" for part in ("train", "validation", "test")}
-    (found,) = [row for row in near_leakage(paths, NearDuplicatesSettings()) if row["near"]]  # type: ignore[arg-type]
+    (found,) = [row for row in near_leakage(paths, NearLeakageSettings()) if row["near"]]  # type: ignore[arg-type]
 
     assert found["ids"][0][1] == identity(train[3])
