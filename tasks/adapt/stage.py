@@ -9,10 +9,15 @@ from tasks.contracts import registry
 from tasks.contracts.paths import Part
 from tasks.models.initial.own import initial_of
 from tasks.models.model import architecture_of, description
-from tasks.objectives._backbone import num_ranks_of, set_up, watch_of, write_backbone
+from tasks.objectives._backbone import (
+    checkpoints_of,
+    num_ranks_of,
+    set_up,
+    watch_of,
+    write_backbone,
+)
 from tasks.objectives._settings import OBJECTIVES
 from tasks.tracking.runs.metric_log import MetricLog
-from tasks.training.checkpoints import Checkpoints
 from tasks.training.determinism import derive_seed, make_deterministic
 from tasks.training.loop import train as train_model
 from tasks.training.ranks import launch, rank
@@ -87,7 +92,7 @@ def _adapt(
         settings.training,
         row_seed,
         f"adapt {row}",
-        checkpoints=Checkpoints(checkpoints / "model"),
+        checkpoints=checkpoints_of(task, checkpoints / "model"),
         metric_log=MetricLog(journal),
         watch=watch_of(settings.training),
     )

@@ -72,6 +72,8 @@ OPTIONAL = {
     "tasks.training.launcher": "devices is above 1, or nodes is set",
     "tasks.training.spread.nodes": "nodes is set",
     "tasks.training.spread.elastic": "elastic: true",
+    "tasks.training.spread.shards": "sharded: true",
+    "tasks.training.spread.shard_checkpoints": "sharded: true",
     "tasks.objectives._recompute": "recompute: true",
     "tasks.training.watch": "validate_every is set",
 }

@@ -9,6 +9,7 @@ from tasks.models.model import describe
 from tasks.models.origin import LABELS_OF, labels_of, said_of, write_origin
 from tasks.objectives._linear_probe import linear_probe
 from tasks.objectives._settings import NO_OBJECTIVE
+from tasks.training.checkpoints import Checkpoints
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +52,15 @@ def set_up(task: Task, settings: LongTrainingSettings) -> None:
         from tasks.objectives._recompute import recompute_layers
 
         recompute_layers(task.model)
+    if settings.sharded:
+        from tasks.training.spread.shards import Shards
+
+        task.shards = Shards(task)
+
+
+def checkpoints_of(task: Task, folder: Path) -> Checkpoints:
+    """Return the checkpoints of a training that has been set up."""
+    return Checkpoints(folder) if task.shards is None else task.shards.checkpoints(folder)
 
 
 def write_backbone(

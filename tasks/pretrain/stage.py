@@ -6,11 +6,16 @@ from typing import Any
 
 from tasks.contracts import registry
 from tasks.models.initial.published import MODEL_TYPES
-from tasks.objectives._backbone import num_ranks_of, set_up, watch_of, write_backbone
+from tasks.objectives._backbone import (
+    checkpoints_of,
+    num_ranks_of,
+    set_up,
+    watch_of,
+    write_backbone,
+)
 from tasks.objectives._settings import OBJECTIVES
 from tasks.pretrain.settings import ARCHITECTURES, Settings
 from tasks.tracking.runs.metric_log import MetricLog
-from tasks.training.checkpoints import Checkpoints
 from tasks.training.determinism import derive_seed, make_deterministic
 from tasks.training.loop import train as train_model
 from tasks.training.ranks import launch, rank
@@ -104,7 +109,7 @@ def _pretrain(
             settings.training,
             row_seed,
             f"pretrain {backbone}",
-            checkpoints=Checkpoints(checkpoints / "model"),
+            checkpoints=checkpoints_of(task, checkpoints / "model"),
             metric_log=MetricLog(journal),
             watch=watch_of(settings.training),
         )

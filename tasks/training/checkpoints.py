@@ -98,6 +98,9 @@ class Checkpoints:
         self._last_took = self._last - started
         self.seconds += self._last_took
 
+    def finish(self) -> None:
+        """Wait for what is still being written: here, nothing."""
+
     def load(self) -> dict[str, Any] | None:
         """Return the newest whole checkpoint's state; ``None`` if there is none."""
         for path in sorted(self._folder.glob("step-*.json"), reverse=True):

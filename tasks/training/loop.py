@@ -164,7 +164,8 @@ class _Training:
         self._num_parts = settings.accumulation
         self._description = description
         self._callback = callback
-        self._checkpoints = checkpoints if rank() == 0 else None
+        writes = rank() == 0 or task.shards is not None
+        self._checkpoints = checkpoints if writes else None
         self._metric_log = metric_log if metric_log and rank() == 0 else MetricLog(None)
         if settings.batch_size > len(task.lengths):
             raise BadInput(
@@ -208,17 +209,29 @@ class _Training:
                 if self._step % self._steps_per_reading == 0 or self._step == self._num_steps:
                     self._read()
                 reporter.advance(note=self._meter.note)
-                if stop.requested or (self._checkpoints is not None and self._checkpoints.due):
+                if self._is_to_be_saved(stop):
                     self._save()
                 if stop.requested:
+                    self._finish_saving()
                     raise Preempted(
                         f"{self._description}: stopped by SIGTERM at step {self._step:,}: run "
                         "again to go on from there"
                     )
         self._save()
+        self._finish_saving()
         if self._watch is not None:
             self._watch.end()
+        if self._task.shards is not None:
+            self._task.shards.end()
         return self._losses
+
+    def _is_to_be_saved(self, stop: Preemption) -> bool:
+        wanted = stop.requested or (self._checkpoints is not None and self._checkpoints.due)
+        return wanted if self._task.shards is None else self._task.shards.agreed(wanted)
+
+    def _finish_saving(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.finish()
 
     def _read(self) -> None:
         throughput = self._throughput.read()
@@ -258,7 +271,8 @@ class _Training:
             with stop.at_once():
                 measured = watch.look(self._step)
         except Preempted:
-            self._save()  # without it, so that it is made when the training goes on
+            if self._task.shards is None:  # else all have to save, and the others do not know
+                self._save()  # without it, so that it is made when the training goes on
             raise
         self._metric_log.log(self._step, measured)
         self._throughput.restart()
@@ -302,8 +316,11 @@ class _Training:
         weight = torch.ones(()) if len(positions) else torch.zeros(())
         if not len(positions):
             positions = np.zeros(1, dtype=np.int64)
+        num_parts = min(self._num_parts, len(positions))
+        if self._task.shards is not None:
+            num_parts = self._task.shards.num_parts(num_parts, len(indices))
         parts = []
-        for part_of in np.array_split(positions, min(self._num_parts, len(positions))):
+        for part_of in np.array_split(positions, num_parts):
             batch = self._task.batch(indices[part_of], ExampleRandom(self._seed, step, part_of))
             part = {**batch, "weight": weight}
             if self._device.type == "cuda":  # else the copy to the device waits

@@ -36,6 +36,7 @@ class Optimizers:
         self.by_name = {
             name: _optimizer(groups, settings) for name, groups in task.optimized().items()
         }
+        self._shards = task.shards
         self._settings = settings
         self._device = device
         self._num_steps = num_steps
@@ -76,14 +77,20 @@ class Optimizers:
         counts = torch.stack([part["counts"] * part["weight"] for part in parts]).sum(0)
         sum_over_ranks(counts)
         total = torch.zeros((), device=self._device)
-        for part in parts:
+        for number, part in enumerate(parts, start=1):
+            if self._shards is not None:
+                self._shards.begin_part(is_last=number == len(parts))
             with self._autocast:
                 value = self._maybe_compiled(loss)({**part, "counts": counts}) * part["weight"]
             value.backward()
             total += value.detach()
         trained = [value for group in optimizer.param_groups for value in group["params"]]
-        sum_gradients(trained)
-        norm = torch.nn.utils.clip_grad_norm_(trained, self._settings.maximum_gradient_norm)
+        maximum = self._settings.maximum_gradient_norm
+        if self._shards is None:
+            sum_gradients(trained)
+            norm = torch.nn.utils.clip_grad_norm_(trained, maximum)
+        else:
+            norm = self._shards.clip(trained, maximum)
         self._norms[name] = norm
         optimizer.step()
         for other in self.by_name.values():

@@ -117,6 +117,12 @@ class LongTrainingSettings(TrainingSettings):
         description="true: devices is the most; train, and go on, on as many as there are. The "
         "bytes then depend on how many there were, which the result says",
     )
+    sharded: Literal[True] | None = Field(
+        None,
+        json_schema_extra=contract.NEUTRAL,
+        description="true: a transformer's weights, gradients and moments lie in shards, one on "
+        "each rank (FSDP2); null: each rank has all",
+    )
     restarts: int | None = Field(
         None,
         ge=1,
@@ -141,11 +147,16 @@ class LongTrainingSettings(TrainingSettings):
         """Return what is only used by trainings that are looked at, or hold less in memory."""
         watched = ["tasks.training.watch"] if self.validate_every is not None else []
         holds_less = ["tasks.objectives._recompute"] if self.recompute else []
-        several = []
+        several: list[str] = []
         if self.elastic:
             several = ["tasks.training.spread.elastic"]
+        if self.sharded:
+            several += [
+                "tasks.training.spread.shards",
+                "tasks.training.spread.shard_checkpoints",
+            ]
         if self.nodes is not None:
-            several = ["tasks.training.launcher", "tasks.training.spread.nodes"]
+            several += ["tasks.training.launcher", "tasks.training.spread.nodes"]
         return [*dict.fromkeys([*super().modules(), *watched, *holds_less, *several])]
 
     def takes_fewer_devices(self) -> bool:
@@ -185,6 +196,14 @@ class LongTrainingSettings(TrainingSettings):
             raise ValueError("elastic is of several ranks, and devices is 1: raise devices")
         if self.elastic and self.nodes is not None:
             raise ValueError("elastic is of the ranks of one machine: drop it, or nodes")
+        return self
+
+    @model_validator(mode="after")
+    def _there_are_ranks_for_shards(self) -> Self:
+        if self.sharded and self.devices == 1 and self.nodes is None:
+            raise ValueError("sharded is of several ranks, and devices is 1: raise devices")
+        if self.sharded and (self.compile or self.elastic):
+            raise ValueError("sharded goes with neither compile nor elastic: drop one of them")
         return self
 
     @model_validator(mode="after")

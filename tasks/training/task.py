@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tasks.training.optimizers import Optimizers
+    from tasks.training.spread.shards import Shards
 
 Batch = dict[str, "Tensor"]
 
@@ -46,12 +47,14 @@ class Task:
         model: a torch module with everything that is trained and kept in a checkpoint.
         lengths: the cost of each training example, in tokens (1 for images).
         trains: False for one whose model is ready as it is: no step is taken.
+        shards: where the model lies in shards on all ranks (``spread.shards``).
         about: what ``downstream.json`` says of the backbone beside architecture and objective.
     """
 
     model: Any
     lengths: np.ndarray
     trains: bool = True
+    shards: Shards | None = None
     about: Mapping[str, Any] = MappingProxyType({})
 
     def batch(self, indices: np.ndarray, randoms: ExampleRandom) -> Batch:

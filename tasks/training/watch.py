@@ -92,7 +92,8 @@ class BestWeights:
         is_better = score < self._best
         if is_better or not self._keeps_best:
             self._best, self.best_step = score, step
-            if rank() == 0 and self._keeps_best:
+            keeps = rank() == 0 or self._training.task.shards is not None
+            if keeps and self._keeps_best:
                 weights = weights_of(self._training.task.model)
                 self._best_weights = {
                     name: value.detach().cpu().clone() for name, value in weights.items()

@@ -246,6 +246,13 @@ def test_an_optional_module_is_only_imported_where_it_is_used() -> None:
             {"training": {"devices": 2, "elastic": True}},
             "tasks.training.spread.elastic",
         ),
+        *(
+            (PretrainSettings, {"training": {"devices": 2, "sharded": True}}, module)
+            for module in (
+                "tasks.training.spread.shards",
+                "tasks.training.spread.shard_checkpoints",
+            )
+        ),
         (
             PretrainSettings,
             {"training": {"nodes": 2}},

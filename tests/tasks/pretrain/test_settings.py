@@ -42,6 +42,10 @@ def test_the_modules_of_a_row_are_those_it_names() -> None:
             r"pretrain\.training: elastic is of several ranks, and devices is 1: raise devices",
         ),
         (
+            {"training": {"sharded": True, "devices": 2, "compile": True}},
+            r"pretrain\.training: sharded goes with neither compile nor elastic: drop one",
+        ),
+        (
             {"training": {"nodes": 40}},
             r"pretrain\.training: batch_size \(32\) is smaller than nodes times devices \(40\)",
         ),
