@@ -356,7 +356,8 @@ class _Run:
 
         first = 0 if self._past is None else self._ids.shape[1] - 1
         device = next(self._model.module.parameters()).device
-        position = np.maximum(self._is_text.cumsum(axis=1) - 1, 0)
+        # A response that is over has no next place, while others of the batch go on.
+        position = (self._is_text.cumsum(axis=1) - 1).clip(0, self._model.writer.longest - 1)
         size = self._ids.shape[1]
         attended = np.tri(size, dtype=bool)[None] & self._is_text[:, None, :]
         attended |= np.eye(size, dtype=bool)  # padding sees itself: a softmax of nothing is none

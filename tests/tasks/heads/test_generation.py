@@ -141,6 +141,17 @@ def test_responses_are_the_same_with_and_without_a_cache_and_whatever_else_is_in
         assert generator.generate(PROMPTS[:1], Decoding(12, **decoding)) == cached[:1]
 
 
+def test_a_short_prompt_is_answered_on_where_a_long_one_has_no_place_left(
+    generator: Generator,
+) -> None:
+    prompts = ["Hi", "word " * 100]
+    decoding = Decoding(generator.model.writer.longest - 1, temperature=100.0)
+    assert generator.generate(prompts[:1], decoding)[0]
+    written = generator.generate(prompts, decoding)
+    assert written[:1] == generator.generate(prompts[:1], decoding)
+    assert len(written[0]) > len(written[1])
+
+
 def test_a_seed_fixes_what_is_drawn_and_another_draws_otherwise(generator: Generator) -> None:
     drawn = [
         generator.generate(PROMPTS, Decoding(20, temperature=1.5, seed=seed)) for seed in (1, 1, 2)
