@@ -2,9 +2,11 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 
 Rule = Literal["majority", "drop", "first", "error"]
 PROTECTED = "test"
@@ -87,6 +89,61 @@ class Seen:
         """Tell whether a content has two labels or more, none not being one."""
         votes = self._votes.get(_key(identity, split), Counter())
         return len([label for label in votes if label is not None]) > 1
+
+
+class Conflicts:
+    """Equal contents of which two say something else: another label, or another target of a head.
+
+    By ``majority``, ``drop`` and ``error``, where they are asked for, label and targets are one
+    vote. Else labels alone are voted on, the first record stays whatever its targets are, and those
+    that had others are counted.
+    """
+
+    def __init__(self, rule: Rule, targets: Sequence[str], *, is_asked_for: bool) -> None:
+        """Begin with none seen.
+
+        Args:
+            rule: what becomes of equal contents with several labels.
+            targets: the columns that heads learn.
+            is_asked_for: the rule stands in the settings.
+        """
+        self.targets = list(targets)
+        self.seen = Seen(rule)
+        self._are_voted_on = bool(targets) and is_asked_for and rule != "first"
+        self._targets_seen = Seen() if targets and not self._are_voted_on else None
+
+    def told(self, batch: pa.RecordBatch) -> list[str | None]:
+        """Return what tells the targets of each record apart, nothing where it has none."""
+        if not self.targets:
+            return [None] * batch.num_rows
+        return [
+            None
+            if all(value is None for value in record.values())
+            else hashlib.blake2b(repr(record).encode(), digest_size=8).hexdigest()
+            for record in batch.select(self.targets).to_pylist()
+        ]
+
+    def vote(self, label: str | None, told: str | None) -> str | None:
+        """Return what is voted on: the label of a record, with its targets perhaps."""
+        return label if told is None or not self._are_voted_on else f"{label or ''}\0{told}"
+
+    def reason_to_drop(
+        self, identity: str, split: str | None, label: str | None, told: str | None
+    ) -> str | None:
+        """Return why a record is dropped, or nothing; then it counts as seen.
+
+        Args:
+            identity: the sha256 of its content.
+            split: its official split.
+            label: its class.
+            told: its targets, from ``told``.
+        """
+        reason = self.seen.reason_to_drop(identity, split, self.vote(label, told))
+        if self._targets_seen is not None:
+            is_other = self._targets_seen.reason_to_drop(identity, split, told)
+            if reason == "duplicate" and is_other == "duplicate_other_label":
+                return "duplicate_other_target"
+        return reason
 
 
 def _key(identity: str, split: str | None) -> bytes:

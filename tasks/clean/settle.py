@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.clean.repeated import PROTECTED, Rule, Seen
+from tasks.clean.repeated import PROTECTED, Conflicts, Rule
 from tasks.clean.report import Report
 from tasks.clean.settings import Settings
 from tasks.contracts.records import (
@@ -136,7 +136,7 @@ def write_for_a_while(path: Path, schema: pa.Schema, batches: Iterable[pa.Record
 def settle(
     path: Path,
     cleaned: Path,
-    seen: Seen,
+    conflicts: Conflicts,
     rule: Rule,
     settings: Settings,
     report: Report,
@@ -147,7 +147,7 @@ def settle(
     Args:
         path: the records that stay so far; gone afterwards, unless it is ``cleaned``.
         cleaned: the file of those that stay in the end; if it is ``path``, nothing is open.
-        seen: their contents, with how often each label was seen.
+        conflicts: their contents, with how often each label was seen.
         rule: what becomes of equal contents with several labels.
         settings: how to clean.
         report: where what goes is counted.
@@ -156,14 +156,14 @@ def settle(
     Raises:
         BadInput: a content has several labels, and the rule is ``error``.
     """
-    num_conflicts = seen.num_conflicts()
+    num_conflicts = conflicts.seen.num_conflicts()
     if settings.label_conflicts is not None or num_conflicts:
         report.note("label_conflicts", {"rule": rule, "contents": num_conflicts})
     if path == cleaned:
         return
     standing = Standing(path)
     if num_conflicts:
-        _settle_labels(standing, seen, rule)
+        _settle_labels(standing, conflicts, rule)
     if settings.near_duplicates is not None and compared is not None:
         from tasks.clean.near_duplicates import drop_near_duplicates
 
@@ -178,29 +178,41 @@ def settle(
     path.unlink()
 
 
-def _settle_labels(standing: Standing, seen: Seen, rule: Rule) -> None:
+def _settle_labels(standing: Standing, conflicts: Conflicts, rule: Rule) -> None:
     place = 0
-    for batch in read_columns(standing.path, ["id", "split", "label"]):
+    seen = conflicts.seen
+    for batch in read_columns(standing.path, ["id", "split", "label", *conflicts.targets]):
         columns = (batch.column(name).to_pylist() for name in ("id", "split", "label"))
-        for identity, split, label in zip(*columns, strict=True):
+        for identity, split, label, told in zip(*columns, conflicts.told(batch), strict=True):
             if rule == "error" and seen.is_contradicted(identity, split):
-                raise BadInput(_contradiction(standing, identity, split))
-            reason = seen.reason_to_drop_after_all(identity, split, label)
+                raise BadInput(_contradiction(standing, identity, split, conflicts.targets))
+            vote = conflicts.vote(label, told)
+            reason = seen.reason_to_drop_after_all(identity, split, vote)
             if reason is not None:
                 standing.drop(np.array([place]), reason)
             place += 1
 
 
-def _contradiction(standing: Standing, identity: str, split: str | None) -> str:
-    """Return the message that names the records of one content with several labels."""
+def _contradiction(standing: Standing, identity: str, split: str | None, targets: list[str]) -> str:
+    """Return the message that names the records of one content with several labels.
+
+    Args:
+        standing: the records that stay so far.
+        identity: the sha256 of the content.
+        split: the official split of these records.
+        targets: the columns that heads learn.
+    """
+    said = ["label", *targets]
     equal = [
-        f"{record['source']}, row {record['row']} ({record['label']})"
-        for batch in read_columns(standing.path, ["id", "split", "label", "source", "row"])
+        f"{record['source']}, row {record['row']} ({', '.join(values)})"
+        for batch in read_columns(standing.path, ["id", "split", "source", "row", *said])
         for record in batch.to_pylist()
-        if (record["id"], record["split"]) == (identity, split) and record["label"] is not None
+        if (record["id"], record["split"]) == (identity, split)
+        and (values := [f"{record[name]}"[:40] for name in said if record[name] is not None])
     ]
+    what = "labels or targets" if targets else "labels"
     return (
-        f"equal contents with several labels: {'; '.join(equal[:3])}: mend the source, or set "
+        f"equal contents with several {what}: {'; '.join(equal[:3])}: mend the source, or set "
         "clean.label_conflicts to majority, drop or first"
     )
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from tasks.clean.images import Alike
 from tasks.clean.one_record import clean_label
-from tasks.clean.repeated import Seen
+from tasks.clean.repeated import Conflicts
 from tasks.clean.report import Report
 from tasks.clean.settings import Settings
 from tasks.clean.settle import settle, write_for_a_while
@@ -105,7 +105,8 @@ def clean(
     fields = [found.field(name) for name in columns_of(found)]
     schema = with_fields(cleaned_schema(modality_of(found)), fields)
     rule = settings.label_conflicts or ("first" if _has_official_split(records) else "majority")
-    seen = Seen(rule)
+    targets = [field.name for field in targets_of(found) if field.name != PAIR]
+    conflicts = Conflicts(rule, targets, is_asked_for=settings.label_conflicts is not None)
     corrections = Corrections(corrections_of(found), partial(clean_label, settings=settings))
     work = Work(settings, kept)
     compared = None
@@ -113,7 +114,7 @@ def clean(
         from tasks.clean.near_duplicates import Compared
 
         compared = Compared(settings.near_duplicates, modality_of(found))
-    merged = _merged(records, schema, work, seen, report, corrections, compared)
+    merged = _merged(records, schema, work, conflicts, report, corrections, compared)
     # Whether a record stays may be known when all were seen; until then they lie there as they are.
     is_open = rule != "first" or settings.near_duplicates or settings.rare_classes
     standing = cleaned.with_name(f"{cleaned.name}.standing") if is_open else cleaned
@@ -123,7 +124,7 @@ def clean(
         write_records(standing, schema, merged)
     if kept is not None:
         say(f"clean: {work.num_new:,} of {work.num_shards:,} shards new")
-    settle(standing, cleaned, seen, rule, settings, report, compared)
+    settle(standing, cleaned, conflicts, rule, settings, report, compared)
     _tell(corrections, report)
     return report.num_kept()
 
@@ -161,7 +162,7 @@ def _merged(
     path: Path,
     schema: pa.Schema,
     work: Work,
-    seen: Seen,
+    conflicts: Conflicts,
     report: Report,
     corrections: Corrections,
     compared: "Compared | None",
@@ -172,7 +173,7 @@ def _merged(
         path: the records as found.
         schema: the columns of those that stay.
         work: what becomes of one record, whatever the others are.
-        seen: the contents so far.
+        conflicts: the contents so far.
         report: where every record is counted.
         corrections: of labels.
         compared: given the records that stay, where near-duplicates are looked for.
@@ -185,7 +186,12 @@ def _merged(
             for record in records:
                 if record["form"] is not None:
                     alike.check(record["form"], f"{record['source']}, row {record['row']}")
-            stays = pa.array([_keeps(record, seen, report, corrections) for record in records])
+            stays = pa.array(
+                [
+                    _keeps(record, told, conflicts, report, corrections)
+                    for record, told in zip(records, conflicts.told(shard), strict=True)
+                ]
+            )
             columns = {
                 **{name: shard.column(name) for name in schema.names if name != "id"},
                 "id": done.column("id"),
@@ -208,13 +214,29 @@ def _records(shard: pa.RecordBatch, done: pa.Table) -> list[Record]:
     return [{**origin, **record} for origin, record in zip(found, became, strict=True)]
 
 
-def _keeps(record: Record, seen: Seen, report: Report, corrections: Corrections) -> bool:
-    """Correct a record's label in place; tell whether the record stays, and count it."""
+def _keeps(
+    record: Record,
+    told: str | None,
+    conflicts: Conflicts,
+    report: Report,
+    corrections: Corrections,
+) -> bool:
+    """Correct a record's label in place; tell whether the record stays, and count it.
+
+    Args:
+        record: what is known of it but its content.
+        told: its targets, as ``conflicts`` tells them apart.
+        conflicts: the contents so far.
+        report: where it is counted.
+        corrections: of labels.
+    """
     split = record["split"]
     for change in record["changes"] or ():
         report.change(change, record["source"], record["row"])
     corrections.apply(record)
-    reason = record["reason"] or seen.reason_to_drop(record["id"], split, record["label"])
+    reason = record["reason"] or conflicts.reason_to_drop(
+        record["id"], split, record["label"], told
+    )
     if reason is None:
         report.keep(split)
     else:

@@ -1,13 +1,21 @@
-"""Equal contents with several labels."""
+"""Equal contents with several labels, or several targets of a head."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.clean.repeated import Rule, Seen
+from tasks.clean.settings import Settings
+from tasks.clean.stage import run
+from tasks.contracts.records import collected_schema, write_records
+from tasks.corpora.columns import target_field, with_fields
 from tasks.errors import BadInput
 
 Clean = Callable[..., tuple[list[dict[str, Any]], dict[str, Any]]]
@@ -122,3 +130,61 @@ def test_contents_that_lie_sorted_are_known_as_those_in_the_dict_are(
     for record in records:
         expected = in_dict.reason_to_drop_after_all(*record)
         assert in_part_sorted.reason_to_drop_after_all(*record) == expected
+
+
+TARGETS = with_fields(collected_schema("text"), [target_field("value"), target_field("tags")])
+
+
+def with_targets(
+    folder: Path, values: list[tuple[float | None, list[str] | None]], **rules: Any
+) -> tuple[list[Any], dict[str, int]]:
+    """Clean equal texts with these targets, and one text more; return values kept, and counts."""
+    rows = [
+        {"text": "equal", "label": "x", "value": value, "tags": tags, "source": "a", "row": row}
+        for row, (value, tags) in enumerate(values, start=1)
+    ]
+    rows.append({"text": "other", "label": "x", "value": 9.0, "source": "a", "row": 0})
+    path = folder / "collected.parquet"
+    write_records(path, TARGETS, [pa.RecordBatch.from_pylist(rows, schema=TARGETS)])
+    run(path, folder / "clean", Settings.parse(rules, "corpora.a.clean"))
+    report = json.loads((folder / "clean" / "report.json").read_text())
+    kept = pq.read_table(folder / "clean" / "records.parquet")["value"].to_pylist()
+    return sorted(kept)[:-1], {why: count for why, count in report["dropped"].items() if count}
+
+
+def test_equal_texts_with_other_targets_are_counted_and_the_first_stays(tmp_path: Path) -> None:
+    values = [(1.0, ["N"]), (1.0, ["N"]), (2.0, ["N"]), (1.0, ["V"])]
+    for rules in ({}, {"label_conflicts": "first"}):
+        assert with_targets(tmp_path, values, **rules) == (
+            [1.0], {"duplicate": 1, "duplicate_other_target": 2},
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "kept", "dropped"),
+    [
+        ("majority", [1.0, 2.0, 2.0], [2.0], {"duplicate": 1, "duplicate_other_label": 1}),
+        ("majority", [1.0, 2.0], [], {"label_tie": 2}),
+        ("majority", [None, 2.0], [], {"label_tie": 2}),
+        ("drop", [1.0, 2.0, 2.0], [], {"duplicate": 1, "label_conflict": 2}),
+        ("drop", [1.0, 1.0], [1.0], {"duplicate": 1}),
+    ],
+)
+def test_targets_are_voted_on_where_a_rule_for_conflicts_is_asked_for(
+    tmp_path: Path,
+    rule: str,
+    values: list[float | None],
+    kept: list[float],
+    dropped: dict[str, int],
+) -> None:
+    targets = [(value, None) for value in values]
+    assert with_targets(tmp_path, targets, label_conflicts=rule) == (kept, dropped)
+
+
+def test_conflicting_targets_are_named_where_they_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as error:
+        with_targets(tmp_path, [(1.0, ["N"]), (2.0, None)], label_conflicts="error")
+    assert str(error.value) == (
+        "equal contents with several labels or targets: a, row 1 (x, 1.0, ['N']); a, row 2 "
+        "(x, 2.0): mend the source, or set clean.label_conflicts to majority, drop or first"
+    )
