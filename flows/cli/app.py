@@ -157,8 +157,11 @@ def run(
         ),
     ] = False,
     engine: Annotated[
-        Literal["local", "slurm"],
-        Parameter(help="Where stages run: on this machine, or as jobs of SLURM (slurm.yaml)."),
+        Literal["local", "slurm", "pools"],
+        Parameter(
+            help="Where stages run: on this machine, as jobs of SLURM (slurm.yaml), or those that "
+            "need a GPU by the workers of Prefect's work pool gpu (implies --pull --push)."
+        ),
     ] = "local",
     assignments: Annotated[
         list[str] | None,
@@ -237,6 +240,30 @@ def serve() -> int:
 
     serve_deployments()
     return 0
+
+
+@app.command
+def worker(
+    pool: Annotated[str, Parameter(help="The work pool, cpu or gpu; it is made if need be.")],
+    limit: Annotated[
+        int | None,
+        Parameter(help="Flow runs at once; by default of gpu one a device, of others any number."),
+    ] = None,
+) -> int:
+    """Start a worker of a Prefect work pool in this checkout, until Ctrl-C.
+
+    Stages that were under way when an earlier worker of this checkout was killed are scheduled
+    again first. Asks the Prefect server that PREFECT_API_URL names; what it runs writes to
+    .downstream/pool/, and to DVC's remote.
+    """
+    from flows.orchestration.settings import prepare_prefect
+
+    if limit is not None and limit < 1:
+        raise DownstreamError(f"--limit: expected a number from 1, found {limit}")
+    prepare_prefect(debug=DEBUG in os.environ, patient=True)
+    from flows.servers.worker import become_worker
+
+    become_worker(pool, limit)
 
 
 @app.command

@@ -17,6 +17,7 @@ from tasks.stage_process.stage_hash import results_of, run_cache_of
 
 if TYPE_CHECKING:
     from dvc.dependency import ParamsDependency
+    from dvc.output import Output
     from dvc.repo import Repo
     from dvc.stage import Stage as DvcStage
 
@@ -111,6 +112,27 @@ def hold_files(stage: "DvcStage") -> AbstractContextManager[None]:
         repo.tmp_dir, repo.fs, holder, reads, writes, hardlink
     )
     return lock
+
+
+def sources(stage: "DvcStage") -> dict[str, list["Output"]]:
+    """Return whom each file that a stage depends on is an output of, or a part, by its path.
+
+    Parameters are no files; what DVC does not track has nobody. ``find_outs_by_path`` would look
+    for a part of an output or for what lies around it, never for both.
+    """
+    from dvc.dependency import ParamsDependency
+
+    files = [item for item in stage.deps if not isinstance(item, ParamsDependency)]
+    outs = list(stage.repo.index.outs)
+    return {
+        file.def_path: [
+            out
+            for out in outs
+            if out.fs.isin_or_eq(file.fs_path, out.fs_path)
+            or out.fs.isin(out.fs_path, file.fs_path)
+        ]
+        for file in files
+    }
 
 
 def rwlock_file(repo: "Repo") -> Path:

@@ -19,8 +19,15 @@ from typing import TYPE_CHECKING, Literal
 from filelock import Timeout
 
 from flows.dvc.contents import content_by_reading, dead_links
-from flows.dvc.graph import PIPELINE
-from flows.dvc.internals import dvc_stages, hold_files, open_repo, rwlock_file, stage_name
+from flows.dvc.graph import CODE, PIPELINE
+from flows.dvc.internals import (
+    dvc_stages,
+    hold_files,
+    open_repo,
+    rwlock_file,
+    sources,
+    stage_name,
+)
 from flows.dvc.lockfile import BATCH_SECONDS, LockFile, fault_of_lock, rebuild
 from flows.dvc.params import ParameterFiles
 from flows.dvc.run_cache import outputs_of
@@ -61,6 +68,16 @@ class Wanted:
     """Their paths."""
     recorded: dict[str, str]
     """Their hashes, where ``dvc.lock`` has them for this stage hash."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a stage reads; parameters, and what the stage ``code`` makes, are left out."""
+
+    contents: dict[str, str]
+    """Hashes by path of what stages make or was ``dvc add``ed, as recorded."""
+    others: list[str]
+    """Paths of what DVC does not track."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +168,28 @@ class Recorder:
             require_inside(stage.repo, [out.hash_info.value for out in missing])
             for out in missing:
                 out.checkout()
+
+    def inputs(self, name: str) -> Inputs:
+        """Return what a stage reads, by where another machine would have it from."""
+        contents: dict[str, str] = {}
+        others: list[str] = []
+        with self._locked(name) as stage:
+            for path, outs in _sources(stage):
+                contents |= {out.def_path: out.hash_info.value for out in outs if out.use_cache}
+                others += [] if outs else [path]
+        return Inputs(contents, others)
+
+    def lay_out_inputs(self, name: str) -> None:
+        """Put what a stage reads at its place, from DVC's cache, as ``dvc.lock`` has it.
+
+        Raises:
+            StageFailed: DVC's cache does not have it.
+        """
+        with self._locked(name) as stage:
+            outs = [out for _, makers in _sources(stage) for out in makers if out.use_cache]
+            require_inside(stage.repo, [out.hash_info.value for out in outs])
+            for out in outs:
+                out.checkout(force=True)
 
     def begin(self, name: str, force: bool = False, run: bool = True) -> Job | Decision:
         """Decide what becomes of a stage now that everything upstream of it is done.
@@ -335,6 +374,20 @@ class Recorder:
             self._flusher = threading.Timer(BATCH_SECONDS, self.flush)
             self._flusher.daemon = True
             self._flusher.start()
+
+
+def _sources(stage: "DvcStage") -> Iterator[tuple[str, list["Output"]]]:
+    """Yield each file that a stage depends on, and whom it is an output of; not code's.
+
+    Raises:
+        StageFailed: ``dvc.lock`` does not have one that a stage makes.
+    """
+    for path, outs in sources(stage).items():
+        for out in outs:
+            if out.use_cache and not out.hash_info:
+                raise StageFailed(f"{stage_name(stage)}: dvc.lock does not have {out.def_path} yet")
+        if not any(stage_name(out.stage) == CODE for out in outs):
+            yield path, outs
 
 
 def _stamps() -> dict[Path, Stamp]:

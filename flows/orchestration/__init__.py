@@ -7,6 +7,8 @@
 - ``nightly``: the flow ``nightly``, on a schedule
 - ``clone``: the clone that it works in
 - ``child_run``: the pipeline of that clone, as its own code, inside the flow run
+- ``pool``: stages sent to the workers of the work pool gpu
+- ``stage``: the flow ``stage``, which runs one of them in such a worker
 - ``review``: the flow ``review``, with a form; ``review_runs``: its runs that wait
 - ``settings``: Prefect's settings, made before it is imported
 

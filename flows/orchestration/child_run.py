@@ -28,7 +28,11 @@ from tasks.errors import StageFailed
 
 
 def run_pipeline_in(
-    checkout: Path, targets: tuple[str, ...], jobs: int, environment: dict[str, str]
+    checkout: Path,
+    targets: tuple[str, ...],
+    jobs: int,
+    environment: dict[str, str],
+    alone: str = "",
 ) -> State[Any]:
     """Run the pipeline of another checkout, its stages as task runs of the present flow run.
 
@@ -37,6 +41,8 @@ def run_pipeline_in(
         targets: stages or all rows of one, with all that lies upstream; none is everything.
         jobs: how many CPU stages run at once; 0 is the number of cores.
         environment: the process' whole environment.
+        alone: the stage hash of the one target, which is run without its upstream; its inputs come
+            from DVC's remote, and its result goes there.
 
     Returns:
         How it ended.
@@ -48,6 +54,7 @@ def run_pipeline_in(
     with tempfile.TemporaryDirectory() as folder:
         end = Path(folder) / "state.json"
         request = {"flow_run": str(flow_run.id), "targets": targets, "jobs": jobs, "end": str(end)}
+        request |= {"alone": alone} if alone else {}
         command = [sys.executable, "-m", "flows.orchestration.child_run", json.dumps(request)]
         process = subprocess.Popen(  # noqa: S603 - our own interpreter
             # It takes seconds to import Prefect, and may lose its starter meanwhile.
@@ -86,7 +93,9 @@ def main(request: dict[str, Any]) -> None:
             detached=True,
         )
         with context:
-            ended: State[Any] = downstream.fn(request["targets"], request["jobs"] or None)
+            alone = request.get("alone", "")
+            share = {"pull": True, "push": True, "alone": alone} if alone else {}
+            ended: State[Any] = downstream.fn(request["targets"], request["jobs"] or None, **share)
     said = ended.model_dump_json(include={"type", "name", "message"})
     Path(request["end"]).write_text(said, encoding="utf-8")
 

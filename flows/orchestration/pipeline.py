@@ -9,6 +9,7 @@ import queue
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -25,6 +26,7 @@ from prefect.tasks import exponential_backoff
 
 from flows.orchestration.artifacts import StagePages, publish
 from flows.orchestration.events import announce, verdicts
+from flows.orchestration.pool import GpuPool
 from flows.plan.fingerprints import current_codes
 from flows.run.results import finish
 from flows.run.run_lock import active_run
@@ -78,7 +80,7 @@ def run_flow(session: Session) -> State[Any]:
 
 
 @flow(name="downstream", persist_result=False)
-def downstream(
+def downstream(  # noqa: PLR0913, PLR0917 - the form on Prefect's page
     targets: list[str] | None = None,
     jobs: int | None = None,
     force: bool = False,
@@ -87,6 +89,7 @@ def downstream(
     pull: bool = False,
     push: bool = False,
     engine: Engine = "local",
+    alone: str = "",
 ) -> State[Any]:
     """Run the stages that are not fresh, independent ones side by side.
 
@@ -99,7 +102,10 @@ def downstream(
         skip_gpu: leave the GPU stages that would have to run, and what waits on them.
         pull: take results from DVC's remote instead of computing them.
         push: send results to DVC's remote.
-        engine: where the stages run: "local", or "slurm" as jobs.
+        engine: where the stages run: "local", "slurm" as jobs, or "pools": those that need a GPU
+            by the workers of the work pool gpu.
+        alone: in such a worker, the stage hash of the one target, which is run without its
+            upstream.
     """
     options = Options(
         tuple(targets or ()),
@@ -110,6 +116,7 @@ def downstream(
         pull=pull,
         push=push,
         engine=engine,
+        alone=alone,
     )
     with active_run():
         return _run(options)
@@ -136,9 +143,15 @@ def _new_session(options: Options) -> Session:
 
 def _run_session(session: Session) -> State[Any]:
     started = time.monotonic()
+    pool = None
+    if session.options.engine == "pools" and session.stages:
+        try:
+            session.pool = pool = GpuPool()
+        except DownstreamError as error:
+            return Failed(message=str(error))
     session.begin()
     _publish_plan(session)
-    run = _Run(session)
+    run = _Run(session, pool)
     try:
         run.drive()
     except (KeyboardInterrupt, TerminationSignal):
@@ -151,6 +164,8 @@ def _run_session(session: Session) -> State[Any]:
         session.end()
     if run.errors:
         return Failed(message="\n".join(run.errors))
+    if pool and run.is_elsewhere:
+        pool.wait_outside()
     results = finish(session, time.monotonic() - started)
     if results:
         description = "The models of this workspace"
@@ -170,8 +185,10 @@ def _run_session(session: Session) -> State[Any]:
 class _Run:
     """Starts tasks as their upstream ends, and hears of their ends through a queue."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, pool: GpuPool | None) -> None:
+        self._session, self._pool = session, pool
+        self.is_elsewhere = False
+        """Whether it has ended for the while, since nothing is left but stages elsewhere."""
         names = [stage.name for stage in session.stages]
         self._schedule = Schedule(names, session.graph.upstream, session.gpu, *_slots(session))
         self._futures: Futures = {}
@@ -186,7 +203,10 @@ class _Run:
                 self._submit(name)
             if not self._schedule.running:
                 break
-            name = self._ended.get()
+            name = self._next()
+            if name is None:
+                self.is_elsewhere = True
+                break
             self._futures[name].wait()
             state = self._futures[name].state
             if self._session.outcomes.get(name) == "left":
@@ -200,6 +220,19 @@ class _Run:
         if self.errors and self._schedule.skipped:
             skipped = ", ".join(self._schedule.skipped)
             self.errors.append(f"not started because of this: {skipped}")
+
+    def _next(self) -> str | None:
+        """Return the next stage that has ended; None if this run may end until one has."""
+        pool = self._pool
+        while pool and not self.errors:
+            with suppress(queue.Empty):
+                return self._ended.get(timeout=1)
+            if pool.is_all_there_is(self._schedule.running):
+                pool.stop()
+                for future in self._futures.values():
+                    future.wait()
+                return None
+        return self._ended.get()
 
     def cancel(self) -> None:
         """End the running stages with SIGTERM, at a second Ctrl-C with SIGKILL."""
@@ -272,8 +305,8 @@ class _Run:
 
 def _slots(session: Session) -> tuple[int, int]:
     """Return how many CPU stages may run at once, and on how many devices the others."""
-    if session.jobs:
-        return session.options.jobs, JOBS_AT_ONCE  # SLURM has a queue of its own
+    if session.options.engine != "local":
+        return session.options.jobs, JOBS_AT_ONCE  # there is a queue elsewhere
     return session.options.jobs, len(usable_devices())
 
 

@@ -49,7 +49,8 @@ def train(  # noqa: PLR0913, PLR0917 - the form of the deployment
         skip_gpu: leave the GPU stages that would have to run, and what waits on them.
         pull: take results from DVC's remote instead of computing them.
         push: send results to DVC's remote.
-        engine: where the stages run: "local", or "slurm" as jobs.
+        engine: where the stages run: "local", "slurm" as jobs, or "pools": those that need a GPU
+            by the workers of the work pool gpu.
     """
     end_with_runner()
     try:

@@ -4,9 +4,9 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Literal, Protocol
 
 from flows.dvc.added import added_are_recorded
 from flows.dvc.graph import CODE, Graph, load_graph
@@ -16,13 +16,14 @@ from flows.plan.plan import Plan, differs, make_plan
 from flows.run.slurm import JOBS_AT_ONCE, SlurmJobs
 from flows.run.stage_command import Processes, TransientError
 from flows.sharing.exchange import Exchange
+from flows.sharing.work_tree import require_origin, send_work_tree
 from flows.terminal import duration
 from tasks.errors import BadSettings, StageFailed, Unreachable
 from tasks.progress import say
 from tasks.stage_process import kept_results
 from tasks.stage_process.stage_hash import entry_hash
 
-Engine = Literal["local", "slurm"]
+Engine = Literal["local", "slurm", "pools"]
 Outcome = Literal["ran", "restored", "recommitted", "fresh", "left"]
 """``left``: a GPU stage that would have to run, under ``--skip-gpu``."""
 
@@ -44,7 +45,38 @@ class Options:
     push: bool = False
     """Send results to DVC's remote."""
     engine: Engine = "local"
-    """Where the stages run: on this machine, or as jobs of SLURM."""
+    """Where the stages run: on this machine, as jobs of SLURM, or those that need a GPU by the
+    workers of Prefect's work pool ``gpu``."""
+    alone: str = ""
+    """In such a worker: the stage hash that the one target has to have, which is run without a look
+    at its upstream; what it reads is taken from DVC's remote."""
+
+
+class Pool(Protocol):
+    """Runs stages on other machines, which share DVC's remote and a git remote with this one."""
+
+    def run(
+        self,
+        name: str,
+        stage_hash: str,
+        send: Callable[[], tuple[str, str]],
+        tell: Callable[[str], None],
+    ) -> None:
+        """Have a stage run to its end, after which DVC's remote has its result.
+
+        Args:
+            name: the stage.
+            stage_hash: what its result is made from.
+            send: puts what it needs where a worker can fetch it; returns the commit and its ref.
+            tell: is given a line for each thing that happens.
+
+        Raises:
+            StageFailed: it ended with an error, of which the message is handed on.
+            RunStoppedError: ``stop`` was called; it goes on nevertheless.
+        """
+
+    def stop(self) -> None:
+        """Wait for no stage any more."""
 
 
 class Session:
@@ -66,18 +98,23 @@ class Session:
         Raises:
             DownstreamError: a target names no stage, or the workspace cannot be read.
         """
+        if options.engine == "pools":
+            _require_shared(options)
+            options = replace(options, pull=True, push=True)  # results come and go by the remote
         self.options = options
         self.processes = Processes()
         self.jobs: SlurmJobs | None = None
         """Where the stages run as jobs."""
         if options.engine == "slurm":
             self.jobs = SlurmJobs(lambda name: self.gpu.get(name, 0))
+        self.pool: Pool | None = None
+        """Where the GPU stages run, if not here."""
         self.outcomes: dict[str, Outcome] = {}
         self.forced: set[str] = set()
         self.gpu: dict[str, int] = {}
         """On how many devices each GPU stage trains."""
         self.graph = self._read_graph()
-        selected = self.graph.select(options.targets)
+        selected = [*options.targets] if options.alone else self.graph.select(options.targets)
         self._width = max(map(len, selected), default=0)
         self._niced: set[str] = set()
         self._exchange: Exchange | None = None
@@ -85,7 +122,9 @@ class Session:
         """What ``--push`` could not send, and why."""
         if options.pull or options.push:
             self._exchange = Exchange(options.pull, options.push)
-        if not added_are_recorded(self.graph):
+        if options.alone:
+            self._take_inputs(*options.targets)
+        elif not added_are_recorded(self.graph):
             for name in self.recorder.added_files():
                 self._fetch_added(name)
                 self.recorder.begin(name)  # one that was edited is recorded as it is now
@@ -166,6 +205,18 @@ class Session:
                 if stage.name not in waiting:
                     self._send(stage.name)
 
+    def _take_inputs(self, name: str) -> None:
+        """Take what a stage reads from the remote, and nothing else."""
+        if self._exchange is None or name not in self.graph.stages:
+            raise StageFailed(f"{name}: no stage of dvc.yaml that could be run alone")
+        inputs = self.recorder.inputs(name)
+        if not self._exchange.fetch_added(name, inputs.contents):
+            raise StageFailed(
+                f"{name}: DVC's remote {self._exchange.name} does not have what it reads: do the "
+                "run that sent it and this worker use the same remote?"
+            )
+        self.recorder.lay_out_inputs(name)
+
     def _fetch_added(self, name: str) -> None:
         """Take what was ``dvc add``ed and does not lie here from the remote."""
         if self._exchange and self.options.pull:
@@ -200,6 +251,8 @@ class Session:
         """
         started = time.monotonic()
         runs = not (self.options.skip_gpu and name in self.gpu)
+        if self.options.alone and name != CODE:
+            self._require_hash(name)
         fetched = self._fetch(name)
         job = self.recorder.begin(name, force=name in self.forced, run=runs)
         outcome: Outcome = self._run(job, on_line) if isinstance(job, Job) else job
@@ -222,7 +275,55 @@ class Session:
             f"DVC's remote {self._exchange.name}" if self._exchange and fetched else "the run cache"
         )
 
+    def _require_hash(self, name: str) -> None:
+        """Check, before a device is taken, that a stage is the one that was asked for."""
+        wanted = self.recorder.wanted(name)
+        if wanted and wanted.stage_hash != self.options.alone:
+            raise StageFailed(
+                f"{name}: its hash is {wanted.stage_hash[:12]} with the inputs, parameters and "
+                f"code that came here, and {self.options.alone[:12]} where it was sent: nothing "
+                "was run; compare both machines' Python and libraries"
+            )
+
+    def _run_in_pool(self, pool: Pool, job: Job) -> Outcome:
+        """Have a stage run elsewhere, and take its result from the remote."""
+        name = job.name
+        try:
+            pool.run(
+                name, job.stage_hash, lambda: self._send_inputs(name), partial(self.tell, name)
+            )
+        finally:
+            self.recorder.end(job, succeeded=False)
+        self._fetch(name)
+        outcome = self.recorder.begin(name)
+        if isinstance(outcome, Job):
+            self.recorder.end(outcome, succeeded=False)
+            raise StageFailed(
+                f"{name}: it ran in the work pool gpu, and DVC's remote does not have its result: "
+                "does the worker there use the same remote?"
+            )
+        return "ran"
+
+    def _send_inputs(self, name: str) -> tuple[str, str]:
+        """Put all that another machine needs for a stage where it can fetch it."""
+        if self._exchange is None:
+            raise AssertionError("without a remote there is no pool")
+        if name in self.forced:
+            raise StageFailed(
+                f"{name}: its record belongs to another result, so it has to be forced, which "
+                f"workers do not do: `downstream run --force {name}` where there is a device"
+            )
+        inputs = self.recorder.inputs(name)
+        try:
+            self._exchange.send_at_once(inputs.contents)
+            self.recorder.flush()  # the commit is to hold what the stage reads, as recorded
+            return send_work_tree(name, inputs.others)
+        except Unreachable as failure:
+            raise TransientError(f"{name}: {failure}") from failure
+
     def _run(self, job: Job, on_line: Callable[[str], None]) -> Outcome:
+        if self.pool and job.name in self.gpu:
+            return self._run_in_pool(self.pool, job)
         self.tell(job.name, "started")
 
         def heard(line: str) -> None:
@@ -246,6 +347,8 @@ class Session:
         self.processes.stop(number)
         if self.jobs:
             self.jobs.stop(number)
+        if self.pool:
+            self.pool.stop()
 
     def tell(self, name: str, line: str) -> None:
         """Print one line of a stage, its name in front."""
@@ -255,6 +358,17 @@ class Session:
 def most_jobs(engine: Engine) -> int:
     """Return how many CPU stages run at once where nobody says it."""
     return JOBS_AT_ONCE if engine == "slurm" else os.cpu_count() or 1
+
+
+def _require_shared(options: Options) -> None:
+    """Check that stages can run on other machines.
+
+    Raises:
+        BadSettings: there is no git remote, or all is to be forced.
+    """
+    if options.force:
+        raise BadSettings("--force: not with --engine pools, which takes what was computed before")
+    require_origin()
 
 
 def _misrecorded(plan: Plan) -> set[str]:

@@ -102,6 +102,17 @@ class Exchange:
         """
         return _patiently(TRIES, self._remote.fetch_contents, name, contents)
 
+    def send_at_once(self, contents: Mapping[str, str]) -> None:
+        """Send what files and folders hold, and wait until the remote has it.
+
+        Args:
+            contents: their hashes by path.
+
+        Raises:
+            Unreachable: the remote does not answer.
+        """
+        _patiently(TRIES, self._remote.send_contents, list(contents.values()))
+
     def send(self, name: str, stage_hash: str) -> None:
         """Begin to send a recorded result."""
         self._going[name] = self._threads.submit(

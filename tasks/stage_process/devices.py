@@ -124,6 +124,7 @@ def _lease_folder(of_workspace: bool) -> Iterator[int]:
         if of_workspace:
             folder = paths.STATE / "devices"
             folder.mkdir(parents=True, exist_ok=True)
+            folder = folder.resolve()  # a clone has a link to those of its workspace
         elif not folder.exists():
             with suppress(FileExistsError):
                 folder.mkdir()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.postgresql import Postgresql
 from tests.cluster.slurm_cluster import SlurmCluster
 from tests.flows.conftest import prefect_api, reproduced_stages, staged
 from tests.servers import free_port, wait_for_answer
@@ -27,13 +28,13 @@ class S3Server:
     """A server of moto's, which keeps what it is given in memory; it can be paused and ended."""
 
     def __init__(self, log: Path) -> None:
-        self._log, self._port = log, free_port()
-        self.address = f"http://127.0.0.1:{self._port}"
+        self._log, self.port = log, free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
         self.start()
 
     def start(self) -> None:
         """Start it with nothing in it."""
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._port)]
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         wait_for_answer(f"{self.address}/moto-api/", self.process, 120)
@@ -56,6 +57,14 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     server = S3Server(tmp_path_factory.mktemp("s3") / "server.log")
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    """A PostgreSQL server, one for all tests."""
+    server = Postgresql(free_port())
+    yield server
+    server.remove()
 
 
 @pytest.fixture(scope="session")

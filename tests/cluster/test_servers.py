@@ -2,11 +2,7 @@
 
 import os
 import re
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +10,12 @@ import pytest
 import yaml
 
 from tests.cluster.conftest import S3Server
+from tests.cluster.page import PAGE, PREFECT_LOGIN, do, for_servers, served
 from tests.cluster.postgresql import Postgresql
 from tests.flows.stage_pipeline import StagePipeline
-from tests.servers import free_port, wait_for_answer
 from tests.workspace import ROOT
 
-PAGE = (ROOT / "docs/servers.md").read_text()
-BLOCKS: dict[str, str] = dict(re.findall(r"```sh\n# tested: ([^\n]+)\n(.*?)```", PAGE, re.DOTALL))
-PREFECT_LOGIN = "somebody:something"
 MLFLOW_PASSWORD = "a password of twelve or more"  # noqa: S105 - of these tests alone
-
-
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[Postgresql]:
-    """A PostgreSQL server with the databases of the page."""
-    server = Postgresql(free_port())
-    yield server
-    server.remove()
 
 
 @pytest.fixture
@@ -43,44 +28,13 @@ def environment(postgresql: Postgresql, s3: S3Server, tmp_path: Path) -> dict[st
     bucket.objects.all().delete()
     (tmp_path / "backup").mkdir()
     return {
-        **os.environ,
-        **postgresql.environment(),
-        "PATH": f"{Path(sys.executable).parent}:{postgresql.environment()['PATH']}",
-        "HOST": "127.0.0.1",
-        "PREFECT_PORT": str(free_port()),
-        "MLFLOW_PORT": str(free_port()),
-        "PREFECT_HOME": str(tmp_path / "prefect"),
-        "PREFECT_SERVER_API_AUTH_STRING": PREFECT_LOGIN,
+        **for_servers(postgresql, tmp_path),
         "MLFLOW_AUTH_ADMIN_PASSWORD": MLFLOW_PASSWORD,
         "MLFLOW_FLASK_SERVER_SECRET_KEY": "of these tests",
         "MLFLOW_S3_ENDPOINT_URL": s3.address,
         "ARTIFACTS": "s3://artifacts/mlflow",
         "BACKUP": str(tmp_path / "backup"),
     }
-
-
-def do(block: str, environment: dict[str, str], folder: Path) -> None:
-    command = ["/bin/sh", "-e", "-c", BLOCKS[block]]
-    subprocess.run(command, env=environment, cwd=folder, check=True, timeout=300)
-
-
-@contextmanager
-def served(block: str, environment: dict[str, str], folder: Path, health: str) -> Iterator[None]:
-    with (folder / f"{block}.log").open("ab") as log:
-        server = subprocess.Popen(
-            ["/bin/sh", "-e", "-c", BLOCKS[block]],
-            env=environment,
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-            process_group=0,
-        )
-    try:
-        wait_for_answer(health, server, 240)
-        yield
-    finally:
-        os.killpg(server.pid, 15)
-        server.wait(60)
 
 
 def test_registry_and_audit_log_are_restored_from_a_back_up(

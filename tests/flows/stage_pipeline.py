@@ -23,6 +23,8 @@ from tasks.contracts.params import read_params
 from tasks.progress import say
 from tasks.stage_process import process
 
+ROOM = Path(os.environ.get("TOY_ROOM", ""))  # where what is no input lies
+
 
 class Settings:
     def __init__(self, values):
@@ -47,7 +49,7 @@ class Settings:
 
 def main(stage):
     name = f"{stage}@{sys.argv[1]}"
-    control = Path("control.json")
+    control = (ROOM / "control.json")
     wanted = json.loads(control.read_text()).get(name, "") if control.exists() else ""
     process._hand_over = handing_over(process._hand_over, wanted)
     with process.stage_process(stage, Settings) as run:
@@ -57,7 +59,7 @@ def main(stage):
 
 
 def note(line):
-    with open("events.txt", "a") as events:
+    with open(ROOM / "events.txt", "a") as events:
         events.write(line + "\\n")
 
 
@@ -69,7 +71,7 @@ def handing_over(hand_over, wanted):
         if wanted == "die moved":
             os.kill(os.getpid(), 9)
         if wanted == "linger":
-            Path("lingers").touch()
+            (ROOM / "lingers").touch()
             time.sleep(60)
 
     return patched
@@ -87,7 +89,7 @@ def keep_checkpoint_at_sigterm(run):
 def body(stage, run, wanted):
     settings, row = run.settings.values, run.row
     if wanted.startswith("unreachable"):
-        tries = Path("events.txt").read_text().count(f"begin {run.name} ")
+        tries = (ROOM / "events.txt").read_text().count(f"begin {run.name} ")
         if tries <= int(wanted.split()[1]):
             raise errors.Unreachable("the hub is away: wait")
     if wanted == "bad":
@@ -97,17 +99,19 @@ def body(stage, run, wanted):
             print(f"finetune {row}: {done}/4 loss 0.5", flush=True)
         wanted = "wait"
     if wanted == "wait":
-        Path("waits").touch()
-        while not Path("go").exists():
+        (ROOM / "waits").touch()
+        while not (ROOM / "go").exists():
             time.sleep(0.05)
-    if wanted == "checkpoint":
+    if wanted == "checkpoint" and (run.checkpoints / "step").exists():
+        note(f"resume {run.name}")
+    elif wanted == "checkpoint":
         run.checkpoints.mkdir(parents=True, exist_ok=True)
         (run.checkpoints / "step").write_text("1")
-        Path("checkpointed").touch()
+        (ROOM / "checkpointed").touch()
         time.sleep(60)
     if wanted == "until stopped" and not (run.checkpoints / "step").exists():
         keep_checkpoint_at_sigterm(run)
-        Path("trains").touch()
+        (ROOM / "trains").touch()
         time.sleep(300)
     time.sleep(settings.get("seconds", 0))
     if settings.get("metrics"):

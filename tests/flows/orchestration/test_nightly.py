@@ -28,10 +28,11 @@ def workspace(
 ) -> Iterator[Pipeline]:
     """A workspace whose deployments a worker runs, which was started somewhere else."""
     made = deployable(reproduced.copy_to(tmp_path_factory.mktemp("work space")))
-    prefect.command("work-pool", "create", "downstream", "--type", "process", folder=made.root)
+    for pool in ("cpu", "gpu"):
+        prefect.command("work-pool", "create", pool, "--type", "process", folder=made.root)
     prefect.command("deploy", "--all", folder=made.root)
     tool = str(Path(sys.executable).parent / "prefect")
-    worker = [tool, "worker", "start", "--pool", "downstream"]
+    worker = [tool, "worker", "start", "--pool", "cpu"]
     with prefect.process(worker, tmp_path_factory.mktemp("worker")):
         yield made
 
@@ -39,14 +40,14 @@ def workspace(
 def test_the_deployments_are_those_of_prefect_yaml(workspace: Pipeline, prefect: Prefect) -> None:
     nightly, train = prefect.deployment("nightly"), prefect.deployment("train")
     listed = yaml.safe_load((workspace.root / "prefect.yaml").read_text())["deployments"]
-    assert [entry["name"] for entry in listed] == ["nightly", "train", "review"]
+    assert [entry["name"] for entry in listed] == ["nightly", "train", "review", "stage"]
     assert prefect.deployment("review")["entrypoint"] == "flows.orchestration.review.review"
     (started,) = prefect.ask("automations/filter", {})
     assert started["trigger"]["expect"] == ["downstream.candidate.registered"]
     (schedule,) = nightly["schedules"]
     (cron,) = listed[0]["schedules"]
     assert {key: schedule["schedule"][key] for key in cron} == cron
-    assert (nightly["work_pool_name"], train["schedules"]) == ("downstream", [])
+    assert (nightly["work_pool_name"], train["schedules"]) == ("cpu", [])
 
 
 def test_the_form_of_train_has_typed_and_described_fields(

@@ -16,13 +16,14 @@ from tests.flows.pipeline import ROOT
 LISTED = read_deployments(ROOT / "prefect.yaml")
 
 
-def test_nightly_runs_on_a_schedule_train_on_demand_review_at_a_new_candidate() -> None:
+def test_nightly_runs_on_a_schedule_review_at_a_new_candidate_the_others_on_demand() -> None:
     started = [(len(one.get("schedules", [])), len(one.get("triggers", []))) for one in LISTED]
     names = [one["name"] for one in LISTED]
     assert dict(zip(names, started, strict=True)) == {
         "nightly": (1, 0),
         "train": (0, 0),
         "review": (0, 1),
+        "stage": (0, 0),
     }
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def name_remote(pipeline: Pipeline, folder: Path) -> None:
     )
 
 
-def run(pipeline: Pipeline, *targets: str, **options: bool) -> dict[str, str]:
+def run(pipeline: Pipeline, *targets: str, **options: Any) -> dict[str, str]:
     """Do what a run does, without Prefect; return what became of each stage."""
     running = Session(Options(targets, **options), pipeline.codes(), pipeline.devices_of)
     running.begin()
@@ -270,3 +271,53 @@ def test_a_remote_that_does_not_answer_ends_the_stage_which_may_be_tried_again(
 def test_without_a_remote_nothing_starts(pipeline: Pipeline) -> None:
     with pytest.raises(BadSettings, match="--pull and --push need a default remote"):
         run(pipeline, pull=True)
+
+
+def test_a_stage_that_runs_alone_takes_what_it_reads_and_nothing_else(
+    pipeline: Pipeline, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(pipeline, push=True)
+    pipeline.change("models.m.finetune.rate", 0.7)
+    wanted = pipeline.plan("finetune@m").unfresh[0].name
+    here = Session(Options((wanted,)), pipeline.codes(), pipeline.devices_of)
+    found = here.recorder.wanted(wanted)
+    assert found
+    worker = clone(pipeline, monkeypatch)
+    worker.change("models.m.finetune.rate", 0.7)
+    assert run(worker, wanted, pull=True, push=True, alone=found.stage_hash) == {wanted: "ran"}
+    assert worker.ran() == [wanted]
+    made = sorted(path.as_posix() for path in Path("data").glob("*/*") if path.is_dir())
+    assert [path for path in made if not path.startswith(("data/code/", "data/sources/"))] == [
+        "data/finetune/m",
+        "data/split/a",
+    ]
+    monkeypatch.chdir(pipeline.root)
+    outcomes = run(pipeline, "evaluate@m", pull=True)
+    assert outcomes == {"finetune@m": "restored", "evaluate@m": "ran"}
+
+
+def test_a_stage_that_runs_alone_is_refused_where_its_hash_is_another(
+    pipeline: Pipeline, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(pipeline, push=True)
+    worker = clone(pipeline, monkeypatch)
+    worker.change("models.m.finetune.rate", 0.7)
+    with pytest.raises(StageFailed, match=r"^finetune@m: its hash is \w{12} with the inputs, .*"):
+        run(worker, "finetune@m", pull=True, push=True, alone="0" * 64)
+    shutil.rmtree(store)
+    shutil.rmtree(worker.root / ".dvc/cache")
+    with pytest.raises(StageFailed, match=r"^finetune@m: .* does not have what it reads"):
+        run(worker, "finetune@m", pull=True, push=True, alone="0" * 64)
+    assert worker.ran() == []
+
+
+def test_pools_are_refused_without_a_git_remote_and_when_all_is_forced(
+    pipeline: Pipeline, store: Path
+) -> None:
+    def start(force: bool) -> None:
+        Session(Options(force=force, engine="pools"), pipeline.codes(), pipeline.devices_of)
+
+    with pytest.raises(BadSettings, match="no git remote named origin"):
+        start(force=False)
+    with pytest.raises(BadSettings, match=r"^--force: not with --engine pools"):
+        start(force=True)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from flows.orchestration.clone import share_state
 from tasks.contracts.params import read_params, stage_settings
 from tasks.errors import BadInput
 from tasks.stage_process.devices import FOLDER, device_lease, usable_devices
@@ -137,6 +138,19 @@ def test_the_slot_of_a_machine_without_a_gpu_is_the_workspaces(
     for place in (tmp_path, clone):
         assert first_line(holder(1, clone=place).stdout) == ""
     assert not leases.exists()
+
+
+def test_the_slot_of_a_clone_that_shares_a_workspaces_leases_is_that_workspaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    workspace, clone = tmp_path / "workspace", tmp_path / "clone"
+    for root in (workspace, clone):
+        root.mkdir()
+    share_state(workspace, clone)
+    monkeypatch.chdir(clone)
+    with device_lease("pretrain@x", 1):
+        assert [lock.name for lock in (workspace / ".downstream/devices").iterdir()]
 
 
 def test_a_planted_link_or_pipe_is_not_followed(
