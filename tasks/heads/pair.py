@@ -128,9 +128,10 @@ def inputs(
     tokenizer = model.tokenizer
     padding = tokenizer.token_to_id("[PAD]") or 0
     unknown = [tokenizer.token_to_id("[UNK]") or 0]
-    # A tokenizer that adds no token of its own would run the one text into the other.
-    behind = "" if tokenizer.num_special_tokens_to_add(is_pair=True) else "\n"
-    encodings = tokenizer.encode_batch([(f"{text}{behind}", other) for text, other in contents])
+    # A tokenizer that adds no token of its own would run the one text into the other. What is too
+    # long is cut at the end of a text, so the new line stands in front of the second one.
+    between = "" if tokenizer.num_special_tokens_to_add(is_pair=True) else "\n"
+    encodings = tokenizer.encode_batch([(text, f"{between}{other}") for text, other in contents])
     pieces = [encoding.ids or unknown for encoding in encodings]
     segments = [encoding.type_ids or [0] for encoding in encodings]
     return _Inputs(

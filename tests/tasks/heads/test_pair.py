@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
-from tokenizers.processors import TemplateProcessing
 
 from tasks.contracts import records
 from tasks.errors import BadInput
@@ -15,6 +14,7 @@ from tasks.heads import _evidence as evidence
 from tasks.heads import pair
 from tasks.heads._model import load_predictor
 from tasks.heads.pair import Answer
+from tasks.inputs.tokenizer import add_no_special_tokens
 from tasks.metrics.scores import once_each
 from tasks.metrics.significance import mcnemar_exact
 from tasks.models.text import TextBackbone
@@ -71,14 +71,18 @@ def test_both_texts_are_read_as_two_segments_and_the_longer_one_is_cut(backbone:
     assert batch["attention_mask"].sum(dim=1).tolist() == [len(short), 16]
 
 
-def test_a_tokenizer_without_tokens_of_its_own_keeps_the_texts_apart(backbone: Path) -> None:
-    loaded = TextBackbone(backbone)
-    loaded.tokenizer.post_processor = TemplateProcessing(
-        single="$A", pair="$A $B", special_tokens=[]
-    )
-    read = pair.inputs(loaded, [("love it", "a dress")])
-    one = loaded.tokenizer.encode("love it\n").ids
-    assert read.pieces.tolist() == [*one, *loaded.tokenizer.encode("a dress").ids]
+def test_a_tokenizer_without_tokens_of_its_own_keeps_the_texts_apart(
+    causal_backbone: Path,
+) -> None:
+    loaded = TextBackbone(causal_backbone)
+    loaded.cut_to(16)
+    add_no_special_tokens(loaded.tokenizer)  # as GPT-2's own
+    first, line, second = (loaded.tokenizer.encode(text).ids for text in ("hi", "\n", "a dress"))
+    read = pair.inputs(loaded, [("hi", "a dress"), ("hi " * 40, "a dress")])
+    assert read.pieces[: read.starts[1]].tolist() == [*first, *line, *second]
+    cut = read.pieces[read.starts[1] :].tolist()
+    assert len(cut) == 16
+    assert cut[-len([*line, *second]) :] == [*line, *second]
 
 
 def test_the_second_text_counts_and_its_segment_does(
