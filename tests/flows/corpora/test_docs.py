@@ -82,6 +82,13 @@ def test_the_pages_open_in_a_browser_run_nothing_and_fetch_nothing(
     expect(page.locator("body")).to_contain_text("Failed")
     page.goto((tmp_path / "docs" / suites["classes"].page).as_uri())
     expect(page.locator("body")).to_contain_text("Succeeded")
+    expect(page.locator("img:visible")).to_have_count(0)
     assert page.title() != "run"
-    assert len(fetched) == 3
+    page.goto((tmp_path / "docs" / suites["test"].page).as_uri())
+    met, missed = page.get_by_text("values must be unique."), page.get_by_text("Must have greater")
+    expect(met).to_be_visible()
+    page.get_by_text("Failed Only").click()
+    expect(met).to_be_hidden()
+    expect(missed).to_be_visible()
+    assert len(fetched) == 4
     assert all(address.startswith(tmp_path.as_uri()) for address in fetched)
