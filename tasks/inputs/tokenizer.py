@@ -6,6 +6,7 @@ without spaces between words is tokenised too.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 
 PADDING, UNKNOWN, START, SEPARATOR, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
+LONGEST_WORD = 10_000
+"""No vocabulary is learnt from longer ones: one takes the square of its characters.
+
+A word of over 100 characters is one unknown token whatever the vocabulary.
+"""
+# Neither white space, nor what is a word by itself: punctuation, and ideographs.
+_WITHIN = r"[^\s!-/:-@\[-`{-~\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f]"
+_TOO_LONG = re.compile(rf"(?<!{_WITHIN}){_WITHIN}{{{LONGEST_WORD + 1},}}")
 # What transformers calls them.
 _ROLES = {
     "pad_token": PADDING,
@@ -91,8 +100,12 @@ def _learn(texts: Iterable[str], vocabulary_size: int, first: tuple[str, ...]) -
         special_tokens=list(first),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(map(_without_giants, texts), trainer)
     return tokenizer
+
+
+def _without_giants(text: str) -> str:
+    return _TOO_LONG.sub(" ", text) if len(text) > LONGEST_WORD else text
 
 
 def _untrained(vocabulary: dict[str, int]) -> Tokenizer:

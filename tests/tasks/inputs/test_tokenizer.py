@@ -47,3 +47,15 @@ def test_training_twice_gives_the_same_vocabulary() -> None:
     lines = sample.read_text(encoding="utf-8").splitlines()
     trained = [train_tokenizer(lambda: lines, 1500).to_str() for _ in range(4)]
     assert len(set(trained)) == 1
+
+
+def test_nothing_is_learnt_from_words_whose_square_is_too_much() -> None:
+    texts = ["oil prices rose", "oil prices fell"] * 3
+    longest = "xy" * (module.LONGEST_WORD // 2)
+    giant = f"{longest}w"
+    chinese = "天气，" * module.LONGEST_WORD  # noqa: RUF001 - Chinese, not confusable
+    plain = train_tokenizer(lambda: [*texts, f"rates {longest} {chinese}"], 60).get_vocab()
+    assert {"x", "##y", "天"} < {*plain}
+    found = train_tokenizer(lambda: [*texts, f"rates {longest} {giant} {chinese}"], 60)
+    assert found.get_vocab() == plain
+    assert found.encode(giant).tokens == ["[CLS]", "[UNK]", "[SEP]"]
