@@ -13,6 +13,7 @@ from tasks.objectives._backbone import (
     checkpoints_of,
     num_ranks_of,
     set_up,
+    validated,
     watch_of,
     write_backbone,
 )
@@ -96,9 +97,12 @@ def _adapt(
         metric_log=MetricLog(journal),
         watch=watch_of(settings.training),
     )
+    validation = validated(task, settings.training)
     if rank() > 0:
         return {}
     about = {key: about[key] for key in ("architecture", "modality")}
     about["objective"] = settings.objective
     read = splits["train"], splits["validation"]
-    return write_backbone(task, output, losses, read, settings.linear_probe, about, backbone)
+    return write_backbone(
+        task, output, losses, validation, read, settings.linear_probe, about, backbone
+    )

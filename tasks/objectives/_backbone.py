@@ -10,6 +10,8 @@ from tasks.models.origin import LABELS_OF, labels_of, said_of, write_origin
 from tasks.objectives._linear_probe import linear_probe
 from tasks.objectives._settings import NO_OBJECTIVE
 from tasks.training.checkpoints import Checkpoints
+from tasks.training.evaluation import shared_by_ranks
+from tasks.training.ranks import rank, share_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,10 +65,23 @@ def checkpoints_of(task: Task, folder: Path) -> Checkpoints:
     return Checkpoints(folder) if task.shards is None else task.shards.checkpoints(folder)
 
 
+def validated(task: Task, settings: LongTrainingSettings) -> dict[str, float]:
+    """Return the metrics of a trained model; all ranks call this, and share the batches.
+
+    They are those that the first rank alone would come to.
+    """
+    if settings.sharded:  # the first rank alone has the whole model
+        return task.validate() if rank() == 0 else {}
+    share_weights(task.model)
+    with shared_by_ranks():
+        return task.validate()
+
+
 def write_backbone(
     task: Task,
     output: Path,
     losses: list[float],
+    validation: dict[str, float],
     splits: tuple[Path, Path],
     probed: int,
     about: dict[str, str],
@@ -78,6 +93,7 @@ def write_backbone(
         task: holds the trained model.
         output: the folder to write into.
         losses: the mean training loss of each epoch.
+        validation: what ``validated`` has measured.
         splits: the training and the validation split.
         probed: how many labelled records the linear probe takes; 0: there is none.
         about: architecture, modality and objective, for ``downstream.json``.
@@ -87,7 +103,6 @@ def write_backbone(
         The metrics.
     """
     model = output / "model"
-    validation = task.validate()
     task.save(model)
     if about["objective"] != NO_OBJECTIVE:
         write_origin(model, splits[0], before)

@@ -10,6 +10,7 @@ from tasks.objectives._backbone import (
     checkpoints_of,
     num_ranks_of,
     set_up,
+    validated,
     watch_of,
     write_backbone,
 )
@@ -113,6 +114,7 @@ def _pretrain(
             metric_log=MetricLog(journal),
             watch=watch_of(settings.training),
         )
+    validation = validated(task, settings.training)
     if rank() > 0:
         return {}
     about = {
@@ -120,4 +122,4 @@ def _pretrain(
         "modality": architecture.BACKBONE.modality,
         "objective": settings.objective,
     }
-    return write_backbone(task, output, losses, splits, settings.linear_probe, about)
+    return write_backbone(task, output, losses, validation, splits, settings.linear_probe, about)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from contextlib import contextmanager
 from contextvars import ContextVar
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks.training.ranks import gathered, num_ranks, rank
@@ -29,8 +29,9 @@ _is_shared = ContextVar("batches are shared by ranks", default=False)
 def shared_by_ranks() -> Iterator[None]:
     """In the body, which every rank enters, have each rank measure a part of the batches of sums.
 
-    The sums are then those over all ranks, and the same on each. What else is evaluated in the
-    body, each rank evaluates as a whole.
+    The sums are then those over all ranks, the same on each, and those of one rank that measures
+    all batches: they are added up in the order of the batches. What else is evaluated in the body,
+    each rank evaluates as a whole.
     """
     before = _is_shared.set(True)
     try:
@@ -71,10 +72,11 @@ def evaluate_sums(
         batches: on the host, made one by one as they are measured.
         measure: gives the sums over a batch, which it gets on the model's device.
     """
-    if _is_shared.get():
-        batches = islice(batches, rank(), None, num_ranks())
-    totals = _added_up(evaluate(model, batches, measure))
-    return _added_up(gathered(dict(totals))) if _is_shared.get() else totals
+    if not _is_shared.get():
+        return _added_up(evaluate(model, batches, measure))
+    own = evaluate(model, islice(batches, rank(), None, num_ranks()), measure)
+    in_turn = zip_longest(*gathered([dict(sums) for sums in own]))
+    return _added_up(sums for turn in in_turn for sums in turn if sums is not None)
 
 
 def _added_up(parts: Iterable[Mapping[str, float]]) -> defaultdict[str, float]:

@@ -106,6 +106,16 @@ def _buckets(gradients: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
         yield bucket
 
 
+def share_weights(model: nn.Module) -> None:
+    """Give all ranks the first one's weights and buffers."""
+    import torch.distributed as dist
+
+    if not dist.is_initialized():
+        return
+    for value in (*model.parameters(), *model.buffers()):
+        dist.broadcast(value.detach(), src=0)
+
+
 def agreed(decision: bool) -> bool:
     """Return rank 0's decision to all ranks."""
     import torch

@@ -18,11 +18,12 @@ from tasks.finetune.task import Recipe, new_task
 from tasks.heads.classification import read_corpus
 from tasks.inputs import token_cache as _token_cache
 from tasks.models.model import describe, load_backbone
+from tasks.objectives._backbone import validated
 from tasks.pretrain.settings import ARCHITECTURES, OBJECTIVES
 from tasks.training.determinism import make_deterministic
 from tasks.training.loop import train
 from tasks.training.ranks import launch, num_ranks, sum_over_ranks
-from tasks.training.settings import TrainingSettings
+from tasks.training.settings import LongTrainingSettings
 from tasks.training.task import Batch, ExampleRandom, Task
 
 # Batches of 16 leave one example over, of which one of two ranks has none.
@@ -143,17 +144,19 @@ def train_all(folder: Path, num_parts: int, num_steps: int) -> dict[str, Trained
     for name, prepare in TASKS.items():
         task = prepare(folder)
         wanted = FEW_STEPS if name in SENSITIVE_TO_ROUNDING else num_steps
-        settings = TrainingSettings(
+        settings = LongTrainingSettings(
             batch_size=BATCH_SIZE,
             precision="fp32",
             accumulation=num_parts,
             epochs=math.ceil(wanted / math.ceil(len(task.lengths) / BATCH_SIZE)),
         )
         found[name] = trained(task, settings)
+        if name in PRETRAININGS:  # all ranks come to the figures of one that has all batches
+            assert validated(task, settings) == task.validate(), name
     return found
 
 
-def trained(task: Task, settings: TrainingSettings) -> Trained:
+def trained(task: Task, settings: LongTrainingSettings) -> Trained:
     worked_off = 0
     make_batch = task.batch
 

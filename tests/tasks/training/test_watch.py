@@ -161,16 +161,20 @@ def measured_by_ranks() -> tuple[dict[str, float], list[int]]:
 
     def measure(batch: dict[str, torch.Tensor]) -> dict[str, float]:
         seen.append(int(batch["x"]))
-        return {"sum": float(batch["x"]), f"of rank {rank()}": 1.0}
+        return {"sum": SUMMANDS[int(batch["x"])], f"of rank {rank()}": 1.0}
 
     with shared_by_ranks():
         totals = evaluate_sums(nn.Linear(1, 1), numbers, measure)
     return dict(totals), seen
 
 
-def test_ranks_share_the_batches_and_come_to_the_same_sums() -> None:
+SUMMANDS = (0.1, 1e16, 0.7, -1e16, 0.3)
+"""Whose sum is another in any other order."""
+
+
+def test_ranks_share_the_batches_and_come_to_the_sums_of_one_that_measures_all() -> None:
     totals, seen = launch(2, measured_by_ranks)
-    assert totals == {"sum": 10.0, "of rank 0": 3.0, "of rank 1": 2.0}
+    assert totals == {"sum": sum(SUMMANDS), "of rank 0": 3.0, "of rank 1": 2.0}
     assert seen == [0, 2, 4]
 
 
