@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from tasks.contracts import files, records
 from tasks.contracts.paths import LABELS, Part
+from tasks.corpora.columns import PAIR
 from tasks.heads import _evidence as evidence
 from tasks.heads._model import load_predictor
 from tasks.heads._targets import read_targets
@@ -82,7 +83,7 @@ def evaluate(
     answers |= test.head.baselines(train, test.table)
     seeds = [seed, *model_name.encode()]
     measured = evidence.measure(test, answers, outputs, settings.bootstrap_samples, seeds)
-    metrics = _metrics_json(head, test, answers, outputs, measured, overlap(model, test.ids))
+    metrics = _metrics_json(head, test, answers, outputs, measured, seen_by(model, test))
     files.write_json(output / "metrics.json", metrics)
     evidence.write_predictions(output / "predictions.parquet", test, answers, outputs)
     decides = next(iter(test.head.measures(outputs)))
@@ -117,6 +118,19 @@ def evaluate(
     told = decides.replace("_", " ")
     say(f"{model_name}: {told} {metrics[decides]:.4f} on {metrics['n_test']:,} records")
     return metrics
+
+
+def seen_by(model: Path, test: evidence.Test) -> Overlap | None:
+    """Return how many test records the backbone was pretrained on; None where it is not known.
+
+    The ids of pairs are of both texts: a backbone of texts alone knows the first ones by theirs.
+    """
+    seen = overlap(model, test.ids)
+    if seen is None or PAIR not in test.table.column_names:
+        return seen
+    texts = test.table["text"].to_pylist()
+    alone = overlap(model, map(files.sha256_of_text, texts))
+    return seen if alone is None or alone.share <= seen.share else alone
 
 
 def _trained_on(train: Path, chosen: Path, targets: tuple[str, ...]) -> pa.Table:

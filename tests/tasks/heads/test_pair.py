@@ -10,6 +10,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from tasks.contracts import records
 from tasks.errors import BadInput
+from tasks.evaluate.headed import seen_by
 from tasks.heads import _evidence as evidence
 from tasks.heads import pair
 from tasks.heads._model import load_predictor
@@ -17,6 +18,7 @@ from tasks.heads.pair import Answer
 from tasks.inputs.tokenizer import add_no_special_tokens
 from tasks.metrics.scores import once_each
 from tasks.metrics.significance import mcnemar_exact
+from tasks.models.origin import Overlap, write_origin
 from tasks.models.text import TextBackbone
 from tests.tasks.heads.conftest import Finetuned, Splits
 
@@ -112,6 +114,21 @@ def test_raw_pairs_are_served_in_a_list_or_by_name(
     for malformed in ("love it", ["love it"], [1, 2], {"text": "a"}, ["a", "b", "c"], None):
         with pytest.raises(BadInput, match="record 0 is not a pair of texts"):
             predictor.served([malformed])
+
+
+def test_what_a_backbone_of_texts_alone_has_seen_is_told(
+    corpora: dict[str, Splits], tmp_path: Path
+) -> None:
+    test = evidence.read_test(corpora["pairs"]["test"], "pair")
+    assert seen_by(tmp_path, test) is None
+    texts = corpora["reviews"]["train"]
+    write_origin(tmp_path, texts)
+    known = {*records.read_table(texts)["text"].to_pylist()}
+    num_seen = sum(text in known for text, _ in test.contents)
+    assert seen_by(tmp_path, test) == Overlap(num_seen, len(test))
+    assert num_seen > 20
+    write_origin(tmp_path, corpora["pairs"]["test"])
+    assert seen_by(tmp_path, test) == Overlap(len(test), len(test))
 
 
 def test_a_corpus_without_second_texts_or_with_one_class_is_refused(
