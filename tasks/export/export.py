@@ -17,10 +17,10 @@ import numpy as np
 from tasks.contracts import files, paths
 from tasks.errors import BadInput
 from tasks.export import predict
-from tasks.export.network import WIDE_CONFIG, require_packages, write_network
+from tasks.export.network import HEADS, WIDE_CONFIG, require_packages, write_network
 from tasks.inputs.tokenizer import TOKENIZER
 from tasks.metrics.predictions import Labelled, read_labelled, read_predictions
-from tasks.metrics.scores import Scored
+from tasks.metrics.scores import Scored, once_each
 from tasks.models.model import WIDE, description
 from tasks.progress import say
 from tasks.promotion.comparison.comparison import disagree
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 ALPHA = 0.05
 NUM_TIMED = 50
+ACCURACY = "accuracy"
+SAME = 1e-3
+"""Below it, two answers of a head are one: a number differs by so much, or no token does."""
 NEEDED = {"README.md", predict.ABOUT, predict.GRAPH, "predict.py"}
 """The files of each exported model."""
 MORE = {TOKENIZER, WIDE, WIDE_CONFIG, f"{predict.GRAPH}.data", "__pycache__"}
@@ -63,10 +66,13 @@ class Exported:
         version: its number.
         precision: ``fp32`` or ``int8``.
         records: how many were compared.
-        same_labels: the share that got the same label from both.
-        accuracy: of the exported model; then of the registered one.
-        registered_accuracy: of the registered one.
-        p_value: of McNemar's exact test of the two accuracies.
+        same_answers: the share that got the same label from both; of a head, the same answer.
+        metric: the one that decides.
+        value: of the exported model.
+        registered_value: of the registered one.
+        better_by: how much better the exported model is; below zero, it is worse.
+        p_value: of McNemar's exact test of the two accuracies; of a head, of the paired
+            randomisation test.
         milliseconds: the median for one record, on the machine that exported.
         registered_milliseconds: of the registered one, by PyTorch.
         size_bytes: of what is exported.
@@ -77,9 +83,11 @@ class Exported:
     version: int
     precision: str
     records: int
-    same_labels: float
-    accuracy: float
-    registered_accuracy: float
+    same_answers: float
+    metric: str
+    value: float
+    registered_value: float
+    better_by: float
     p_value: float
     milliseconds: float
     registered_milliseconds: float
@@ -94,15 +102,22 @@ class Exported:
     @property
     def is_behind(self) -> bool:
         """Whether the test records tell that it is worse."""
-        return self.accuracy < self.registered_accuracy and self.p_value < ALPHA
+        return self.better_by < 0 and self.p_value < ALPHA
 
     @property
     def sentence(self) -> str:
         """What was found."""
+        of_classes = self.metric == ACCURACY
+        what, test = ("label", "McNemar") if of_classes else ("answer", "paired randomisation")
+        both = (
+            f"{100 * self.value:.2f} beside {100 * self.registered_value:.2f} %"
+            if of_classes
+            else f"{self.value:.4f} beside {self.registered_value:.4f}"
+        )
         return (
-            f"The same label as the registered model on {100 * self.same_labels:.2f} % of "
-            f"{self.records:,} test records; accuracy {100 * self.accuracy:.2f} beside "
-            f"{100 * self.registered_accuracy:.2f} % (McNemar p {self.p_value:.2g})."
+            f"The same {what} as the registered model on {100 * self.same_answers:.2f} % of "
+            f"{self.records:,} test records; {self.metric.replace('_', ' ')} {both} "
+            f"({test} p {self.p_value:.2g})."
         )
 
 
@@ -135,9 +150,12 @@ def export(
         chosen = _choose(client, model, version)
         fetched = fetch(client, chosen, Path(temporary))
         head = description(fetched.model).get("head")
-        if head is not None:
-            raise BadInput(f"{chosen.title} has the head {head}: only classification is exported")
-        recorded = _recorded(fetched, corpus)
+        if head is not None and head not in HEADS:
+            raise BadInput(
+                f"{chosen.title} has the head {head}: classification, {' and '.join(HEADS)} are "
+                "exported"
+            )
+        recorded = _recorded(fetched, corpus) if head is None else None
         target = folder or paths.STATE / "exports" / f"{model}-{chosen.number}-{precision}"
         if target.exists() and not _was_exported(target):
             raise BadInput(
@@ -148,13 +166,16 @@ def export(
             written = Path(staging) / "model"
             say(f"{chosen.title}: writing the graph")
             write_network(fetched.model, written, int8=int8)
-            exported = _compare(fetched, written, recorded, precision)
+            if recorded is not None:
+                exported = _compare(fetched, written, recorded, precision)
+            else:
+                exported = _compare_head(fetched, written, corpus, precision)
             if exported.is_behind:
                 raise BadInput(
                     f"{exported.title}: not exported, since {precision} is behind it: "
                     f"{exported.sentence}"
                 )
-            _write_readme(written, exported, recorded.test)
+            _write_readme(written, exported)
             files.replace_folder(written, target)
         attach(client, chosen, f"export/onnx-{precision}.json", asdict(exported))
     return target, exported
@@ -212,7 +233,7 @@ def _compare(
     from tasks.models.classifier import load_classifier
 
     version, test, registered = fetched.version, recorded.test, recorded.scored
-    mine = _classifier_of(written)
+    mine = _model_of(written)
     say(f"{version.title}: {len(test.ids):,} test records are scored by ONNX Runtime")
     scores = np.asarray(mine.scores(test.contents), dtype=np.float64)
     if not np.isfinite(scores).all():
@@ -225,12 +246,54 @@ def _compare(
         version=version.number,
         precision=precision,
         records=len(test.ids),
-        same_labels=float((ours.predicted == registered.predicted).mean()),
-        accuracy=float(ours.correct.mean()),
-        registered_accuracy=float(registered.correct.mean()),
+        same_answers=float((ours.predicted == registered.predicted).mean()),
+        metric=ACCURACY,
+        value=float(ours.correct.mean()),
+        registered_value=float(registered.correct.mean()),
+        better_by=float(ours.correct.mean() - registered.correct.mean()),
         p_value=disagree(ours, registered, ALPHA)["p_value"],
         milliseconds=_median(mine.scores, timed),
         registered_milliseconds=_median(load_classifier(fetched.model).scores, timed),
+        size_bytes=size_of(written),
+        registered_size_bytes=size_of(fetched.model),
+    )
+
+
+def _compare_head(fetched: FetchedVersion, written: Path, corpus: str, precision: str) -> Exported:
+    from tasks.heads import _evidence as evidence
+    from tasks.heads._model import load_predictor
+
+    version, about = fetched.version, description(fetched.model)
+    test = evidence.read_test(paths.split(corpus, "test"), about["head"])
+    registered = evidence.read_predictions(fetched.evidence / PREDICTIONS, test)
+    mine = _model_of(written)
+    say(f"{version.title}: {len(test):,} test records are answered by ONNX Runtime")
+    answers = mine.answers(test.contents)
+    metric, function = next(iter(test.head.measures(about["labels"]).items()))
+    value, before = (
+        float(
+            function(once_each(len(test)), test.head.prepare(test.true, given, about["labels"]))[0]
+        )
+        for given in (answers, registered)
+    )
+    if not np.isfinite(value):
+        raise BadInput(f"{version.title}: as {precision} it gives answers that are not numbers")
+    better_by, p_value = evidence.difference(test, answers, registered, about["labels"])
+    apart = test.head.errors(registered, answers)
+    timed = test.contents[:NUM_TIMED]
+    return Exported(
+        model=version.model,
+        version=version.number,
+        precision=precision,
+        records=len(test),
+        same_answers=float((apart < SAME).mean()),
+        metric=metric,
+        value=value,
+        registered_value=before,
+        better_by=better_by,
+        p_value=p_value,
+        milliseconds=_median(mine.answers, timed),
+        registered_milliseconds=_median(load_predictor(fetched.model).answers, timed),
         size_bytes=size_of(written),
         registered_size_bytes=size_of(fetched.model),
     )
@@ -240,10 +303,10 @@ def _median(score: Callable[[list[Any]], Any], contents: Sequence[Any]) -> float
     return float(np.median(milliseconds(score, contents)))
 
 
-def _classifier_of(folder: Path) -> Any:
+def _model_of(folder: Path) -> Any:
     """Return an exported model, by its own ``predict.py``."""
     # Not imported: bytecode would be left in the folder.
-    return runpy.run_path(str(folder / "predict.py"))["Classifier"](folder)
+    return runpy.run_path(str(folder / "predict.py"))["load"](folder)
 
 
 def _was_exported(folder: Path) -> bool:
@@ -252,9 +315,10 @@ def _was_exported(folder: Path) -> bool:
     return NEEDED <= names <= NEEDED | MORE
 
 
-def _write_readme(folder: Path, exported: Exported, test: Labelled) -> None:
+def _write_readme(folder: Path, exported: Exported) -> None:
     packages = ["onnxruntime", "numpy"]
-    if test.modality == "image":
+    is_text = (folder / TOKENIZER).exists()
+    if not is_text:
         packages.append("pillow")
     else:
         packages.append("tokenizers")
@@ -265,6 +329,6 @@ def _write_readme(folder: Path, exported: Exported, test: Labelled) -> None:
         precision=exported.precision,
         sentence=exported.sentence,
         packages=" ".join(packages),
-        example='"a text"' if test.modality == "text" else "image.png",
+        example='"a text"' if is_text else "image.png",
     )
     files.write_text(folder / "README.md", text)

@@ -1,4 +1,6 @@
-"""A classifier as an ONNX graph (https://onnx.ai): inputs in, the probability of each label out.
+"""A model as an ONNX graph (https://onnx.ai): inputs in, the probability of each label out.
+
+Of a head, its logits: of regression one a text, of tagging K a piece.
 
 Dimensions: N records, T tokens, C H W an image, K labels.
 """
@@ -18,14 +20,16 @@ from tasks.contracts import files
 from tasks.errors import BadInput, DownstreamError
 from tasks.export import predict
 from tasks.inputs.tokenizer import PADDING, TOKENIZER, TOKENIZER_CONFIG, UNKNOWN
-from tasks.models.model import WIDE, load_model
+from tasks.models.model import WIDE, description, load_model
 from tasks.models.wide import CONFIG as WIDE_CONFIG
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-OUTPUT = "probabilities"
+OUTPUT, LOGITS = "probabilities", "logits"
+HEADS = ("regression", "tagging")
+"""Those that are written; ``predict`` knows how each answers."""
 
 
 def require_packages() -> None:
@@ -45,7 +49,7 @@ def write_network(folder: Path, target: Path, *, int8: bool = False) -> None:
     """Write ``model.onnx``, ``model.json``, ``predict.py`` and what that turns records with.
 
     Args:
-        folder: of a finetuned classifier.
+        folder: of a finetuned model.
         target: an empty folder.
         int8: keep the weights of matrix products as integers of 8 bits, and round what they are
             multiplied with as it comes (dynamic quantisation, by ONNX Runtime).
@@ -53,20 +57,38 @@ def write_network(folder: Path, target: Path, *, int8: bool = False) -> None:
     Raises:
         BadInput: ONNX lacks an operation of the architecture.
     """
-    model: Any = load_model(folder)
+    head = description(folder).get("head")
+    if head is not None:
+        model, kept = _load_head(folder)
+    else:
+        model, kept = load_model(folder), {}
     target.mkdir(parents=True, exist_ok=True)
-    if model.modality == "text":
+    if head is not None:
+        inputs, about = _text_inputs(model.inner, folder, target)
+        module = _head_module(model)
+    elif model.modality == "text":
         inputs, about = _text_inputs(model, folder, target)
         module = _text_module(getattr(model, "deep", model))
     else:
         inputs, about = _image_inputs(model)
         module = _image_module(model)
-    _write_graph(module, inputs, about.get("tokens"), target / predict.GRAPH)
+    output = OUTPUT if head is None else LOGITS
+    _write_graph(module, inputs, about.get("tokens"), target / predict.GRAPH, output)
     if int8:
         _quantise(target / predict.GRAPH)
-    about |= {"labels": model.labels, "modality": model.modality, "inputs": list(inputs)}
+    labels = model.labels if head is None else model.outputs
+    about |= {"labels": labels, "modality": model.modality, "inputs": list(inputs), **kept}
     files.write_json(target / predict.ABOUT, about)
     files.write_text(target / "predict.py", Path(predict.__file__).read_text(encoding="utf-8"))
+
+
+def _load_head(folder: Path) -> tuple[Any, dict[str, Any]]:
+    """Return the model of a head, and what ``predict.py`` has to know of it."""
+    from tasks.heads._model import load_predictor
+
+    model = load_predictor(folder).model
+    model.module.to("cpu")
+    return model, {"head": model.name, "facts": model.facts}
 
 
 def _text_inputs(
@@ -119,6 +141,29 @@ def _text_module(model: Any) -> nn.Module:
     return Texts()
 
 
+def _head_module(model: Any) -> nn.Module:
+    import torch
+    from torch import nn
+
+    class Head(nn.Module):
+        """Tokens to the logits of a text, or of each of its pieces."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts = model.module
+
+        def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+            """Return N 1, or N T K."""
+            batch = {"input_ids": input_ids, "attention_mask": attention_mask}
+            if model.name == "tagging":
+                logits: Tensor = model.module["head"](model.states(batch))
+            else:
+                logits = model.logits(batch)
+            return logits.to(torch.float32)
+
+    return Head()
+
+
 def _image_module(model: Any) -> nn.Module:
     import torch
     from torch import nn
@@ -138,7 +183,7 @@ def _image_module(model: Any) -> nn.Module:
 
 
 def _write_graph(
-    module: nn.Module, inputs: dict[str, Tensor], longest: int | None, path: Path
+    module: nn.Module, inputs: dict[str, Tensor], longest: int | None, path: Path, output: str
 ) -> None:
     """Write a graph that takes any number of records, and texts of any length.
 
@@ -147,6 +192,7 @@ def _write_graph(
         inputs: an example of each, by name.
         longest: tokens of the longest text that is read; None of images.
         path: the file.
+        output: what it calls what it gives.
 
     Raises:
         BadInput: ONNX lacks an operation, or its length would be fixed.
@@ -171,7 +217,7 @@ def _write_graph(
                 module.eval(), tuple(inputs.values()), dynamic_shapes=axes, strict=False
             )
             program = torch.onnx.export(
-                traced, dynamo=True, input_names=list(inputs), output_names=[OUTPUT], verbose=False
+                traced, dynamo=True, input_names=list(inputs), output_names=[output], verbose=False
             )
         except RuntimeError as error:
             raise BadInput(

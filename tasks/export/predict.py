@@ -1,16 +1,18 @@
-"""Classify with the exported model in this folder: by ONNX Runtime, without PyTorch.
+"""Answer with the exported model in this folder: by ONNX Runtime, without PyTorch.
 
     python predict.py "a text" "another one"
     python predict.py image.png
 
-    from predict import Classifier
+    from predict import Classifier, Regressor, Tagger  # as model.json has no head, or which
     Classifier(".").scores(["a text"])
+    Regressor(".").answers(["a text"])
+    Tagger(".").answers(["a text", ["or", "its", "tokens"]])
 
 Needs onnxruntime and numpy; for texts also tokenizers, and scikit-learn and safetensors where there
 is a ``wide.json``; for images Pillow. It is copied beside the model as it is, so it imports nothing
 of the project that wrote it.
 
-Dimensions: N records, T tokens, K labels.
+Dimensions: N records, T tokens (of tagging, pieces), K labels.
 """
 
 import io
@@ -28,11 +30,11 @@ WIDE_SCORES, IMAGES = "wide_scores", "images"
 BATCH_SIZE = 64
 
 
-class Classifier:
+class Exported:
     """The model in a folder.
 
     Attributes:
-        labels: the class names, in the order of the columns of ``scores``.
+        labels: the names of the classes or tags, in the order of the graph's outputs.
     """
 
     def __init__(self, folder: Any) -> None:
@@ -55,7 +57,42 @@ class Classifier:
             self._tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
             self._tokenizer.no_padding()
             self._tokenizer.enable_truncation(self._about["tokens"])
-            self._ngrams = list(self._read_ngrams())
+
+    def _run(self, ids: Sequence[list[int]]) -> Iterator[tuple[list[int], np.ndarray]]:
+        """Yield batches of sequences of like length: which, and what the graph gives for them."""
+        for chosen, inputs in self._batches(ids):
+            yield chosen, self._session.run(None, inputs)[0]
+
+    def _batches(self, ids: Sequence[list[int]]) -> Iterator[tuple[list[int], dict[str, Any]]]:
+        order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
+        for start in range(0, len(order), BATCH_SIZE):
+            chosen = order[start : start + BATCH_SIZE]
+            # The graph takes two tokens or more; what is masked counts for nothing.
+            longest = max(2, *(len(ids[index]) for index in chosen))
+            tokens = np.full((len(chosen), longest), self._about["padding"], dtype=np.int64)
+            mask = np.zeros_like(tokens)
+            for row, index in enumerate(chosen):
+                tokens[row, : len(ids[index])] = ids[index]
+                mask[row, : len(ids[index])] = 1
+            yield chosen, dict(zip(TOKEN_INPUTS, (tokens, mask), strict=True))
+
+    def _ids_of(self, texts: Sequence[str]) -> list[list[int]]:
+        encoded = self._tokenizer.encode_batch_fast(list(texts))
+        # A text in which no token is found is one unknown token.
+        return [encoding.ids or [self._about["empty"]] for encoding in encoded]
+
+
+class Classifier(Exported):
+    """Classes of texts or images."""
+
+    def __init__(self, folder: Any) -> None:
+        """Load it.
+
+        Args:
+            folder: with ``model.onnx`` and what lies beside it.
+        """
+        super().__init__(folder)
+        self._ngrams = list(self._read_ngrams())
 
     def scores(self, records: Sequence[Any]) -> np.ndarray:
         """Return the probability of each label, N K, float32, of texts or encoded images."""
@@ -67,20 +104,7 @@ class Classifier:
 
     def _texts(self, texts: Sequence[str]) -> Iterator[tuple[list[int], dict[str, np.ndarray]]]:
         """Yield batches of texts of like length: which, and the inputs."""
-        encoded = self._tokenizer.encode_batch_fast(list(texts))
-        # A text in which no token is found is one unknown token.
-        ids = [encoding.ids or [self._about["empty"]] for encoding in encoded]
-        order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
-        for start in range(0, len(order), BATCH_SIZE):
-            chosen = order[start : start + BATCH_SIZE]
-            # The graph takes two tokens or more; what is masked counts for nothing.
-            longest = max(2, *(len(ids[index]) for index in chosen))
-            tokens = np.full((len(chosen), longest), self._about["padding"], dtype=np.int64)
-            mask = np.zeros_like(tokens)
-            for row, index in enumerate(chosen):
-                tokens[row, : len(ids[index])] = ids[index]
-                mask[row, : len(ids[index])] = 1
-            inputs = dict(zip(TOKEN_INPUTS, (tokens, mask), strict=True))
+        for chosen, inputs in self._batches(self._ids_of(texts)):
             if self._ngrams:
                 inputs[WIDE_SCORES] = self._ngram_scores([texts[index] for index in chosen])
             yield chosen, inputs
@@ -130,10 +154,68 @@ class Classifier:
         return np.stack(parts).sum(axis=0, dtype=np.float32)
 
 
+class Regressor(Exported):
+    """A number a text."""
+
+    def answers(self, records: Sequence[str]) -> list[float]:
+        """Return the value of each text."""
+        values = np.zeros(len(records))
+        for chosen, outputs in self._run(self._ids_of(records)):
+            values[chosen] = outputs[:, 0]
+        facts = self._about["facts"]
+        return [float(value) for value in values * facts["deviation"] + facts["mean"]]
+
+
+class Tagger(Exported):
+    """A tag a token."""
+
+    def answers(self, records: Sequence[Any]) -> list[list[str]]:
+        """Return the tags of each record: a list of tokens, or a text, which is cut at its spaces.
+
+        A token has the tag of its first piece; a long text is read in several windows.
+        """
+        contents = [each.split() if isinstance(each, str) else list(each) for each in records]
+        answers = [[self._about["facts"]["usual"]] * len(tokens) for tokens in contents]
+        windows: list[list[int]] = []
+        pieces: list[tuple[int, list[tuple[int, int]]]] = []
+        encodings = self._tokenizer.encode_batch([" ".join(tokens) for tokens in contents])
+        for record, (tokens, encoding) in enumerate(zip(contents, encodings, strict=True)):
+            begins = np.cumsum([0, *(len(token) + 1 for token in tokens)])
+            seen = -1
+            for window in [encoding, *encoding.overflowing]:
+                firsts = []
+                for position, (_, end) in enumerate(window.offsets):
+                    if end == 0 or window.special_tokens_mask[position]:
+                        continue
+                    number = int(np.searchsorted(begins, end - 1, side="right")) - 1
+                    if number > seen:
+                        seen = number
+                        firsts.append((position, number))
+                windows.append(window.ids or [self._about["padding"]])
+                pieces.append((record, firsts))
+        for chosen, outputs in self._run(windows):
+            for row, window_number in enumerate(chosen):
+                record, firsts = pieces[window_number]
+                for position, number in firsts:
+                    answers[record][number] = self.labels[int(outputs[row, position].argmax())]
+        return answers
+
+
+def load(folder: Any) -> Any:
+    """Return the model in a folder, by what it answers."""
+    about = json.loads((Path(folder) / ABOUT).read_text(encoding="utf-8"))
+    return {None: Classifier, "regression": Regressor, "tagging": Tagger}[about.get("head")](folder)
+
+
 def main() -> None:
-    """Print the label of each record of the command line, and its probability."""
-    classifier = Classifier(Path(__file__).parent)
+    """Print the answer to each record of the command line; of classes, its probability too."""
     given = sys.argv[1:]
+    classifier = load(Path(__file__).parent)
+    if not isinstance(classifier, Classifier):
+        for record, answer in zip(given, classifier.answers(given), strict=True):
+            shown = " ".join(answer) if isinstance(answer, list) else f"{answer:.3f}"
+            print(f"{shown}\t{record}")  # noqa: T201
+        return
     paths = [Path(each) for each in given]
     is_text = classifier._about["modality"] == "text"
     records = given if is_text else [path.read_bytes() for path in paths]

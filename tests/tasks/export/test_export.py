@@ -29,8 +29,8 @@ def test_a_version_is_exported_with_how_it_does_which_is_kept(
     scene.register("good")
     folder, found = export(MODEL, None, None, int8=False)
     assert folder == paths.STATE / "exports" / f"{MODEL}-1-fp32"
-    assert (found.version, found.same_labels) == (1, 1.0)
-    assert found.accuracy == found.registered_accuracy > 0.5
+    assert (found.version, found.same_answers) == (1, 1.0)
+    assert found.value == found.registered_value > 0.5
     assert kept("export/onnx-fp32.json")["records"] == found.records > 200
     assert {path.name for path in folder.iterdir()} == {
         *("README.md", "model.json", "model.onnx", "predict.py", "tokenizer.json"),
@@ -38,7 +38,7 @@ def test_a_version_is_exported_with_how_it_does_which_is_kept(
     assert found.sentence in (folder / "README.md").read_text()
     smaller, as_int8 = export(MODEL, 1, Path("small"), int8=True)
     assert smaller == Path("small")
-    assert as_int8.same_labels > 0.95
+    assert as_int8.same_answers > 0.95
     assert as_int8.size_bytes < found.size_bytes
     assert not list(Path().glob(".export-*"))
     Path("mine").mkdir()

@@ -10,6 +10,9 @@ import yaml
 
 from flows.cli.generate import generate
 from tasks.contracts import files, paths
+from tasks.export import predict
+from tasks.export.export import export
+from tasks.heads._model import load_predictor
 from tasks.promotion.review.decisions import decide
 from tasks.promotion.review.markdown import to_markdown
 from tasks.promotion.review.report import read_report
@@ -113,6 +116,7 @@ def test_a_tagger_becomes_champion_is_beaten_by_a_better_one_and_is_served(
     assert "Records that changed most" in report.page
 
     assert_is_served(workspace, good)
+    assert_is_exported(good)
     decide(second, "approve", "better")
     assert "version 1" in roll_back(ROW, None, "as a trial")
 
@@ -255,3 +259,16 @@ def assert_is_served(workspace: Path, good: Finetuned) -> None:
         assert 400 <= refused.status_code < 500, malformed
         assert "is not a text, or a list of tokens" in refused.text
     assert good.model.is_dir()
+
+
+def assert_is_exported(good: Finetuned) -> None:
+    """Export the version, and ask the folder that is written."""
+    folder, found = export(ROW, 2, None, int8=False)
+    assert (found.metric, found.same_answers, found.better_by) == ("token_accuracy", 1.0, 0.0)
+    assert found.value == found.registered_value == pytest.approx(good.metrics["token_accuracy"])
+    assert "token accuracy" in (folder / "README.md").read_text()
+    exported = predict.load(folder)
+    # Longer than a window, one token, none, a sign that no piece stands for.
+    odd = ["The jury said . " * 9, ["jury"], [], ["\u200b", "said"], "x" * 300]
+    asked = [one.split() if isinstance(one, str) else one for one in odd]
+    assert exported.answers(odd) == load_predictor(good.model).answers(asked)
