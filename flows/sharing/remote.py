@@ -32,7 +32,7 @@ from flows.dvc.run_cache import outputs_of
 from flows.dvc.trees import FOLDER, require_inside
 from tasks.contracts import files
 from tasks.contracts.yaml12 import parse_yaml
-from tasks.errors import Unreachable
+from tasks.errors import StageFailed, Unreachable, in_words
 from tasks.fingerprint.libraries import LIBRARIES, versions_then
 from tasks.progress import say
 from tasks.stage_process.stage_hash import entry_hash
@@ -107,8 +107,16 @@ class Remote:
 
         Raises:
             Unreachable: the remote does not answer.
-            StageFailed: a folder would be written outside of itself.
+            StageFailed: a folder would be written outside of itself, or there is no room here.
         """
+        try:
+            return self._fetch_contents(name, contents)
+        except OSError as error:
+            raise StageFailed(
+                f"{name}: its result cannot be kept here: {in_words(error)}"
+            ) from error
+
+    def _fetch_contents(self, name: str, contents: Mapping[str, str]) -> bool:
         require_inside(self._repo, contents.values())
         folders = [md5 for md5 in contents.values() if md5.endswith(FOLDER)]
         if not all(list(self._pool.map(self._fetch_object, folders))):
@@ -262,13 +270,20 @@ class Remote:
         with partial.open("rb") as before:
             while chunk := before.read(CHUNK_BYTES):
                 digest.update(chunk)
-        with self._asked(), self._fs.open(self._object(md5), "rb") as source:
-            source.seek(partial.stat().st_size)
-            while chunk := source.read(CHUNK_BYTES):
+        with self._asked():
+            source = self._fs.open(self._object(md5), "rb")
+        with source:
+            with self._asked():
+                source.seek(partial.stat().st_size)
+            while chunk := self._next_chunk(source):
                 digest.update(chunk)
                 file.write(chunk)
                 file.flush()
         return digest.hexdigest()
+
+    def _next_chunk(self, source: BinaryIO) -> bytes:
+        with self._asked():
+            return source.read(CHUNK_BYTES)
 
     def _send_object(self, md5: str) -> bool:
         """Put one object on the remote, unless it is there; tell whether it was sent."""

@@ -1,6 +1,7 @@
 """Results shared through DVC's remote: a folder that two clones know."""
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -271,6 +272,23 @@ def test_a_remote_that_does_not_answer_ends_the_stage_which_may_be_tried_again(
 def test_without_a_remote_nothing_starts(pipeline: Pipeline) -> None:
     with pytest.raises(BadSettings, match="--pull and --push need a default remote"):
         run(pipeline, pull=True)
+
+
+def test_a_local_disk_that_is_full_is_told_as_that_and_not_as_the_remotes_fault(
+    pipeline: Pipeline, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(pipeline, push=True)
+    teammate = clone(pipeline, monkeypatch)
+    wanted = teammate.lock()["stages"]["finetune@m"]["outs"][0]["md5"]
+    remote = Remote()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, before[1]))  # as a disk that has no more room
+    try:
+        with pytest.raises(StageFailed, match=r"^finetune@m: its result cannot be kept here: no "):
+            remote.fetch_contents("finetune@m", {"model": wanted})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert remote.fetch_contents("finetune@m", {"model": wanted})
 
 
 def test_a_stage_that_runs_alone_takes_what_it_reads_and_nothing_else(
