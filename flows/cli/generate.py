@@ -44,7 +44,7 @@ def generate(
         ),
     ] = 1.0,
     seed: Annotated[
-        int, Parameter(help="What is drawn follows from it.", validator=Number(gte=0))
+        int, Parameter(help="What is drawn follows from it.", validator=Number(gte=0, lt=2**63))
     ] = 0,
     version: Annotated[
         int | None,
@@ -61,6 +61,10 @@ def generate(
         raise DownstreamError(
             "--top-p changes nothing at --temperature 0, which takes the likeliest token: set both"
         )
+    from tasks.heads._targets import is_text
+
+    if not is_text(prompt):
+        raise BadInput("the prompt holds bytes that are not UTF-8: write it in UTF-8")
     with tempfile.TemporaryDirectory() as temporary:
         folder = _folder_of(model, version, Path(temporary))
         from tasks.heads._generator import Decoding, Generator

@@ -387,7 +387,8 @@ def choose(logits: np.ndarray, decoding: Decoding, random: np.random.Generator) 
     """
     if decoding.temperature == 0:
         return int(logits.argmax())
-    scaled = (logits - logits.max()) / decoding.temperature
+    with np.errstate(over="ignore"):  # far below the likeliest: no probability
+        scaled = (logits - logits.max()) / decoding.temperature
     order = np.argsort(-scaled, kind="stable")
     probabilities = np.exp(scaled[order])
     probabilities /= probabilities.sum()

@@ -76,11 +76,15 @@ def test_what_cannot_be_done_is_refused_in_one_line() -> None:
         generate("answers", "Hi", top_p=0.5)
     with pytest.raises(DownstreamError, match="--temperature: expected a finite number"):
         generate("answers", "Hi", temperature=float("nan"))
+    with pytest.raises(BadInput, match="the prompt holds bytes that are not UTF-8"):
+        generate("answers", "caf\udce9")
     with pytest.raises(BadInput, match="--max-tokens is 64, but the model was trained on 64"):
         generate("answers", "Hi", max_tokens=64)
 
 
-@pytest.mark.parametrize("option", ["--max-tokens=0", "--top-p=0", "--top-p=1.5", "--seed=-1"])
+@pytest.mark.parametrize(
+    "option", ["--max-tokens=0", "--top-p=0", "--top-p=1.5", "--seed=-1", f"--seed={2**63}"]
+)
 def test_options_out_of_range_are_wrong_usage(
     option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
