@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable, Mapping
 from datetime import date
 from operator import not_
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from tasks.contracts.settings import NEUTRAL, Settings
 from tasks.corpora.columns import RESERVED, TARGETS
@@ -60,6 +60,13 @@ class TableSettings(Settings):
         description="json, yaml: where the records are, by keys, with * for each item: "
         "conversations.*; null: *, each item of the whole. Of lists, the columns are 0, 1, …",
     )
+    indicators: bool | None = Field(
+        None,
+        json_schema_extra=NEUTRAL,
+        exclude_if=not_,
+        description="true: the columns of targets.labels hold 0 or 1, whether a record has the "
+        "label that the column is called",
+    )
     header_rows: int = Field(
         1,
         ge=1,
@@ -97,6 +104,14 @@ class TableSettings(Settings):
         if targets and ("tags" in targets) != ("tokens" in targets):
             raise ValueError("tokens and tags go together: name the columns of both")
         return targets
+
+    @model_validator(mode="after")
+    def _indicators_are_of_labels(self) -> Self:
+        if self.indicators and not isinstance((self.targets or {}).get("labels"), list):
+            raise ValueError(
+                "indicators are columns of labels: name them in targets, as {labels: [spam, rude]}"
+            )
+        return self
 
     @property
     def content(self) -> str:

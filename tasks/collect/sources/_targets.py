@@ -9,6 +9,8 @@ from tasks.corpora.columns import PAIR
 from tasks.errors import BadInput
 
 Target = float | str | list[str]
+INDICATORS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
+"""How a column tells whether a record has a label."""
 
 
 def targets_of(
@@ -33,6 +35,9 @@ def targets_of(
             found[target] = _as_response(values[str(column)], place)
         elif target == PAIR:
             found[target] = as_text(values[str(column)], place)
+        elif isinstance(column, list) and settings.indicators:
+            columns = {one: f"{where}: column {one!r} (setting targets.labels)" for one in column}
+            found[target] = [one for one, place in columns.items() if _is_set(values[one], place)]
         elif isinstance(column, list):
             classes = [as_label(values[one], f"{where}: column {one!r}") for one in column]
             found[target] = list(dict.fromkeys(one for one in classes if one is not None))
@@ -52,6 +57,13 @@ def _as_number(value: Any, where: str) -> float | None:
     if not math.isfinite(number):
         raise BadInput(f"{where}: expected a finite number, found {value!r:.40}: mend the source")
     return number
+
+
+def _is_set(value: Any, where: str) -> bool:
+    written = str(value).strip().lower()
+    if written not in INDICATORS:
+        raise BadInput(f"{where}: expected 0 or 1 (setting indicators), found {value!r:.40}")
+    return INDICATORS[written]
 
 
 def _as_response(value: Any, where: str) -> str | None:

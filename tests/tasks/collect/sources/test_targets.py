@@ -102,6 +102,21 @@ def test_several_columns_make_one_list_of_labels(corpus: "Corpus") -> None:
     assert [record["labels"] for record in found] == [["top", "red"], [], ["red"]]
 
 
+def test_columns_of_0_and_1_make_the_labels_that_they_are_called(corpus: "Corpus") -> None:
+    source = {"kind": "files", "label": "", "targets": {"labels": ["spam", "rude"]}}
+    corpus.write("a.csv", "text,spam,rude\na,1,0\nb,0,0\nc,1.0,True\n")
+    found = corpus.collect({**source, "indicators": True})
+    assert [record["labels"] for record in found] == [["spam"], [], ["spam", "rude"]]
+    corpus.write("a.csv", "text,spam,rude\na,1,\n")
+    assert fault(corpus, indicators=True, targets=source["targets"]) == (
+        "a.csv: row 1: column 'rude' (setting targets.labels): expected 0 or 1 (setting "
+        "indicators), found ''"
+    )
+    assert "indicators are columns of labels" in fault(
+        corpus, indicators=True, targets={"labels": "spam"}
+    )
+
+
 def test_targets_of_the_wrong_kind_are_refused_in_one_line(corpus: "Corpus") -> None:
     write_line(corpus, text="a", v="many")
     assert fault(corpus, targets={"value": "v"}) == (
