@@ -66,6 +66,10 @@ THREADED = ("pretrain", "adapt", "finetune", "evaluate")
 """The stages whose results it may change."""
 MEMORY = "memory"
 """The optional key with the MiB that a data stage may take; it changes no byte, and no stage."""
+RESTARTS = "restarts"
+"""The optional key with how often the ranks of a training start again; it changes no byte."""
+RESTARTS_VARIABLE = "DOWNSTREAM_RESTARTS"
+"""Tells a process that trains what ``restarts`` is."""
 ENGINE = "engine"
 """The optional key that says where records are cleaned; it changes no byte, and no stage."""
 Engine = Literal["processes", "ray"]
@@ -240,6 +244,18 @@ def set_memory(params: dict[str, Any], environment: MutableMapping[str, str]) ->
         environment[MEMORY_VARIABLE] = str(params[MEMORY])
 
 
+def set_restarts(params: dict[str, Any], environment: MutableMapping[str, str]) -> None:
+    """Tell a process by its environment how often ranks start again; only ``params`` counts.
+
+    Args:
+        params: the content of ``params.yaml``.
+        environment: the process' own, or that of one to be started.
+    """
+    environment.pop(RESTARTS_VARIABLE, None)
+    if RESTARTS in params:
+        environment[RESTARTS_VARIABLE] = str(params[RESTARTS])
+
+
 def stage_settings(params: dict[str, Any], stage: str, row: str) -> Any:
     """Return the checked settings of one ``stage@row``, defaults filled in.
 
@@ -304,7 +320,7 @@ def check_params(params: dict[str, Any]) -> None:
         return
     optional = [ADAPTED, STUDENTS]
     required = [table for table in REFERENCES if table not in optional]
-    optional += [ENGINE, LIBRARIES, MEMORY, THREADS]
+    optional += [ENGINE, LIBRARIES, MEMORY, RESTARTS, THREADS]
     _check_keys(params, ["seed", *required], "", optional=optional)
     _check_no_credentials(params, [])
     _check_libraries(params, LIBRARIES)
@@ -315,6 +331,11 @@ def check_params(params: dict[str, Any]) -> None:
     if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
         raise BadSettings(
             f"params.yaml: threads: expected a whole number from 1, found {threads!r}"
+        )
+    restarts = params.get(RESTARTS, 0)
+    if not isinstance(restarts, int) or isinstance(restarts, bool) or restarts < 0:
+        raise BadSettings(
+            f"params.yaml: restarts: expected a whole number from 0, found {restarts!r}"
         )
     memory = params.get(MEMORY, LEAST_MIB)
     if not isinstance(memory, int) or isinstance(memory, bool) or memory < LEAST_MIB:

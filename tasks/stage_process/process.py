@@ -19,7 +19,13 @@ from filelock import Timeout
 
 from tasks.checks import add_check
 from tasks.contracts import files, paths
-from tasks.contracts.params import read_params, require_row_name, set_memory, set_threads
+from tasks.contracts.params import (
+    read_params,
+    require_row_name,
+    set_memory,
+    set_restarts,
+    set_threads,
+)
 from tasks.contracts.settings import Settings
 from tasks.contracts.stage_run import StageRun, stage_run, write_settings
 from tasks.errors import (
@@ -160,6 +166,7 @@ def _prepare(stage: str, row: str, settings_type: type[Settings]) -> tuple[Stage
     params = read_params()
     set_threads(params, os.environ)
     set_memory(params, os.environ)
+    set_restarts(params, os.environ)
     name = f"{stage}@{row}"
     output = paths.STATE / "work" / name
     run = stage_run(stage, row, params, settings_type, output)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks import errors
 from tasks.contracts import files
+from tasks.contracts.params import RESTARTS_VARIABLE
 from tasks.errors import BadSettings, DownstreamError, Preempted, StageFailed
 from tasks.parent import die_with_parent
 from tasks.progress import say
@@ -58,7 +59,7 @@ def launch_ranks(
         num_ranks: how many, on each node.
         run: a function that can be imported by name, and goes on from its last checkpoint.
         arguments: values that can be pickled.
-        restarts: how often all are started again after one was lost.
+        restarts: how often all are started again after one was lost; 0: as the workspace says.
         nodes: how many machines.
 
     Raises:
@@ -67,6 +68,8 @@ def launch_ranks(
         Preempted: SIGTERM came.
         DownstreamError: what a rank raised.
     """
+    # That of the row counts; that of the workspace makes no finished row stale.
+    restarts = restarts or int(os.environ.get(RESTARTS_VARIABLE, "0"))
     for left in range(restarts, -1, -1):
         with tempfile.TemporaryDirectory() as folder, _same_handlers():
             try:

@@ -113,7 +113,7 @@ def put(params: dict[str, Any], path: str, value: object) -> None:
     ("path", "value", "message"),
     [
         ("sed", 1, "sed: unknown key; allowed: adapted, backbones, corpora, engine, libraries, "
-         "memory, models, seed, students, threads; did you mean"),
+         "memory, models, restarts, seed, students, threads; did you mean"),
         ("libraries", "torch", "libraries: expected a list of packages, found 'torch'"),
         ("libraries", ["torhc"], "libraries: 'torhc' is not installed here; allowed: "),
         ("models/reuters-topics/libraries", ["no-such-package"],
@@ -128,6 +128,7 @@ def put(params: dict[str, Any], path: str, value: object) -> None:
         ("engine", "spark", "engine: expected one of processes, ray, found 'spark'"),
         ("memory", 511, "memory: expected a whole number of MiB from 512, found 511"),
         ("memory", "1 GiB", "memory: expected a whole number of MiB from 512, found '1 GiB'"),
+        ("restarts", -1, "restarts: expected a whole number from 0, found -1"),
         ("threads", 0, "threads: expected a whole number from 1, found 0"),
         ("threads", "all", "threads: expected a whole number from 1, found 'all'"),
         ("models", None, "models: expected rows ({} for none), found None"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
+from tasks.contracts.params import RESTARTS_VARIABLE, set_restarts
 from tasks.errors import BadInput
 from tasks.training import checkpoints as _checkpoints
 from tasks.training.checkpoints import Checkpoints
@@ -46,10 +47,14 @@ def run(folder: Path, is_lost: bool) -> tuple[list[float], int]:
     return weights_of_line(folder, is_lost=is_lost)
 
 
-def test_a_rank_that_is_lost_costs_the_steps_since_the_last_checkpoint(tmp_path: Path) -> None:
+def test_a_rank_that_is_lost_costs_the_steps_since_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     undisturbed, all_steps = launch(2, run, tmp_path / "one", False)
     (tmp_path / "two").mkdir()
-    found, steps = launch(2, run, tmp_path / "two", True, restarts=1)
+    monkeypatch.delenv(RESTARTS_VARIABLE, raising=False)
+    set_restarts({"restarts": 1}, os.environ)
+    found, steps = launch(2, run, tmp_path / "two", True)
     assert (tmp_path / "two" / "lost").exists()
     assert found == undisturbed
     assert 0 < steps <= all_steps - 4
