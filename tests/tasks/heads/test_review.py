@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import yaml
 
 from flows.cli.generate import generate
@@ -19,8 +20,10 @@ from tasks.promotion.review.report import read_report
 from tasks.promotion.review.requests import request as ask_for_review
 from tasks.promotion.review.subject import code_hash, settings_of, split_hash
 from tasks.promotion.rollback import roll_back
+from tests.servers import wait_for_answer
 from tests.tasks.heads.conftest import Finetuned, run_head
 from tests.tasks.promotion.scene import PARAMS, enter
+from tests.tasks.tracking.registry.test_served_over_http import server_of_champion
 
 ROW, CORPUS = "tags", "brown"
 
@@ -191,6 +194,38 @@ def test_a_model_that_writes_is_compared_promoted_and_served(
     registered = capsys.readouterr().out
     generate(ROW, "Are you sentient?", version=None)
     assert registered == capsys.readouterr().out
+
+
+@pytest.mark.parametrize("workspace", ["regression"], indirect=True)
+def test_a_regression_is_compared_by_its_error_and_served_over_http(
+    workspace: Path, finetuned: Callable[[str], Finetuned], backbone: Path, tmp_path: Path
+) -> None:
+    good = finetuned("regression")
+    poor = run_head("regression", good.splits, backbone, tmp_path / "poor", epochs=1)
+    register(poor)
+    decide(ask_for_review(ROW), "approve", "to begin with")
+    register(good)
+    second = ask_for_review(ROW)
+    comparison = read_report(second).comparison
+    assert comparison is not None
+    found = comparison["decides"]
+    less = poor.metrics["mae"] - good.metrics["mae"]
+    assert (found["metric"], found["better_by"]) == ("mae", pytest.approx(less, abs=2e-6))
+    assert (found["p_value"] < 0.05) == (comparison["verdict"] != "no significant change")
+    decide(second, "approve", "nearer")
+
+    texts = ["I love this dress.", "Too small, it was returned."]
+    wanted = [{"value": pytest.approx(one)} for one in load_predictor(good.model).answers(texts)]
+    with server_of_champion(ROW, tmp_path) as (process, address):
+        wait_for_answer(f"{address}/ping", process, 300)
+        answer = requests.post(f"{address}/invocations", json={"inputs": texts}, timeout=60)
+        assert (answer.status_code, answer.json()["predictions"]) == (200, wanted)
+        for malformed in ([5], [None], [["a", "b"]], [{"text": 1}]):
+            refused = requests.post(
+                f"{address}/invocations", json={"inputs": malformed}, timeout=60
+            )
+            assert 400 <= refused.status_code < 500, malformed
+            assert "is not a text but" in refused.text
 
 
 def assert_writes(workspace: Path, good: Finetuned) -> None:

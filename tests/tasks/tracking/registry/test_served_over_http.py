@@ -81,7 +81,9 @@ def served(
             for name in made:
                 move(client, name, Change("approve", CHAMPION, version_to=1))
         elsewhere = tmp_path_factory.mktemp("elsewhere")
-        started = {name: servers.enter_context(_server(name, elsewhere)) for name in made}
+        started = {
+            name: servers.enter_context(server_of_champion(name, elsewhere)) for name in made
+        }
         for process, address in started.values():
             _wait(process, address)
         yield {name: (started[name][1], *made[name]) for name in made}
@@ -101,7 +103,7 @@ def _evaluated(name: str, records: Labelled) -> Path:
 
 
 @contextmanager
-def _server(name: str, folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+def server_of_champion(name: str, folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
     port = str(free_port())
     environment = {
         **os.environ,
