@@ -25,8 +25,9 @@ def run(backbone: Path, teacher: Path, corpus: str, output: Path, settings: Sett
         settings: the row's settings.
     """
     model = output / "model"
-    shutil.copytree(backbone, model)
-    shutil.copytree(teacher, model / TEACHER)
+    for source, target in ((backbone, model), (teacher, model / TEACHER)):
+        # The content alone: what DVC links to its cache may not be written, the copies may.
+        shutil.copytree(source, target, copy_function=shutil.copyfile)
     seen = [np.load(each / SEEN) for each in (backbone, teacher) if (each / SEEN).exists()]
     if seen:
         np.save(model / SEEN, np.unique(np.concatenate(seen))[:MOST_KEPT])

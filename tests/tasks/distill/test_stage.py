@@ -62,9 +62,12 @@ def test_a_backbone_has_its_teacher_in_it_and_what_both_have_seen(
         parts.append(tmp_path / name)
         parts[-1].mkdir()
         np.save(parts[-1] / SEEN, np.array(seen, dtype=np.uint64))
+        (parts[-1] / SEEN).chmod(0o444)  # as DVC leaves what it links to its cache
         files.write_json(parts[-1] / "downstream.json", {"labels_of": f"of-{name}"})
     run(*parts, "topics", tmp_path / "out", Settings())
     assert np.load(tmp_path / "out/model" / SEEN).tolist() == [1, 3, 5]
+    for folder in ("out/model", f"out/model/{TEACHER}"):
+        assert (tmp_path / folder / SEEN).stat().st_mode & 0o200
     assert labels_of(tmp_path / "out/model") == ["of-backbone", "of-teacher", "topics"]
 
 
