@@ -19,6 +19,7 @@ from tasks.adapt.settings import Settings as AdaptSettings
 from tasks.finetune import stage as finetune
 from tasks.finetune import task as finetune_task
 from tasks.finetune.settings import Settings as FinetuneSettings
+from tasks.objectives import _backbone
 from tasks.parent import die_with_parent
 from tasks.pretrain import stage as pretrain
 from tasks.pretrain.settings import Settings as PretrainSettings
@@ -81,7 +82,7 @@ determinism.NUM_THREADS = 1  # beside other workers, two wait for each other for
 # Ranks import this file too, and have the same command line.
 if RARELY not in sys.argv:
     checkpoints.SECONDS_BETWEEN = checkpoints.TIMES_AS_LONG = 0.0
-    for trains in (pretrain, adapt, finetune_task):
+    for trains in (_backbone, finetune_task):
         trains.Checkpoints = NotedCheckpoints  # type: ignore[misc]
 if __name__ == "__main__":
     main(json.loads(Path(sys.argv[1]).read_text()))
