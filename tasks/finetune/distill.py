@@ -175,15 +175,16 @@ def read_lesson(
         work: the folder of this stage hash, where the logits are kept.
 
     Raises:
-        BadInput: the teacher predicts something else, or answers with other names.
+        BadInput: the teacher predicts something else, or lacks one of the names.
     """
     folder = backbone / TEACHER
     about = description(folder)
-    if about.get("head") != head or about["labels"] != outputs:
+    if about.get("head") != head or not {*outputs} <= {*about["labels"]}:
         raise BadInput(
             f"{folder} answers with other labels than the student is to learn: distill from a "
             "model of the same head and the same labels"
         )
+    columns = [about["labels"].index(name) for name in outputs]
     starts, scored = _classes(folder, splits) if head is None else _words(folder, head, splits)
     path, shape = work / LOGITS, (int(starts[-1]), len(outputs))
     if rank() == 0 and not path.exists():
@@ -192,7 +193,7 @@ def read_lesson(
         partial = path.with_suffix(".partial")
         kept = np.lib.format.open_memmap(partial, "w+", np.float16, shape)
         for terms, logits in scored():
-            kept[terms] = logits
+            kept[terms] = logits[:, columns]
         kept.flush()
         partial.rename(path)
     gathered(None)  # the other ranks wait for the file

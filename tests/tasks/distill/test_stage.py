@@ -133,6 +133,19 @@ def test_a_teacher_of_other_labels_is_refused_in_one_line(
         read_lesson(lesson, of_both(corpora["brown"]), None, ["a", "b"], tmp_path)
 
 
+def test_a_student_of_fewer_labels_has_their_logits_alone(
+    lesson: Path, corpora: dict[str, Splits], tmp_path: Path
+) -> None:
+    splits = of_both(corpora["brown"])
+    outputs = load_predictor(lesson / TEACHER).model.outputs
+    some = [*outputs[::-2]]
+    whole, part = (
+        read_lesson(lesson, splits, "tagging", names, tmp_path / str(number))
+        for number, names in enumerate((outputs, some))
+    )
+    assert np.array_equal(part.logits, whole.logits[:, ::-2])
+
+
 @pytest.mark.parametrize("more", [{}, {"mode": "frozen"}, {"wide": {"words": [1, 1]}}])
 def test_a_student_of_classes_learns_from_its_teacher_alone_where_labels_count_nothing(
     more: dict[str, Any], texts: tuple[Path, Path], vectors: Path, tmp_path: Path
