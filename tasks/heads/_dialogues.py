@@ -46,7 +46,8 @@ class Template:
     def of(cls, tokenizer: Tokenizer) -> Template:
         """Return the template of a vocabulary: what pretraining sets between texts, and ``[CLS]``.
 
-        No text is taken for these tokens, so nobody can write them into a prompt.
+        No text is taken for these tokens, so nobody can write them into a prompt. Of a published
+        vocabulary the turn is a text, which anybody can.
         """
         separator = separator_of(tokenizer)
         has_own = tokenizer.token_to_id(START) is not None
