@@ -42,7 +42,10 @@ def targets_of(
             classes = [as_label(values[one], f"{where}: column {one!r}") for one in column]
             found[target] = list(dict.fromkeys(one for one in classes if one is not None))
         else:
-            found[target] = _as_texts(values[column], place)
+            texts = _as_texts(values[column], place)
+            if target == "labels" and texts:
+                texts = list(dict.fromkeys(texts))
+            found[target] = texts
     _check_tags(found, where)
     return found
 

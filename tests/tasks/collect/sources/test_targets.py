@@ -102,6 +102,12 @@ def test_several_columns_make_one_list_of_labels(corpus: "Corpus") -> None:
     assert [record["labels"] for record in found] == [["top", "red"], [], ["red"]]
 
 
+def test_a_label_that_a_record_has_twice_is_one(corpus: "Corpus") -> None:
+    corpus.write("a.jsonl", json.dumps({"text": "a", "topics": ["b", "a", "b"]}) + "\n")
+    (found,) = corpus.collect({"kind": "files", "label": "", "targets": {"labels": "topics"}})
+    assert found["labels"] == ["b", "a"]
+
+
 def test_columns_of_0_and_1_make_the_labels_that_they_are_called(corpus: "Corpus") -> None:
     source = {"kind": "files", "label": "", "targets": {"labels": ["spam", "rude"]}}
     corpus.write("a.csv", "text,spam,rude\na,1,0\nb,0,0\nc,1.0,True\n")
