@@ -54,9 +54,9 @@ def set_values(values: Mapping[str, Any]) -> None:
 
     Raises:
         BadSettings: a key or value is not what the schema allows; the file is as it was.
-        StageFailed: a run is active in this workspace.
+        StageFailed: a run is active in this workspace, and something would change.
     """
-    if not values:
+    if not values or _are_set(values):
         return
     with no_active_run():
         expected = deepcopy(read_params())
@@ -66,6 +66,19 @@ def set_values(values: Mapping[str, Any]) -> None:
             _put(expected, key_path.split("."), value)
         _check(text, expected)
         files.write_text(paths.PARAMS, text)
+
+
+def _are_set(values: Mapping[str, Any]) -> bool:
+    """Tell whether all values stand there already, as where a run of a deployment starts again."""
+    params = read_params()
+    for key_path, value in values.items():
+        found: Any = params
+        for key in key_path.split("."):
+            found = found.get(key) if isinstance(found, dict) else None
+        # By their text: 1 and true are equal in Python.
+        if found is None or flow_text(found) != flow_text(value):
+            return False
+    return True
 
 
 def _check(text: str, expected: dict[str, Any]) -> None:

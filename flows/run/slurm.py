@@ -214,6 +214,7 @@ class SlurmJobs:
         self._running: dict[str, _Job] = {}
         self._service: threading.Thread | None = None
         self._told_away = False
+        self._held: set[str] = set()
         self.stopping = False
 
     def run(
@@ -368,7 +369,7 @@ class SlurmJobs:
 
     def _states(self) -> dict[str, str] | None:
         """Return the state of each of this user's jobs that SLURM knows; None without an answer."""
-        command = ("squeue", "--me", "--array", "--states=all", "--noheader", "--format=%i %T")
+        command = ("squeue", "--me", "--array", "--states=all", "--noheader", "--format=%i %T %r")
         try:
             done = _slurm(*command)
             problem = (done.stderr.strip() or "squeue failed") if done.returncode else ""
@@ -380,8 +381,22 @@ class SlurmJobs:
             self._told_away = True
             return None
         self._told_away = False
-        pairs = (line.split() for line in done.stdout.splitlines())
-        return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+        found = [line.split(maxsplit=2) for line in done.stdout.splitlines()]
+        self._tell_held(
+            {row[0]: row[2] for row in found if len(row) == 3 and "held" in row[2].lower()}
+        )
+        return {row[0]: row[1] for row in found if len(row) > 1}
+
+    def _tell_held(self, reasons: Mapping[str, str]) -> None:
+        """Say of each job that somebody, or SLURM itself, keeps from starting, once each time."""
+        running = dict(self._running)
+        held = {job: reason for job, reason in reasons.items() if job in running}
+        for job in held.keys() - self._held:
+            say(
+                f"warning: {running[job].name}: SLURM's job {job} is held ({held[job]}) and is "
+                f"waited for: `scontrol release {job}` lets it start"
+            )
+        self._held = set(held)
 
     def _follow(self, job: _Job, on_line: Callable[[str], None]) -> None:
         """Hand on a job's lines until it has ended; raise what it ended with."""

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -144,6 +145,29 @@ def test_ctrl_c_ends_the_jobs_and_a_controller_that_is_away_does_not(
     wait_until(lambda: job not in slurm("squeue", "--array", "-h", "-o", "%i"))
     assert jobs.states().items() >= {("finetune@n", "stale"), ("evaluate@n", "waiting")}
     assert list((jobs.root / ".downstream/checkpoints/finetune@n").glob("*/step"))
+
+
+def test_a_job_that_is_held_is_told_and_goes_on_when_it_is_released(
+    jobs: StagePipeline, slurm: SlurmCluster, prefect_api: str
+) -> None:
+    jobs.control(finetune_m="wait")
+    jobs.change("models.m.finetune.rate", 0.7)
+    with jobs.start_downstream("run", "--engine", "slurm", api=prefect_api) as run:
+        wait_until((jobs.root / "waits").exists)
+        job = job_of(jobs, "finetune@m")
+        slurm("scontrol", "requeuehold", job)
+        patience = threading.Timer(400, run.kill)
+        patience.start()
+        lines = ""
+        for line in run.stderr or ():
+            lines += line
+            if "is held" in line:
+                (jobs.root / "go").touch()
+                slurm("scontrol", "release", job)
+        patience.cancel()
+        assert run.wait(180) == 0, lines
+    assert f"warning: finetune@m: SLURM's job {job} is held (" in lines
+    assert jobs.begun() == ["finetune@m", "finetune@m", "evaluate@m"]
 
 
 def test_an_option_that_slurm_refuses_is_told_in_one_line(

@@ -123,6 +123,15 @@ def test_it_is_refused_while_a_run_is_active() -> None:
     set_values({"seed": 3})
 
 
+def test_a_run_that_starts_again_beside_another_finds_its_values_set() -> None:
+    set_values({"seed": 3})
+    with active_run():
+        set_values({"seed": 3})
+        with pytest.raises(StageFailed, match="another `downstream run` is active"):
+            set_values({"seed": True})
+    assert read_params()["seed"] == 3
+
+
 def test_runs_may_be_active_together_and_wait_for_an_edit() -> None:
     with active_run(), active_run():
         pass
