@@ -57,6 +57,12 @@ def test_the_number_of_threads_counts_where_torch_computes(default_rows: dict[st
     }
 
 
+def test_memory_and_engine_count_for_no_row(default_rows: dict[str, str]) -> None:
+    params = {**read_params(ROOT / "params.yaml"), "memory": 600, "engine": "ray"}
+    check_params(params)
+    assert fingerprints(params, ROOT) == default_rows
+
+
 def test_a_row_reaches_its_own_objective_and_architecture_alone(
     default_rows: dict[str, str],
 ) -> None:
