@@ -69,6 +69,7 @@ OPTIONAL = {
     "tasks.finetune.distill": "the backbone is a row of students",
     "tasks.finetune.wide": "wide is set",
     "tasks.models.wide": "finetune.wide is set",
+    "tasks.inputs.pixel_cache": "images, and devices is above 1 or nodes is set",
     "tasks.training.launcher": "devices is above 1, or nodes is set",
     "tasks.training.spread.nodes": "nodes is set",
     "tasks.training.spread.elastic": "elastic: true",

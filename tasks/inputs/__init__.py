@@ -7,6 +7,6 @@
 - ``known_tokens``: what an earlier state of a corpus has of it, which is not made again.
 - ``documents``: token ids in flat arrays, and how trainings read them.
 - ``pairs``: two segments of texts, for next-sentence prediction.
-- ``pixels``: encoded images as pixels.
+- ``pixels``: encoded images as pixels; ``pixel_cache``: decoded once, for several ranks.
 - ``traits``: what a model has to know of the data it is built for.
 """

@@ -10,6 +10,7 @@ from tasks.errors import BadInput, BadSettings
 from tasks.inputs.pixels import PixelInputs, decode, traits_of
 from tasks.inputs.traits import ImageTraits
 from tasks.models import image
+from tasks.training.ranks import num_ranks
 from tasks.training.task import Task
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ def read_images(path: Path, objective: str) -> Images:
         raise BadInput(
             f"{path} holds text; the objective {objective!r} needs images: choose another"
         )
+    if num_ranks() > 1:
+        from tasks.inputs.pixel_cache import mapped_pixels
+
+        pixels = mapped_pixels(path)
+        labels = records.read_table(path, ["label"])["label"].to_pylist()
+        return Images(PixelInputs(pixels), labels, ImageTraits(*pixels.shape[1:]))
     table = records.read_table(path)
     contents = table["image"].to_pylist()
     return Images(PixelInputs(decode(contents)), table["label"].to_pylist(), traits_of(contents))

@@ -57,6 +57,9 @@ class ObjectiveSettings(contract.Settings):
     def modules(self) -> list[str]:
         """Return the module of the objective, what it uses, and what several devices need."""
         own = [f"{OBJECTIVES}.{self.objective}", *self.chosen.modules()]
+        is_of_images = hasattr(registry.load(OBJECTIVES, self.objective, ""), "PART")
+        if is_of_images and self.training.num_training_processes() > 1:
+            own.append("tasks.inputs.pixel_cache")
         return [*own, *self.training.modules()]
 
 

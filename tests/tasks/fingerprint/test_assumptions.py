@@ -246,6 +246,15 @@ def test_an_optional_module_is_only_imported_where_it_is_used() -> None:
             {"training": {"devices": 2, "elastic": True}},
             "tasks.training.spread.elastic",
         ),
+        (
+            PretrainSettings,
+            {
+                "objective": "reconstruction",
+                "architecture": "autoencoder",
+                "training": {"devices": 2},
+            },
+            "tasks.inputs.pixel_cache",
+        ),
         *(
             (PretrainSettings, {"training": {"devices": 2, "sharded": True}}, module)
             for module in (
