@@ -32,6 +32,8 @@ _TABLES: dict[str, Callable[[Member, TableSettings], Iterator[Row]]] = {
     ".mbox": _mail.mbox_rows,
 }
 _WITHOUT_IMAGES = {*_TABLES} - {".parquet"}
+_NESTED = {".json", ".yml", ".yaml"}
+"""Of which the setting ``records`` is."""
 
 
 class FileSettings(TableSettings):
@@ -100,6 +102,11 @@ def _label_of(member: Member, split: Part | None, source: str) -> str:
 
 def _rows(member: Member, split: Part | None, settings: FileSettings) -> Iterator[Row]:
     suffix = f".{settings.format}" if settings.format else member.suffix
+    if settings.records and suffix not in _NESTED:
+        raise BadInput(
+            f"{member.name}: records ({settings.records}) is of json and yaml: drop it, or narrow "
+            "the path"
+        )
     if suffix in _images.SUFFIXES:
         no_columns(settings, member.name, "an image file")
         return _images.rows(member, split)

@@ -77,6 +77,11 @@ def test_what_is_no_list_of_records_is_refused_in_one_line(corpus: "Corpus") -> 
         corpus, records="data.*", text="name"
     )
 
+    corpus.write("a.json", "text,label\na,x\n")
+    assert fault(corpus, records="data.*", format="csv") == (
+        "a.json: records (data.*) is of json and yaml: drop it, or narrow the path"
+    )
+
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
