@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from tasks.progress import say
@@ -100,5 +101,7 @@ class EarlyStopping:
         return {name: value for name, value in weights if value.requires_grad}
 
     def _rank(self, metrics: dict[str, float]) -> tuple[float, float]:
-        value = metrics[self._metric]
-        return value if self._more_is_better else -value, -metrics["loss"]
+        value, loss = metrics[self._metric], metrics["loss"]
+        signed = value if self._more_is_better else -value
+        # Nothing is greater than NaN: an epoch that measured none would stay the best for ever.
+        return (-math.inf if math.isnan(signed) else signed, -loss)

@@ -57,6 +57,17 @@ def test_the_best_epoch_is_that_of_the_highest_accuracy_and_then_the_lowest_loss
     assert head_of(task).weight[1].item() == 2.0
 
 
+def test_an_epoch_that_measured_nothing_is_better_than_none(
+    task: Classification, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopping = EarlyStopping(task, patience=3)
+    nan = float("nan")
+    measured = iter([nan, 0.5, nan, 0.4])
+    monkeypatch.setattr(task, "validate", lambda: {"accuracy": next(measured), "loss": 1.0})
+    assert [stopping.after_epoch(epoch) for epoch in range(1, 5)] == [False] * 4
+    assert stopping.best_epoch == 2
+
+
 def test_only_what_is_trained_is_kept_and_a_checkpoint_brings_it_back(
     task: Classification,
 ) -> None:
