@@ -11,6 +11,8 @@ from sklearn.metrics import average_precision_score, f1_score
 
 from tasks.contracts import records
 from tasks.errors import BadInput
+from tasks.evaluate import stage as evaluate
+from tasks.evaluate.settings import Settings as EvaluateSettings
 from tasks.heads import multilabel
 from tasks.heads._model import load_predictor
 from tasks.heads.multilabel import Answer
@@ -121,6 +123,29 @@ def test_records_without_labels_and_labels_all_alike_are_refused(
     ):
         with pytest.raises(BadInput, match=message):
             multilabel.read_corpus(loaded, {"train": tmp_path / name, "validation": validation})
+
+
+def test_labels_of_test_that_train_lacks_are_told_on_the_card(
+    finetuned: Callable[[str], Finetuned], tmp_path: Path
+) -> None:
+    made = finetuned("multilabel")
+    table = records.read_table(made.splits["test"])
+    place = table.schema.get_field_index("labels")
+    field = table.schema.field(place)
+    labels = [["Tops", "z"], *table["labels"].to_pylist()[1:]]
+    changed = table.set_column(place, field, pa.array(labels, field.type))
+    path = tmp_path / "reviews" / "test.parquet"
+    records.write_records(path, changed.schema, changed.to_batches())
+    splits: Splits = {**made.splits, "test": path}
+    folders = made.model, made.model.with_name("twin")
+    settings = EvaluateSettings(bootstrap_samples=100)
+    metrics = evaluate.run("small", *folders, splits, tmp_path / "evidence", settings, 0)
+    card = (tmp_path / "evidence" / "README.md").read_text()
+    assert "The test records have what train lacks: z. The model never answers with it" in card
+    assert {"name": "records with z", "records": 1}.items() <= next(
+        one for one in metrics["slices"] if one["name"] == "records with z"
+    ).items()
+    assert "lacks" not in (made.evidence / "README.md").read_text()
 
 
 def test_the_linear_baseline_ranks_better_than_shares_do(
