@@ -131,6 +131,10 @@ class Exchange:
         Args:
             stopping: begin nothing that has not begun; the next run sends it.
         """
+        # A stage that wanted what was begun early has it by now, or did not come to it.
+        for coming in self._coming.values():
+            coming.cancel()
+        self._remote.stop_fetching()
         if stopping:
             self._threads.shutdown(cancel_futures=True)
         try:

@@ -19,7 +19,7 @@ import os
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -60,6 +60,11 @@ class Remote:
         self._pool = ThreadPoolExecutor(TRANSFERS, thread_name_prefix="transfer")
         self._lock = threading.Lock()
         self._corrupt: set[str] = set()
+        self._given_up = threading.Event()
+
+    def stop_fetching(self) -> None:
+        """Give up what is on its way here; the next run goes on with it."""
+        self._given_up.set()
 
     def close(self) -> None:
         """Let no further transfer start."""
@@ -282,6 +287,8 @@ class Remote:
         return digest.hexdigest()
 
     def _next_chunk(self, source: BinaryIO) -> bytes:
+        if self._given_up.is_set():
+            raise CancelledError
         with self._asked():
             return source.read(CHUNK_BYTES)
 

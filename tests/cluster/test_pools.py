@@ -193,24 +193,32 @@ def test_gpu_stages_run_in_the_gpu_clone_alone_and_a_third_clone_runs_nothing(
     with cluster.cpu.worker(), cluster.gpu.worker():
         run = cluster.prefect.schedule("train", engine="pools")
         seen = follow(cluster.prefect, run)
-    assert cluster.gpu.begun() == ["finetune@m", "evaluate@m"]
-    assert cluster.cpu.begun() == ["clean@a", "split@a"]
-    assert "Waiting" in seen, "a run that waits holds no slot"
-    cpu, expected = cluster.cpu.clone, cluster.expected(rate=0.5)
-    assert cpu.lock() == expected
-    assert git(cpu.root, "ls-remote", "origin", "refs/downstream/*") == ""
-    assert not list((cluster.gpu.clone.root / ".downstream/pool").glob("*/"))
-    git(cpu.root, "add", "dvc.lock")
-    git(cpu.root, *WHO, "commit", "-qm", "results")
-    git(cpu.root, "push", "-q", "origin", "main")
+        assert cluster.gpu.begun() == ["finetune@m", "evaluate@m"]
+        assert cluster.cpu.begun() == ["clean@a", "split@a"]
+        assert "Waiting" in seen, "a run that waits holds no slot"
+        cpu, expected = cluster.cpu.clone, cluster.expected(rate=0.5)
+        assert cpu.lock() == expected
+        assert git(cpu.root, "ls-remote", "origin", "refs/downstream/*") == ""
+        assert not list((cluster.gpu.clone.root / ".downstream/pool").glob("*/"))
+        git(cpu.root, "add", "dvc.lock")
+        git(cpu.root, *WHO, "commit", "-qm", "results")
+        git(cpu.root, "push", "-q", "origin", "main")
 
-    third = _clone(cpu.root.parent / "origin.git", tmp_path / "third")
-    monkeypatch.chdir(third.root)
-    for name, value in cluster.prefect.environment.items():
-        monkeypatch.setenv(name, value)
-    done = third.downstream("run", "--pull", api=cluster.prefect.api)
-    assert done.returncode == 0, done.stderr
-    assert (third.begun(), third.lock()) == ([], expected)
+        third = _clone(cpu.root.parent / "origin.git", tmp_path / "third")
+        monkeypatch.chdir(third.root)
+        for name, value in {**cluster.prefect.environment, **SOON}.items():
+            monkeypatch.setenv(name, value)
+        done = third.downstream("run", "--pull", api=cluster.prefect.api)
+        assert done.returncode == 0, done.stderr
+        assert (third.begun(), third.lock()) == ([], expected)
+        # From a terminal too, with what no commit of a person's has.
+        third.change("models.m.evaluate", {"seconds": 0.1})
+        with third.start_downstream("run", "--engine=pools", api=cluster.prefect.api) as command:
+            _, lines = command.communicate(timeout=400)
+    assert command.returncode == 0, lines
+    assert "evaluate@m | in the work pool gpu: flow run evaluate@m" in lines
+    assert (third.begun(), cluster.gpu.begun()) == ([], ["evaluate@m"])
+    assert third.plan().unfresh == []
 
 
 def test_a_gpu_worker_that_is_killed_goes_on_from_the_checkpoint_when_it_is_started_again(

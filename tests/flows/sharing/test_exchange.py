@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -272,6 +272,36 @@ def test_a_remote_that_does_not_answer_ends_the_stage_which_may_be_tried_again(
 def test_without_a_remote_nothing_starts(pipeline: Pipeline) -> None:
     with pytest.raises(BadSettings, match="--pull and --push need a default remote"):
         run(pipeline, pull=True)
+
+
+def test_a_run_that_has_failed_does_not_wait_for_what_it_began_to_fetch(
+    pipeline: Pipeline, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(pipeline, push=True)
+    teammate = clone(pipeline, monkeypatch)
+    begun, over = threading.Event(), threading.Event()
+    next_chunk, stop_fetching = Remote._next_chunk, Remote.stop_fetching
+
+    def slow(remote: Remote, source: BinaryIO) -> bytes:
+        begun.set()
+        over.wait(60)
+        return next_chunk(remote, source)
+
+    def stopped(remote: Remote) -> None:
+        stop_fetching(remote)
+        over.set()
+
+    monkeypatch.setattr(Remote, "_next_chunk", slow)
+    monkeypatch.setattr(Remote, "stop_fetching", stopped)
+    running = Session(Options(pull=True), teammate.codes(), teammate.devices_of)
+    running.begin()
+    assert begun.wait(60)
+    running.end()
+    assert over.is_set()
+    entries = teammate.lock()["stages"].items()
+    results = [out["md5"] for name, entry in entries if name != "code" for out in entry["outs"]]
+    cache = teammate.root / ".dvc/cache/files/md5"
+    assert not any((cache / md5[:2] / md5[2:]).exists() for md5 in results), "of any stage"
 
 
 def test_a_local_disk_that_is_full_is_told_as_that_and_not_as_the_remotes_fault(
