@@ -196,7 +196,10 @@ def corpus_row(name: str, source: dict[str, Any], split: dict[str, float]) -> di
         source: where its records come from.
         split: shares of them.
     """
-    validate = {"maximum_leaked_share": 0.01}
+    validate: dict[str, Any] = {"maximum_leaked_share": 0.01}
+    if "tags" in source.get("targets", {}):
+        # Of Brown's 472 tags some are in test alone: they count as wrong.
+        validate["severity"] = {"unknown_tags": "warning"}
     return {"collect": {"sources": [source]}, "clean": {}, "split": split, "validate": validate}
 
 
