@@ -4,11 +4,13 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 from tasks.validate import facts
+from tasks.validate.settings import Settings
 
 if TYPE_CHECKING:
     from tests.tasks.validate.conftest import Splits
@@ -74,3 +76,21 @@ def test_drift_of_small_splits_is_mostly_chance() -> None:
     found = facts.drift(pd.DataFrame({"train": [6, 6], "test": [1, 2]}))
     assert found["total_variation"] == pytest.approx(1 / 6)
     assert found["beyond_chance"] == 0.0
+
+
+def test_a_shifted_balance_is_found_and_chance_is_not() -> None:
+    random = np.random.default_rng(0)
+    allowed = Settings().maximum_class_drift
+    refused = {True: 0, False: 0}
+    for number in range(400):
+        shares = random.dirichlet(np.full(random.integers(2, 20), 5.0))
+        is_shifted = number % 2 == 0
+        rarest = np.eye(len(shares))[shares.argmin()]
+        # A distance of 0.4, where 0.2 is allowed: more of the test split is of the rarest class.
+        moved = 0.4 / (1 - shares.min()) if is_shifted else 0.0
+        of_test = (1 - moved) * shares + moved * rarest
+        train, test = random.multinomial(1_000, shares), random.multinomial(300, of_test)
+        found = facts.drift(pd.DataFrame({"train": train, "test": test}))
+        refused[is_shifted] += found["beyond_chance"] > allowed
+    assert refused[True] / 200 >= 0.95  # recall
+    assert refused[True] / (refused[True] + refused[False]) >= 0.95  # precision
