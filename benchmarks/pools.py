@@ -22,10 +22,12 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import yaml
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_fixed
 
 from benchmarks.parallel_run import ROOT, prefect_server
 
@@ -196,8 +198,16 @@ def wait_for_flows(api: str, deployment: str, num_flows: int) -> Counter[str]:
         time.sleep(2)
 
 
+@retry(
+    retry=retry_if_exception(
+        lambda error: getattr(error, "code", None) == HTTPStatus.SERVICE_UNAVAILABLE
+    ),
+    wait=wait_fixed(1),
+    stop=stop_after_attempt(60),
+    reraise=True,
+)
 def ask(address: str, body: dict[str, Any] | None = None) -> Any:
-    """Ask a Prefect server."""
+    """Ask a Prefect server; over SQLite it answers 503 while something else is written."""
     headers = {"Content-Type": "application/json"}
     content = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(address, data=content, headers=headers)  # noqa: S310
