@@ -31,7 +31,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.quality import CORPORA, corpus_row
-from tasks.contracts.params import MEMORY, set_memory
+from tasks.contracts.params import MEMORY, set_variables
 from tasks.contracts.paths import PARTS
 from tasks.contracts.records import read_table
 from tasks.machine.memory import DEFAULT_MIB
@@ -55,7 +55,7 @@ def main() -> None:
     if arguments.stage:
         run_stage(arguments.stage)
         return
-    set_memory({MEMORY: arguments.memory} if arguments.memory else {}, os.environ)
+    set_variables({MEMORY: arguments.memory} if arguments.memory else {}, os.environ, [MEMORY])
     sizes = [2, 4] if arguments.quick else arguments.megabytes
     found = {}
     with tempfile.TemporaryDirectory(prefix="data-memory-", dir=arguments.folder) as name:

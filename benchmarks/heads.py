@@ -20,13 +20,13 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 from safetensors import safe_open
+
+from benchmarks._clone import prepare_clone, run
 
 FOLDER = Path(".downstream/benchmarks/heads")
 PARTS = ("tagging", "regression", "student")
@@ -107,39 +107,23 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     arguments = parser.parse_args()
     parts = arguments.parts or list(PARTS)
-    prepare_clone()
+    prepare_clone(FOLDER)
     params = make_params(parts, arguments.seeds, quick=arguments.quick)
     (FOLDER / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    run("refresh")
-    run("run", "--keep-going")
+    run(FOLDER, "refresh")
+    run(FOLDER, "run", "--keep-going")
     lines = [read_line(model) for model in params["models"]]
     report(lines)
     if "student" in parts:
         for seed in range(arguments.seeds):
             for model in (f"r8-teacher-{seed}", f"r8-student-{seed}"):
                 print(f"{model}: {num_parameters(model):,} parameters")
-                run("export", model, "--int8")
+                run(FOLDER, "export", model, "--int8")
     if arguments.json:
         ratios = [line.value / line.baseline for line in lines if line.metric != "mae"]
         ratios += [line.baseline / line.value for line in lines if line.metric == "mae"]
         figures = [line._asdict() for line in lines]
         print(json.dumps({"ratio": statistics.fmean(ratios), "figures": figures}))
-
-
-def prepare_clone() -> None:
-    """Bring a clone of this repository to its present commit."""
-    if not FOLDER.exists():
-        subprocess.run(["git", "clone", "--quiet", ".", str(FOLDER)], check=True)
-    for command in (["fetch", "--quiet"], ["reset", "--quiet", "--hard", "origin/HEAD"]):
-        subprocess.run(["git", "-C", str(FOLDER), *command], check=True)
-
-
-def run(*command: str) -> None:
-    """Run a command of ``downstream`` in the clone."""
-    program = [sys.executable, "-c", "from flows.cli.app import main; raise SystemExit(main())"]
-    done = subprocess.run([*program, *command], cwd=FOLDER, check=False)
-    if done.returncode:
-        sys.exit(f"downstream {command[0]} failed in {FOLDER}: the lines above say why")
 
 
 def make_params(parts: list[str], num_seeds: int, *, quick: bool) -> dict[str, Any]:
@@ -150,7 +134,8 @@ def make_params(parts: list[str], num_seeds: int, *, quick: bool) -> dict[str, A
         num_seeds: backbones of each.
         quick: tagging by a smaller BERT.
     """
-    corpora = {CORPORA[part]["name"]: corpus_row(**CORPORA[part]) for part in parts}
+    wanted = [CORPORA[part] for part in parts]
+    corpora = {one["name"]: corpus_row(one["source"], one["split"]) for one in wanted}
     backbones: dict[str, Any] = {}
     students: dict[str, Any] = {}
     models: dict[str, Any] = {}
@@ -188,11 +173,10 @@ def make_params(parts: list[str], num_seeds: int, *, quick: bool) -> dict[str, A
     }
 
 
-def corpus_row(name: str, source: dict[str, Any], split: dict[str, float]) -> dict[str, Any]:  # noqa: ARG001 - the key
+def corpus_row(source: dict[str, Any], split: dict[str, float]) -> dict[str, Any]:
     """Return a corpus.
 
     Args:
-        name: its row.
         source: where its records come from.
         split: shares of them.
     """

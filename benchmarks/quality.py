@@ -23,13 +23,13 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from benchmarks._clone import prepare_clone, run
 
 FOLDER = Path(".downstream/benchmarks/quality")
 CORPORA = {"r8": "reuters-r8", "r52": "reuters-r52", "20ng": "20newsgroups"}
@@ -90,33 +90,17 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     arguments = parser.parse_args()
     corpora = arguments.corpora or list(CORPORA)
-    prepare_clone()
+    prepare_clone(FOLDER)
     params = make_params(corpora, arguments.seeds, arguments.size or "small")
     (FOLDER / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    run("refresh")
-    run("run", "--keep-going")
+    run(FOLDER, "refresh")
+    run(FOLDER, "run", "--keep-going")
     figures = {model: read_figures(model) for model in params["models"]}
     report(figures, corpora)
     if arguments.json:
         pairs = [pair for model in figures.values() for pair in model]
         mean = statistics.fmean(pair["accuracy"] / pair["linear"] for pair in pairs)
         print(json.dumps({"ratio": mean, "figures": figures}))
-
-
-def prepare_clone() -> None:
-    """Bring a clone of this repository to its present commit."""
-    if not FOLDER.exists():
-        subprocess.run(["git", "clone", "--quiet", ".", str(FOLDER)], check=True)
-    for command in (["fetch", "--quiet"], ["reset", "--quiet", "--hard", "origin/HEAD"]):
-        subprocess.run(["git", "-C", str(FOLDER), *command], check=True)
-
-
-def run(*command: str) -> None:
-    """Run a command of ``downstream`` in the clone."""
-    program = [sys.executable, "-c", "from flows.cli.app import main; raise SystemExit(main())"]
-    done = subprocess.run([*program, *command], cwd=FOLDER, check=False)
-    if done.returncode:
-        sys.exit(f"downstream {command[0]} failed in {FOLDER}: the lines above say why")
 
 
 def make_params(corpora: list[str], num_seeds: int, size: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ row names, references from one table to another, and that every row has all its 
 import importlib
 import os
 import re
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -70,6 +70,8 @@ RESTARTS = "restarts"
 """The optional key with how often the ranks of a training start again; it changes no byte."""
 RESTARTS_VARIABLE = "DOWNSTREAM_RESTARTS"
 """Tells a process that trains what ``restarts`` is."""
+VARIABLES = {THREADS: THREADS_VARIABLE, MEMORY: MEMORY_VARIABLE, RESTARTS: RESTARTS_VARIABLE}
+"""Which variable tells a process what a key of the whole file is."""
 ENGINE = "engine"
 """The optional key that says where records are cleaned; it changes no byte, and no stage."""
 Engine = Literal["processes", "ray"]
@@ -220,40 +222,22 @@ def tracked_values(params: dict[str, Any], stage: str, row: str) -> dict[str, An
     return values
 
 
-def set_threads(params: dict[str, Any], environment: MutableMapping[str, str]) -> None:
-    """Tell a process by its environment how many threads torch shall have; only ``params`` counts.
+def set_variables(
+    params: dict[str, Any],
+    environment: MutableMapping[str, str],
+    keys: Iterable[str] = tuple(VARIABLES),
+) -> None:
+    """Tell a process by its environment what holds for all rows; only ``params`` counts.
 
     Args:
         params: the content of ``params.yaml``.
         environment: the process' own, or that of one to be started.
+        keys: those of ``VARIABLES`` that are told.
     """
-    environment.pop(THREADS_VARIABLE, None)
-    if THREADS in params:
-        environment[THREADS_VARIABLE] = str(params[THREADS])
-
-
-def set_memory(params: dict[str, Any], environment: MutableMapping[str, str]) -> None:
-    """Tell a process by its environment how much memory it may take; only ``params`` counts.
-
-    Args:
-        params: the content of ``params.yaml``.
-        environment: the process' own, or that of one to be started.
-    """
-    environment.pop(MEMORY_VARIABLE, None)
-    if MEMORY in params:
-        environment[MEMORY_VARIABLE] = str(params[MEMORY])
-
-
-def set_restarts(params: dict[str, Any], environment: MutableMapping[str, str]) -> None:
-    """Tell a process by its environment how often ranks start again; only ``params`` counts.
-
-    Args:
-        params: the content of ``params.yaml``.
-        environment: the process' own, or that of one to be started.
-    """
-    environment.pop(RESTARTS_VARIABLE, None)
-    if RESTARTS in params:
-        environment[RESTARTS_VARIABLE] = str(params[RESTARTS])
+    for key in keys:
+        environment.pop(VARIABLES[key], None)
+        if key in params:
+            environment[VARIABLES[key]] = str(params[key])
 
 
 def stage_settings(params: dict[str, Any], stage: str, row: str) -> Any:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.contracts import files, paths
-from tasks.contracts.params import THREADS, set_threads, stage_settings
+from tasks.contracts.params import THREADS, set_variables, stage_settings
 from tasks.errors import StageFailed
 from tasks.machine.gpus import query_gpus
 from tasks.machine.libraries import versions_now
@@ -133,7 +133,7 @@ def short_run(subject: Subject, code: Path, keep: Path | None = None) -> dict[st
     environment = dict(os.environ)
     with file_lock(f"{work}.lock"), device_lease(subject.name, settings.num_devices()):
         leased = {name: value for name, value in os.environ.items() if name != snapshot.VARIABLE}
-        set_threads(subject.params, leased)
+        set_variables(subject.params, leased, [THREADS])
         try:
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir()

@@ -19,13 +19,7 @@ from filelock import Timeout
 
 from tasks.checks import add_check
 from tasks.contracts import files, paths
-from tasks.contracts.params import (
-    read_params,
-    require_row_name,
-    set_memory,
-    set_restarts,
-    set_threads,
-)
+from tasks.contracts.params import read_params, require_row_name, set_variables
 from tasks.contracts.settings import Settings
 from tasks.contracts.stage_run import StageRun, stage_run, write_settings
 from tasks.errors import (
@@ -164,9 +158,7 @@ def exit_code(name: str | None = None) -> Iterator[None]:
 def _prepare(stage: str, row: str, settings_type: type[Settings]) -> tuple[StageRun, Inputs, str]:
     """Read settings, inputs and code fingerprint as they are now, and empty the work folder."""
     params = read_params()
-    set_threads(params, os.environ)
-    set_memory(params, os.environ)
-    set_restarts(params, os.environ)
+    set_variables(params, os.environ)
     name = f"{stage}@{row}"
     output = paths.STATE / "work" / name
     run = stage_run(stage, row, params, settings_type, output)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
-from tasks.contracts.params import RESTARTS_VARIABLE, set_restarts
+from tasks.contracts.params import RESTARTS, RESTARTS_VARIABLE, set_variables
 from tasks.errors import BadInput
 from tasks.training import checkpoints as _checkpoints
 from tasks.training.checkpoints import Checkpoints
@@ -53,7 +53,7 @@ def test_a_rank_that_is_lost_costs_the_steps_since_the_last_checkpoint(
     undisturbed, all_steps = launch(2, run, tmp_path / "one", False)
     (tmp_path / "two").mkdir()
     monkeypatch.delenv(RESTARTS_VARIABLE, raising=False)
-    set_restarts({"restarts": 1}, os.environ)
+    set_variables({"restarts": 1}, os.environ, [RESTARTS])
     found, steps = launch(2, run, tmp_path / "two", True)
     assert (tmp_path / "two" / "lost").exists()
     assert found == undisturbed
