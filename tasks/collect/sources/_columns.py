@@ -224,6 +224,26 @@ def text_in(settings: TableSettings, values: Mapping[str, Any], where: str) -> s
     return as_text(values[settings.content], where)
 
 
+def row_of(settings: TableSettings, values: Mapping[str, Any], where: str) -> Row:
+    """Return the record that values by name make.
+
+    Args:
+        settings: what to read.
+        values: by column.
+        where: the file and row, for messages.
+
+    Raises:
+        BadInput: a column is missing, or a value is not of its kind.
+    """
+    check_columns(settings, values, where)
+    label = values[settings.label] if settings.label else None
+    return Row(
+        text_in(settings, values, where),
+        as_label(label, where),
+        others_of(settings, values, where),
+    )
+
+
 def _as_value(value: Any, column: str, where: str) -> str | None:
     if isinstance(value, date):  # and datetime, which is one
         return value.isoformat()

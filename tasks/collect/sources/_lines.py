@@ -8,11 +8,8 @@ from tasks.collect.sources._columns import (
     MAXIMUM_VALUE_BYTES,
     Row,
     TableSettings,
-    as_label,
-    check_columns,
     no_columns,
-    others_of,
-    text_in,
+    row_of,
 )
 from tasks.errors import BadInput
 from tasks.remote.members import Member
@@ -61,13 +58,7 @@ def json_rows(member: Member, settings: TableSettings) -> Iterator[Row]:
                 yield Row("", None)
                 continue
             values = _object(line, where)
-            check_columns(settings, values, where)
-            label = values[settings.label] if settings.label else None
-            yield Row(
-                text_in(settings, values, where),
-                as_label(label, where),
-                others_of(settings, values, where),
-            )
+            yield row_of(settings, values, where)
 
 
 def tagged_rows(member: Member, settings: TableSettings) -> Iterator[Row]:

@@ -9,10 +9,7 @@ import yaml
 from tasks.collect.sources._columns import (
     Row,
     TableSettings,
-    as_label,
-    check_columns,
-    others_of,
-    text_in,
+    row_of,
 )
 from tasks.errors import BadInput
 from tasks.progress import say
@@ -63,13 +60,7 @@ def _rows(
                 f"{where} (setting records: {'.'.join(path)}): expected an object or a list, found "
                 f"{record!r:.40}"
             )
-        check_columns(settings, values, where)
-        label = values[settings.label] if settings.label else None
-        yield Row(
-            text_in(settings, values, where),
-            as_label(label, where),
-            others_of(settings, values, where),
-        )
+        yield row_of(settings, values, where)
     if num_short:
         say(f"{member.name}: {num_short:,} of {row:,} lists are too short, and left out")
 
