@@ -74,20 +74,23 @@ def corpus_tokenizer(train: Path, settings: Settings, objective: str) -> Tokeniz
 
     Args:
         train: the training split.
-        settings: the objective's, with ``vocabulary_size``. A size that ``params.yaml`` asks for
-            has to come out; of the default's, a small corpus gives what it supports.
+        settings: the objective's, with ``vocabulary_size``, and ``tokenizer`` if it may be
+            ``cased``. A size that ``params.yaml`` asks for has to come out; of the default's, a
+            small corpus gives what it supports.
         objective: the section of ``params.yaml`` that the settings stand in.
 
     Raises:
         BadInput: the corpus does not support the vocabulary that is asked for.
     """
     wanted: int = settings.vocabulary_size  # type: ignore[attr-defined]
+    cased = getattr(settings, "tokenizer", None) == "cased"
 
     def train_into(folder: Path) -> None:
-        tokenizer = tokenizers.train_tokenizer(partial(read_texts, train), wanted)
+        tokenizer = tokenizers.train_tokenizer(partial(read_texts, train), wanted, cased=cased)
         files.write_text(folder / tokenizers.TOKENIZER, tokenizer.to_str())
 
-    key = cache.key_of("tokenizer", cache.known_sha256(train), str(wanted), _code_and_library())
+    kind = "cased tokenizer" if cased else "tokenizer"
+    key = cache.key_of(kind, cache.known_sha256(train), str(wanted), _code_and_library())
     tokenizer = tokenizers.load_tokenizer(cache.cached(key, train_into))
     supported = tokenizer.get_vocab_size()
     if supported < wanted and "vocabulary_size" in settings.model_fields_set:

@@ -1,7 +1,7 @@
 """WordPiece tokenizers, trained on a corpus and saved as transformers expects them.
 
-The normaliser folds case and width and sets each CJK character apart, so that text in scripts
-without spaces between words is tokenised too.
+The normaliser folds width, and case if it is not told to keep it, and sets each CJK character
+apart, so that text in scripts without spaces between words is tokenised too.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def ordinary_ids(tokenizer: Tokenizer) -> list[int]:
     return [index for index in range(tokenizer.get_vocab_size()) if index not in special]
 
 
-def train_tokenizer(texts: Callable[[], Iterable[str]], vocabulary_size: int) -> Tokenizer:
+def train_tokenizer(
+    texts: Callable[[], Iterable[str]], vocabulary_size: int, *, cased: bool = False
+) -> Tokenizer:
     """Learn a WordPiece vocabulary (Schuster and Nakajima, 2012).
 
     The library numbers the pieces that continue a word in the order of a hash table, which differs
@@ -75,14 +77,16 @@ def train_tokenizer(texts: Callable[[], Iterable[str]], vocabulary_size: int) ->
     Args:
         texts: gives the training texts, as often as it is called.
         vocabulary_size: the most tokens the vocabulary may have; a small corpus yields fewer.
+        cased: keep case and accents, as names and parts of speech are told by.
     """
     from tokenizers import processors
 
-    alphabet = _learn(texts(), 1, SPECIAL_TOKENS).get_vocab()
+    alphabet = _learn(texts(), 1, SPECIAL_TOKENS, cased=cased).get_vocab()
     continuing = sorted(token for token in alphabet if token.startswith("##"))
-    learnt = _learn(texts(), vocabulary_size, (*SPECIAL_TOKENS, *continuing)).get_vocab()
+    first = (*SPECIAL_TOKENS, *continuing)
+    learnt = _learn(texts(), vocabulary_size, first, cased=cased).get_vocab()
     tokens = sorted(learnt, key=lambda token: learnt[token])
-    tokenizer = _untrained({token: index for index, token in enumerate(tokens)})
+    tokenizer = _untrained({token: index for index, token in enumerate(tokens)}, cased=cased)
     tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
     tokenizer.post_processor = processors.BertProcessing(
         (SEPARATOR, token_id(SEPARATOR)), (START, token_id(START))
@@ -90,10 +94,12 @@ def train_tokenizer(texts: Callable[[], Iterable[str]], vocabulary_size: int) ->
     return tokenizer
 
 
-def _learn(texts: Iterable[str], vocabulary_size: int, first: tuple[str, ...]) -> Tokenizer:
+def _learn(
+    texts: Iterable[str], vocabulary_size: int, first: tuple[str, ...], *, cased: bool
+) -> Tokenizer:
     from tokenizers import trainers
 
-    tokenizer = _untrained({})
+    tokenizer = _untrained({}, cased=cased)
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocabulary_size,
         min_frequency=2,
@@ -108,13 +114,13 @@ def _without_giants(text: str) -> str:
     return _TOO_LONG.sub(" ", text) if len(text) > LONGEST_WORD else text
 
 
-def _untrained(vocabulary: dict[str, int]) -> Tokenizer:
+def _untrained(vocabulary: dict[str, int], *, cased: bool) -> Tokenizer:
     from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers
     from tokenizers.models import WordPiece
 
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.NFKC(), normalizers.BertNormalizer(lowercase=True)]
+        [normalizers.NFKC(), normalizers.BertNormalizer(lowercase=not cased)]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()

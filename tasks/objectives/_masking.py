@@ -41,9 +41,15 @@ if TYPE_CHECKING:
     from tasks.training.task import Batch
 
 
-class EmbeddingSettings(contract.Settings):
-    """What the tokens' embeddings start from."""
+class TokenSettings(contract.Settings):
+    """Which tokens a text has, and what their embeddings start from."""
 
+    tokenizer: Literal["cased"] | None = Field(
+        None,
+        description="cased: WordPiece that keeps case and accents, as names and parts of speech "
+        "are told by; null: one that drops both",
+        json_schema_extra=contract.NEUTRAL,
+    )
     embeddings: Literal["cooccurrence"] | None = Field(
         None,
         description="what the tokens' embeddings start from; without it, random numbers",

@@ -19,7 +19,7 @@ from pydantic import Field
 from tasks.inputs.tokenising import read_documents
 from tasks.models import text
 from tasks.models.transformer import give_whole_masks
-from tasks.objectives._masking import EmbeddingSettings, MaskedTexts, Windows
+from tasks.objectives._masking import MaskedTexts, TokenSettings, Windows
 from tasks.objectives._texts import start
 from tasks.training.evaluation import evaluate_sums, slices
 from tasks.training.task import Batch, ExampleRandom
@@ -41,7 +41,7 @@ CONTEXT = text.BIDIRECTIONAL
 VALIDATION_BATCH_SIZE = 64
 
 
-class Settings(EmbeddingSettings):
+class Settings(TokenSettings):
     """How masked language modelling chooses its targets."""
 
     vocabulary_size: int = Field(8000, ge=32, description="most tokens of the tokenizer")

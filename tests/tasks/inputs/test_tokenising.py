@@ -256,11 +256,15 @@ def test_a_vocabulary_that_the_corpus_does_not_support_is_refused_where_it_was_a
     assert default.get_vocab_size() == 1851
 
 
-def test_a_tokenizer_is_trained_once_a_split_and_size(texts: tuple[Path, Path]) -> None:
+def test_a_tokenizer_is_trained_once_a_split_size_and_kind(texts: tuple[Path, Path]) -> None:
     for size in (500, 500, 400):
         chosen = masked.Settings(vocabulary_size=size)
         assert corpus_tokenizer(texts[0], chosen, "masked").get_vocab_size() == size
     assert num_entries() == 2
+    cased = masked.Settings(vocabulary_size=500, tokenizer="cased")
+    # The texts of this sample have no capitals.
+    assert corpus_tokenizer(texts[0], cased, "masked").encode("OIL oil").tokens[1] == UNKNOWN
+    assert num_entries() == 3
 
 
 def test_two_processes_at_once_do_no_harm(texts: tuple[Path, Path], workspace: Path) -> None:

@@ -28,6 +28,20 @@ def test_case_width_and_chinese_are_handled(text: str, tokens: list[str]) -> Non
     assert train_tokenizer(lambda: TEXTS, 200).encode(text).tokens == tokens
 
 
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("Oil prices", ["[CLS]", "Oil", "prices", "[SEP]"]),
+        ("oil ｐrices", ["[CLS]", "oil", "prices", "[SEP]"]),  # noqa: RUF001 - a full-width letter
+        ("Österreich", ["[CLS]", "Österreich", "[SEP]"]),
+        ("油价上涨", ["[CLS]", "油", "价", "上", "涨", "[SEP]"]),
+    ],
+)
+def test_case_and_accents_are_kept_where_they_are_asked_for(text: str, tokens: list[str]) -> None:
+    trained = train_tokenizer(lambda: [*TEXTS, *["Österreich"] * 3], 200, cased=True)
+    assert trained.encode(text).tokens == tokens
+
+
 def test_a_small_corpus_yields_a_small_vocabulary() -> None:
     assert train_tokenizer(lambda: TEXTS, 8000).get_vocab_size() < 100
 
