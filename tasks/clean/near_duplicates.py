@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.clean.settle import NEAR_DUPLICATE, Standing
-from tasks.contracts.records import Modality, modality_of, read_columns, read_schema
-from tasks.duplicates import images, text
+from tasks.contracts.records import Modality, read_columns, read_schema
+from tasks.corpora.columns import PAIR, is_of_pairs
+from tasks.duplicates import images, pairs, text
 from tasks.duplicates.settings import NearDuplicatesSettings
 
 
@@ -57,7 +58,10 @@ class Compared:
             bands: of each, from ``bands_of`` or ``features_of``.
         """
         length = pc.utf8_length if self.modality == "text" else pc.binary_length
-        self._sizes.append(length(records.column(self.modality)).to_numpy())
+        sizes = length(records.column(self.modality)).to_numpy()
+        if is_of_pairs(records.schema):
+            sizes = sizes + length(records.column(PAIR)).to_numpy()
+        self._sizes.append(sizes)
         digits = bytes.fromhex("".join(records.column("id").to_pylist()))
         self._ids.append(np.frombuffer(digits, ">u8").reshape(-1, 4)[:, :2].astype(np.uint64))
         if self.bands is None:
@@ -130,21 +134,28 @@ def _clusters(
 ) -> np.ndarray:
     if compared.bands is None:
         return images.clusters_of(compared.features()[is_wanted], settings.distance)
+    alike: dict[str, Any] = {"similarity": settings.similarity, "words": settings.words}
+    if is_of_pairs(read_schema(path)):  # what is known is of the first texts alone
+        return pairs.clusters_of(partial(contents_of, path, is_wanted), **alike)
     return text.clusters_of(
-        partial(contents_of, path, is_wanted),
-        similarity=settings.similarity,
-        words=settings.words,
+        partial(contents_of, path, is_wanted, "text"),
+        **alike,
         known=(compared.bands.of(is_wanted), compared.ids()[is_wanted]),
     )
 
 
-def contents_of(path: Path, is_wanted: np.ndarray) -> Iterator[Any]:
+def contents_of(path: Path, is_wanted: np.ndarray, column: str) -> Iterator[Any]:
     """Yield the texts or images of some records, a batch in memory at a time.
 
     As one column they may have more than the 2 GiB that Arrow's offsets reach.
+
+    Args:
+        path: the records.
+        is_wanted: which of them.
+        column: what is read of them.
     """
     start = 0
-    for batch in read_columns(path, [modality_of(read_schema(path))]):
+    for batch in read_columns(path, [column]):
         wanted = pa.array(is_wanted[start : start + batch.num_rows])
         start += batch.num_rows
         yield from batch.column(0).filter(wanted).to_pylist()

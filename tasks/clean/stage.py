@@ -25,7 +25,7 @@ from tasks.contracts.records import (
     read_schema,
     write_records,
 )
-from tasks.corpora.columns import PAIR, columns_of, is_of_pairs, targets_of, with_fields
+from tasks.corpora.columns import PAIR, columns_of, targets_of, with_fields
 from tasks.corpora.corrections import Corrections, corrections_of
 from tasks.errors import BadInput, BadSettings
 from tasks.progress import progress, say
@@ -69,11 +69,6 @@ def _check_modality(records: Path, settings: Settings) -> None:
         raise BadSettings(
             f"{records} has {targets[0]}, which clean hands on as they are: clean.personal_data "
             "would mask them in the text alone: drop it, and mask the source"
-        )
-    if is_of_pairs(schema) and settings.near_duplicates is not None:
-        raise BadSettings(
-            f"{records} holds pairs of texts, of which clean.near_duplicates would compare the "
-            "first ones alone: drop it there"
         )
     found = modality_of(schema)
     without_effect = [f"clean.{name}" for name in settings.without_effect(found)]

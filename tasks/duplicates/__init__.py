@@ -3,6 +3,7 @@
 - ``shingles``: a text as a set of runs of words, in numpy;
 - ``text``: clusters of texts that share most of their shingles;
 - ``sets``: how many shingles two texts share; ``columns``: numbers on the disk;
+- ``pairs``: clusters of pairs of texts that are alike in both;
 - ``images``: clusters of images that look alike;
 - ``joining``: pairs made into clusters.
 

@@ -4,6 +4,9 @@ A group lies on the line of ``tasks.split.assign`` by the hash of its value: the
 group never move it. A record without a value is a group of its own.
 """
 
+import hashlib
+from collections.abc import Iterable
+
 from tasks.contracts.paths import Part
 from tasks.split.assign import part_by_hash
 
@@ -24,10 +27,15 @@ def part_by_group(
     return part_by_hash(name, seed, validation, test)
 
 
-def keys(groups: list[str | None]) -> list[int]:
+def keys(groups: Iterable[str | None]) -> list[int]:
     """Return a number for the group of each record; a record without one has its own."""
-    numbers: dict[str, int] = {}
+    numbers: dict[bytes, int] = {}
     return [
-        -1 - index if group is None else numbers.setdefault(group, len(numbers))
+        -1 - index if group is None else numbers.setdefault(_digest(group), len(numbers))
         for index, group in enumerate(groups)
     ]
+
+
+def _digest(group: str) -> bytes:
+    """Return what a group is known by: where it is a text, all of them would be in memory."""
+    return hashlib.blake2b(group.encode(), digest_size=16).digest()

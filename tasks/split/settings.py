@@ -27,7 +27,8 @@ class Settings(Base):
         min_length=1,
         json_schema_extra=NEUTRAL,
         exclude_if=not_,
-        description="a column of collect's `columns`: records of one value are in one split",
+        description="a column of collect's `columns`, or text: records of one value are in one "
+        "split",
     )
     by: str | None = Field(
         None,

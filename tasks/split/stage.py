@@ -102,7 +102,7 @@ def assign_all(
     if settings.group_by is not None:
         from tasks.split import apart, groups
 
-        keys = np.array(groups.keys(_values(records, settings.group_by)))
+        keys = np.array(groups.keys(_each(records, settings.group_by)))
         before, parts = parts, apart.kept_apart(parts, is_official, keys)
         reasons["group_by"] = before, parts
     if settings.near_duplicates is not None:
@@ -193,6 +193,8 @@ def _rule(
 
 def _known_column(records: Path, column: str, key: str) -> str:
     schema = read_schema(records)
+    if (column, key) == ("text", "group_by") and modality_of(schema) == "text":
+        return column
     targets = [field.name for field in targets_of(schema)]
     known = [name for name in columns_of(schema) if name not in targets]
     if column not in known:
@@ -204,7 +206,12 @@ def _known_column(records: Path, column: str, key: str) -> str:
 
 
 def _values(records: Path, column: str) -> list[Any]:
-    return [value for batch in _columns(records, [column]) for value in batch.column(0).to_pylist()]
+    return [*_each(records, column)]
+
+
+def _each(records: Path, column: str) -> Iterator[Any]:
+    for batch in _columns(records, [column]):
+        yield from batch.column(0).to_pylist()
 
 
 def _stratified(

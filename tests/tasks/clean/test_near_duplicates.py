@@ -48,7 +48,7 @@ def test_images_are_read_a_batch_at_a_time(tmp_path: Path) -> None:
     write_records(path, schema, [pa.RecordBatch.from_pylist(rows, schema=schema)])
     before = pa.total_allocated_bytes()
     is_wanted = np.arange(len(rows)) % 3 == 0
-    contents = contents_of(path, is_wanted)
+    contents = contents_of(path, is_wanted, "image")
     found, held = [], 0
     for content in contents:
         found.append(content)

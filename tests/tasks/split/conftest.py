@@ -10,7 +10,7 @@ import pytest
 
 from tasks.contracts.paths import PARTS
 from tasks.contracts.records import cleaned_schema, write_records
-from tasks.corpora.columns import TARGETS, target_field, with_columns, with_fields
+from tasks.corpora.columns import OF_TEXT, TARGETS, target_field, with_columns, with_fields
 from tasks.split.settings import Settings
 from tasks.split.stage import run
 
@@ -45,7 +45,11 @@ class Split:
         schema = with_fields(schema, [target_field(n) for n in further if n in TARGETS])
         rows = [
             {
-                "id": hashlib.sha256(text.encode()).hexdigest(),
+                "id": hashlib.sha256(
+                    "".join(
+                        [text, *(further[n][row - 1] for n in OF_TEXT if n in further)]
+                    ).encode()
+                ).hexdigest(),
                 "text": text,
                 "label": label,
                 "split": official,

@@ -70,6 +70,23 @@ def test_near_duplicates_never_straddle_and_no_record_ever_moves(
     assert all(len(parts) == 1 for parts in parts_of.values())
 
 
+def test_pairs_are_near_duplicates_where_both_their_texts_are(split: "Split") -> None:
+    records: Given = [(text_of(topic, n), "a", None) for topic in range(40) for n in range(3)]
+    # Of each topic two pairs that are alike in both texts, and one that is so in the first alone.
+    seconds = [text_of(100 + topic + 100 * (n == 2), n) for topic in range(40) for n in range(3)]
+    columns = {"text_b": seconds}
+    alone = where(split(records, columns=columns))
+    together = where(split(records, columns=columns, **ASKED))
+    straddling = 0
+    for topic in range(40):
+        first, second, other = (text_of(topic, n) for n in range(3))
+        assert together[other] == alone[other]
+        straddling += alone[first] != alone[second]
+        assert (first in together) + (second in together) == 2 - (alone[first] != alone[second])
+    assert straddling > 5
+    assert sum(split.report["near_duplicates"].values()) == straddling
+
+
 def test_a_near_duplicate_of_an_official_test_record_is_left_out_of_train(split: "Split") -> None:
     records: Given = [
         *((text, label, "train") for text, label, _ in BASE),

@@ -75,6 +75,25 @@ def test_a_group_of_the_official_test_split_is_left_out_of_train(split: "Split")
     assert report["left_out_of_test"] == 0
 
 
+@pytest.mark.parametrize("target", ["text_b", "response"])
+def test_records_of_one_text_are_in_one_split_whatever_else_they_have(
+    split: "Split", target: str
+) -> None:
+    records: list[tuple[str, str | None, str | None]] = [
+        (f"prompt {number % 40}", None, None) for number in range(120)
+    ]
+    columns = {target: [f"response {number}" for number in range(120)]}
+    for asked, num_straddling in (({}, 20), ({"group_by": "text"}, 0)):
+        parts = split(records, columns=columns, **asked)
+        assert sum(map(len, parts.values())) == 120
+        found = [{row["text"] for row in rows} for rows in parts.values()]
+        straddling = {
+            text for some in found for text in some if sum(text in it for it in found) > 1
+        }
+        assert len(straddling) >= num_straddling
+        assert bool(straddling) == bool(num_straddling)
+
+
 def test_a_column_that_is_missing_is_named(split: "Split") -> None:
     with pytest.raises(BadInput) as error:
         split(TEXTS, columns={"author": AUTHORS}, group_by="autor")

@@ -10,6 +10,7 @@ import pytest
 from tasks.contracts.files import read_json
 from tasks.contracts.paths import Part
 from tasks.contracts.records import split_schema, write_records
+from tasks.corpora.columns import target_field
 from tasks.errors import ValidationFailed
 from tasks.validate.near import near_leakage
 from tasks.validate.settings import NearLeakageSettings
@@ -52,6 +53,56 @@ def test_planted_leaks_are_found_with_precision_and_recall(splits: "Splits", see
         ("train, test", 60),
         ("validation, test", 0),
     ]
+
+
+def test_a_prompt_that_is_nearly_one_of_train_has_leaked_whatever_its_response(
+    tmp_path: Path,
+) -> None:
+    random = np.random.default_rng(0)
+    prompts = texts(3, random)
+    given: dict[Part, list[tuple[str, str]]] = {
+        "train": [(prompts[0], "yes"), (prompts[1], "no")],
+        "validation": [(swapped(prompts[0], random), "it may be")],
+        "test": [(prompts[2], "yes"), (prompts[1], "never")],
+    }
+    found = near_leakage(written(tmp_path, "response", given), NearLeakageSettings())
+    assert [row["ids"] for row in found] == [
+        [["validation0", "train0"]],
+        [["test1", "train1"]],
+        [],
+    ]
+
+
+def written(
+    folder: Path, target: str, given: dict[Part, list[tuple[str, str]]]
+) -> dict[Part, Path]:
+    """Write splits of texts with a target each."""
+    paths: dict[Part, Path] = {}
+    for part, rows in given.items():
+        schema = split_schema("text").append(target_field(target))
+        named = [
+            {"id": f"{part}{place}", "text": one, target: other}
+            for place, (one, other) in enumerate(rows)
+        ]
+        paths[part] = folder / f"{part}.parquet"
+        write_records(paths[part], schema, [pa.RecordBatch.from_pylist(named, schema=schema)])
+    return paths
+
+
+def test_a_leaked_pair_is_one_that_is_alike_in_both_texts(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    first, second = texts(4, random), texts(4, random)
+    given: dict[Part, list[tuple[str, str]]] = {
+        "train": [*zip(first, second, strict=True)],
+        "validation": [(texts(1, random)[0], second[0])],
+        "test": [
+            (swapped(first[0], random), swapped(second[0], random)),
+            (first[1], texts(1, random)[0]),
+            (first[2], second[3]),
+        ],
+    }
+    found = near_leakage(written(tmp_path, "text_b", given), NearLeakageSettings())
+    assert [row["ids"] for row in found] == [[], [["test0", "train0"]], []]
 
 
 def test_images_of_two_splits_that_look_alike_are_found(tmp_path: Path) -> None:

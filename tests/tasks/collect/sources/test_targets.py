@@ -217,9 +217,29 @@ def test_a_pair_of_texts_is_cleaned_and_told_apart_by_both(corpus: "Corpus") -> 
         "duplicate": 1,
         "empty": 1,
     }
-    settings = CleanSettings.parse({"near_duplicates": {}}, "clean")
-    with pytest.raises(BadSettings, match=r"pairs of texts, of which clean\.near_duplicates would"):
-        clean.run(corpus.output / "records.parquet", root / "again", settings)
+
+
+def test_of_pairs_that_are_nearly_the_same_in_both_texts_the_longest_stays(
+    corpus: "Corpus",
+) -> None:
+    asked, answered = (
+        "how do I wash this dress by hand",
+        "in cold water and with care I would say",
+    )
+    lines = [f"{text},{second},{label}" for text, second, label in (
+        (asked, answered, "yes"),
+        (f"{asked}?", f"{answered} my dear", "yes"),
+        (f"{asked}!", f"{answered} my dear", "no"),
+        (asked, "it is of wool and cannot be washed by hand", "yes"),
+        ("does this coat have pockets in front", answered, "yes"),
+    )]  # fmt: skip
+    corpus.write("a.csv", "text,title,label\n" + "\n".join(lines) + "\n")
+    corpus.collect({"kind": "files", "targets": {"text_b": "title"}})
+    settings = CleanSettings.parse({"near_duplicates": {"similarity": 0.7}}, "clean")
+    root = corpus.output.parent
+    clean.run(corpus.output / "records.parquet", root / "clean", settings)
+    kept = pq.read_table(root / "clean" / "records.parquet").to_pylist()
+    assert [f"{row['text']},{row['text_b']},{row['label']}" for row in kept] == lines[1:]
 
 
 def test_a_shard_of_pairs_is_told_apart_by_both_texts_and_kept(corpus: "Corpus") -> None:
