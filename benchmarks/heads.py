@@ -56,6 +56,7 @@ BERT = {
     "objective": "masked",
     "architecture": "bert",
     "masked": {
+        "tokenizer": "cased",
         "vocabulary_size": 8000,
         "tokens": 64,
         "probability": 0.2,
