@@ -51,6 +51,13 @@ def read_targets(path: Path, targets: Sequence[str], *, complete: bool = True) -
         has_all = pc.and_(has_all, pc.is_valid(table[name]))
     missing = table.num_rows - pc.sum(has_all).as_py()
     if missing and complete:
+        for name in targets:
+            if table[name].null_count == table.num_rows:
+                setting = "`label`" if name == "label" else f"`targets: {{{name}: …}}`"
+                raise BadInput(
+                    f"{path}: no record has a {name}: name its column in {setting} of the corpus' "
+                    "sources"
+                )
         raise BadInput(
             f"{path}: {missing} of {table.num_rows} records have no {' or no '.join(targets)}: "
             "drop them from the source"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.contracts.paths import PARTS
 from tasks.validate.settings import DriftSettings, NearLeakageSettings, Settings
-from tasks.validate.targets import DIFFERENCE, NAMES
+from tasks.validate.targets import CHECKED, DIFFERENCE, NAMES, STRAY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -213,17 +213,24 @@ def _on_labels(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Ch
 def _on_targets(tables: "dict[str, pd.DataFrame]", settings: Settings) -> list[Check]:
     """Return the expectations on targets; none where there are none."""
     expected: list[Check] = []
+    is_iob = "tags" in tables and bool({*_in_iob(tables["tags"])} - {"O"})
     for part in PARTS:
         table = tables.get(f"{part}_targets")
         if table is not None:
-            expected += _on_targets_of(part, table, settings)
+            expected += _on_targets_of(part, table, settings, is_iob=is_iob)
     for name in NAMES:
         if name in tables:
             expected += _on_names(name, tables[name], settings)
     return expected
 
 
-def _on_targets_of(part: str, table: "pd.DataFrame", settings: Settings) -> list[Check]:
+def _in_iob(tags: "pd.DataFrame") -> list[str]:
+    return [name for name in tags["name"] if IOB.fullmatch(name)]
+
+
+def _on_targets_of(
+    part: str, table: "pd.DataFrame", settings: Settings, *, is_iob: bool
+) -> list[Check]:
     expected = [
         Check(
             f"{part}_targets",
@@ -233,7 +240,7 @@ def _on_targets_of(part: str, table: "pd.DataFrame", settings: Settings) -> list
             "maximum_unlabelled_share, or drop them from the source",
             "missing_targets",
         )
-        for name in table.columns.drop(["id", DIFFERENCE], errors="ignore")
+        for name in table.columns.drop(["id", *CHECKED], errors="ignore")
     ]
     if DIFFERENCE in table:
         expected.append(
@@ -244,6 +251,17 @@ def _on_targets_of(part: str, table: "pd.DataFrame", settings: Settings) -> list
                 f"tags of a record of {part} less its tokens",
                 "mend the source: one tag for each token",
                 "tag_lengths",
+            )
+        )
+    if STRAY in table and is_iob:
+        expected.append(
+            Check(
+                f"{part}_targets",
+                "ExpectColumnValuesToBeBetween",
+                {"column": STRAY, "min_value": 0, "max_value": 0},
+                f"I- tags of a record of {part} that go on from no span",
+                "mend the source: B- begins each span (IOB2)",
+                "tags_in_iob",
             )
         )
     if "value" in table and settings.values is not None:
@@ -292,7 +310,7 @@ def _on_names(target: str, table: "pd.DataFrame", settings: Settings) -> list[Ch
                 f"expected_{target}",
             )
         )
-    in_iob = [name for name in table["name"] if IOB.fullmatch(name)]
+    in_iob = _in_iob(table)
     if target == "tags" and {*in_iob} - {"O"}:
         expected.append(
             Check(

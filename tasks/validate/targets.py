@@ -1,7 +1,8 @@
 """What is measured of targets: values, labels, and tags beside their tokens.
 
 Each split becomes a table ``<part>_targets`` with a row a record: ``id``, ``value``, of every other
-target how many it has of it (a text counts its characters), and by how much tags and tokens differ.
+target how many it has of it (a text counts its characters), by how much tags and tokens differ, and
+of tags in IOB how many go on from no span (IOB2 begins each with B-; so does the F1 of spans).
 ``labels`` and ``tags`` are tables with a row a name, and how often it stands in each split.
 """
 
@@ -18,6 +19,7 @@ from tasks.contracts.records import read_columns, read_schema
 from tasks.corpora.columns import targets_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 NAMES = ("labels", "tags")
 """The targets whose values are names from a set."""
 DIFFERENCE = "tags_less_tokens"
+STRAY = "tags_from_no_span"
+CHECKED = (DIFFERENCE, STRAY)
+"""What is measured to be checked, and is no target."""
 _LISTED = 100
 """Names that ``result.json`` lists, the most frequent first."""
 
@@ -67,7 +72,18 @@ def _measured(batch: pa.RecordBatch, fields: list[pa.Field]) -> pa.RecordBatch:
         columns[field.name] = found
     if "tags" in columns:
         columns[DIFFERENCE] = pc.subtract(columns["tags"], columns["tokens"])
+        of_records = batch.column("tags").to_pylist()
+        columns[STRAY] = pa.array([_num_stray(tags or ()) for tags in of_records], pa.int64())
     return pa.RecordBatch.from_pydict(columns)
+
+
+def _num_stray(tags: Sequence[str]) -> int:
+    """Return how many tags go on with a span that did not begin."""
+    before = ("O", *tags)
+    return sum(
+        tag.startswith("I-") and last not in (tag, f"B-{tag[2:]}")
+        for last, tag in zip(before, tags, strict=False)
+    )
 
 
 def target_facts(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
@@ -76,7 +92,7 @@ def target_facts(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
         return {}
     facts: dict[str, Any] = {"targets": {}}
     for part in PARTS:
-        measured = tables[f"{part}_targets"].drop(columns=["id", DIFFERENCE], errors="ignore")
+        measured = tables[f"{part}_targets"].drop(columns=["id", *CHECKED], errors="ignore")
         facts["targets"][part] = {
             str(name): {
                 "missing": int(values.isna().sum()),

@@ -101,6 +101,8 @@ class TableSettings(Settings):
                 raise ValueError(f"{name!r} is unknown; {one_of(name, TARGETS)}")
             if name != "labels" and isinstance(column, list):
                 raise ValueError(f"{name} is of one column: expected its name")
+            if isinstance(column, list) and (not column or len({*column}) < len(column)):
+                raise ValueError(f"{name}: name one column at least, and each once")
         if targets and ("tags" in targets) != ("tokens" in targets):
             raise ValueError("tokens and tags go together: name the columns of both")
         return targets

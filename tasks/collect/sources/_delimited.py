@@ -1,7 +1,8 @@
 """Rows of csv, tsv and tab files."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from tasks.collect.sources._columns import (
     MAXIMUM_VALUE_BYTES,
@@ -47,7 +48,12 @@ def rows(member: Member, settings: TableSettings, delimiter: str) -> Iterator[Ro
             if not values:
                 yield Row("", None)
                 continue
-            where, by_name = f"{member.name}: row {row}", dict(zip(names, values, strict=True))
+            where = f"{member.name}: row {row}"
+            by_name: Mapping[str, Any] = dict(zip(names, values, strict=True))
+            if settings.targets:
+                from tasks.collect.sources._targets import with_listed_labels
+
+                by_name = with_listed_labels(settings, by_name, where)
             yield Row(
                 text_in(settings, by_name, where),
                 (values[label] or None) if label is not None else None,

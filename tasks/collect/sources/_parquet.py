@@ -80,19 +80,22 @@ def _columns(schema: pa.Schema, settings: TableSettings, name: str) -> list[str]
             raise BadInput(f"{name}: column {settings.image!r} has no bytes of images: {content}")
         columns, content = [f"{settings.image}.bytes"], content.field("bytes").type
     has_tokens = "tokens" in (settings.targets or ())
-    kinds = [_of_one_value(content) if has_tokens else content]
+    kinds = [(settings.content, _of_one_value(content) if has_tokens else content)]
     if settings.label:
         columns.append(settings.label)
-        kinds.append(schema.field(settings.label).type)
+        kinds.append((settings.label, schema.field(settings.label).type))
     for key, column in settings.other_columns():
         # Of a column that is the label too, the values are read once.
         columns += [column] if column not in columns else []
         kind = schema.field(column).type
-        kinds.append(kind if key == "columns" else _of_one_value(kind))
-    for kind in kinds:
+        kinds.append((column, kind if key == "columns" else _of_one_value(kind)))
+    for column, kind in kinds:
         if not _is_plain(kind):
             wanted = "the bytes of an image" if settings.image else "text"
-            raise BadInput(f"{name}: expected {wanted} and one class a record, found {kind!s:.80}")
+            raise BadInput(
+                f"{name}: expected {wanted} and one class a record, or numbers and lists of texts "
+                f"as targets, found {kind!s:.80} in the column {column!r}"
+            )
     return columns
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
@@ -138,6 +139,10 @@ def test_a_corpus_without_second_texts_or_with_one_class_is_refused(
     with pytest.raises(BadInput, match="has no target 'text_b'"):
         pair.read_corpus(loaded, corpora["reviews"])
     table = records.read_table(corpora["pairs"]["train"])
+    none = table.set_column(2, table.schema.field("label"), pa.nulls(table.num_rows, pa.string()))
+    records.write_records(tmp_path / "none", none.schema, none.to_batches())
+    with pytest.raises(BadInput, match="no record has a label: name its column in `label` of the"):
+        pair.read_corpus(loaded, {**corpora["pairs"], "train": tmp_path / "none"})
     same = table.set_column(2, table.schema.field("label"), [["x"] * table.num_rows])
     records.write_records(tmp_path / "same", same.schema, same.to_batches())
     splits: Splits = {"train": tmp_path / "same", "validation": corpora["pairs"]["validation"]}

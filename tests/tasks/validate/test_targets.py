@@ -98,6 +98,20 @@ def test_tags_are_known_in_iob_and_as_many_as_tokens(splits: "Splits") -> None:
     assert "tags that are not in IOB, as others are: 1 (nn 1)" in found
 
 
+def test_a_span_begins_with_b_or_its_tags_are_of_another_scheme(splits: "Splits") -> None:
+    add(splits, tokens=["in", "New", "York"], tags=["O", "B-X", "I-X"])
+    assert splits.run()["passed"]
+    change(splits, "validation", tags=["I-X", "B-X", "I-Y"])
+    change(splits, "train", tags=["I-Y", "I-Y", "B-Y"])
+    found = fault(splits)
+    assert "I- tags of a record of train that go on from no span: 1 (" in found
+    assert "of validation that go on from no span: 1 (" in found
+    assert " 2), expected at least 0 and at most 0 -> mend the source: B- begins each span" in found
+    assert splits.run(severity={"tags_in_iob": "warning"})["passed"]
+    add(splits, tokens=["in", "New", "York"], tags=["in", "np", "np"])
+    assert "from no span" not in json.dumps(splits.run())
+
+
 def test_the_evidence_of_a_corpus_without_targets_says_nothing_of_them(splits: "Splits") -> None:
     told = json.dumps(splits.run())
     assert "targets" not in told

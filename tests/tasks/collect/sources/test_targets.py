@@ -103,7 +103,7 @@ def test_several_columns_make_one_list_of_labels(corpus: "Corpus") -> None:
 
 
 def test_a_label_that_a_record_has_twice_is_one(corpus: "Corpus") -> None:
-    corpus.write("a.jsonl", json.dumps({"text": "a", "topics": ["b", "a", "b"]}) + "\n")
+    corpus.write("a.jsonl", json.dumps({"text": "a", "topics": ["b", "a ", "b", "a"]}) + "\n")
     (found,) = corpus.collect({"kind": "files", "label": "", "targets": {"labels": "topics"}})
     assert found["labels"] == ["b", "a"]
 
@@ -123,35 +123,91 @@ def test_columns_of_0_and_1_make_the_labels_that_they_are_called(corpus: "Corpus
     )
 
 
-def test_targets_of_the_wrong_kind_are_refused_in_one_line(corpus: "Corpus") -> None:
-    write_line(corpus, text="a", v="many")
-    assert fault(corpus, targets={"value": "v"}) == (
-        "a.jsonl: row 1: column 'v' (setting targets.value): expected a finite number, found "
-        "'many': mend the source"
-    )
-    corpus.write("a.jsonl", '{"text": "a", "v": NaN}\n')
-    assert "expected a finite number, found nan" in fault(corpus, targets={"value": "v"})
-    write_line(corpus, words=WORDS, pos=TAGS[:2])
-    assert fault(corpus, targets=TAGGED) == (
-        "a.jsonl: row 1 has 3 tokens and 2 tags: one tag for each token"
-    )
-    write_line(corpus, words=WORDS, pos=[1, 2, 3])
-    assert "expected a list of texts, found [1, 2, 3]" in fault(corpus, targets=TAGGED)
-    write_line(corpus, words=["The", " "], pos=TAGS[:2])
-    assert "an empty text in the list" in fault(corpus, targets=TAGGED)
-    write_line(corpus, text="a", answer=" ")
-    assert fault(corpus, targets={"response": "answer"}) == (
-        "a.jsonl: row 1: column 'answer' (setting targets.response): an empty response: fill it "
-        "in, or leave the record out"
-    )
-    write_line(corpus, text="a", answer=5)
-    assert "expected text, found 5" in fault(corpus, targets={"response": "answer"})
-    corpus.write("a.jsonl", "")
+NO_NUMBER = "expected a finite number, found {}: mend the source"
+NO_TEXT = "expected text, found {}: mend the source"
+NO_LIST = "expected a list of texts, found {}"
+OF_COLUMN = "a.jsonl: row 2: column 'x' (setting targets.{}): "
+
+
+@pytest.mark.parametrize(
+    ("target", "value", "message"),
+    [
+        *(("value", value, NO_NUMBER.format(repr(value))) for value in (
+            "many", " ", "4,5", "1_0", "1e400", 1e300, True, [1], {"a": 1}, float("nan"),
+            float("-inf"),
+        )),
+        ("value", 10**400, "expected a finite number, found 1000"),
+        *(("response", value, NO_TEXT.format(repr(value))) for value in (5, ["a"], float("nan"))),
+        *(("response", value, "an empty response: fill it in, or leave") for value in ("", " \n")),
+        ("response", "\ud800", "half a surrogate pair is no text: repair the file"),
+        *(("text_b", value, NO_TEXT.format(repr(value))) for value in (5, ["a"], float("nan"))),
+        *(("labels", value, NO_LIST.format(repr(value))) for value in (
+            5, {"a": 1}, ["a", 1], ["a", None], [["a"]], float("nan"), "Home Decor", "",
+        )),
+        ("labels", "a", "write a list, or targets: {labels: [x]} where it is one label"),
+        *(("labels", ["a", value], "an empty text in the list") for value in ("", " ")),
+    ],
+)  # fmt: skip
+def test_a_target_of_the_wrong_kind_is_refused_in_one_line(
+    corpus: "Corpus", target: str, value: Any, message: str
+) -> None:
+    good = {"value": 1, "labels": ["a"]}.get(target, "a")
+    lines = [json.dumps({"text": "a", "x": one}) + "\n" for one in (good, value)]
+    corpus.write("a.jsonl", "".join(lines))
+    told = fault(corpus, targets={target: "x"})
+    assert told.startswith(OF_COLUMN.format(target) + message) or message in told
+    assert "\n" not in told
+    assert len(told) < 200
+
+
+@pytest.mark.parametrize(
+    ("words", "tags", "message"),
+    [
+        (WORDS, TAGS[:2], "a.jsonl: row 1 has 3 tokens and 2 tags: one tag for each token"),
+        (WORDS[:1], TAGS[:2], "a.jsonl: row 1 has 1 tokens and 2 tags: one tag for each token"),
+        (WORDS, [1, 2, 3], "expected a list of texts, found [1, 2, 3]"),
+        (["The", " "], TAGS[:2], "an empty text in the list"),
+        (WORDS, ["at", "", "vbd"], "an empty text in the list"),
+        (5, TAGS, "expected a list of texts, found 5"),
+    ],
+)
+def test_tokens_without_their_tags_are_refused_in_one_line(
+    corpus: "Corpus", words: Any, tags: Any, message: str
+) -> None:
+    write_line(corpus, words=words, pos=tags)
+    told = fault(corpus, targets=TAGGED)
+    assert message in told
+    assert "\n" not in told
+
+
+def test_a_word_without_its_tag_is_refused_in_one_line(corpus: "Corpus") -> None:
     corpus.write("b.tagged", "The/at jury\n")
-    (corpus.folder / "a.jsonl").unlink()
     assert fault(corpus, targets=TAGGED) == (
         "b.tagged: row 1: 'jury' is no word with its tag, as in jury/nn: mend it"
     )
+
+
+def test_labels_of_a_table_of_texts_have_spaces_between_and_nothing_else(
+    corpus: "Corpus",
+) -> None:
+    corpus.write("a.csv", "text,topics\na,news  sport\nb,\n")
+    found = corpus.collect({"kind": "files", "label": "", "targets": {"labels": "topics"}})
+    assert [record["labels"] for record in found] == [["news", "sport"], []]
+    for written in ("news,sport", "['news']", "news;sport", "news|sport"):
+        corpus.write("a.csv", f'text,topics\na,"{written}"\n')
+        assert fault(corpus, targets={"labels": "topics"}) == (
+            "a.csv: row 1: column 'topics' (setting targets.labels): expected labels with spaces "
+            f"between, found {written!r}: mend the source"
+        )
+
+
+def test_a_column_of_a_type_that_no_target_has_is_named(corpus: "Corpus") -> None:
+    import decimal
+
+    file = io.BytesIO()
+    pq.write_table(pa.table({"text": ["a"], "v": [decimal.Decimal(1)]}), file)
+    corpus.write("a.parquet", file.getvalue())
+    assert "found decimal128(1, 0) in the column 'v'" in fault(corpus, targets={"value": "v"})
 
 
 def test_settings_that_name_no_target_are_refused_in_one_line(corpus: "Corpus") -> None:
@@ -159,6 +215,10 @@ def test_settings_that_name_no_target_are_refused_in_one_line(corpus: "Corpus") 
     assert "'values' is unknown; " in fault(corpus, targets={"values": "v"})
     assert "tokens and tags go together" in fault(corpus, targets={"tags": "v"})
     assert "value is of one column" in fault(corpus, targets={"value": ["v"]})
+    for columns in ([], ["v", "v"]):
+        assert "name one column at least, and each once" in fault(
+            corpus, targets={"labels": columns}
+        )
     assert "has no column 'w' (setting targets.value)" in fault(corpus, targets={"value": "w"})
     assert "'value' is one of columns and of targets" in fault(
         corpus, columns=["value"], targets={"value": "v"}
