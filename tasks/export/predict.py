@@ -160,10 +160,24 @@ class Regressor(Exported):
     def answers(self, records: Sequence[str]) -> list[float]:
         """Return the value of each text."""
         values = np.zeros(len(records))
-        for chosen, outputs in self._run(self._ids_of(records)):
-            values[chosen] = outputs[:, 0]
         facts = self._about["facts"]
-        return [float(value) for value in values * facts["deviation"] + facts["mean"]]
+        for chosen, outputs in self._run(self._ids_of(records)):
+            if "distribution" in facts:
+                values[chosen] = self._of_distribution(outputs.astype(np.float64))
+            else:
+                values[chosen] = outputs[:, 0] * facts["deviation"] + facts["mean"]
+        return [float(value) for value in values]
+
+    def _of_distribution(self, logits: np.ndarray) -> np.ndarray:
+        """Return the mean or the median of ranges of values, by their logits."""
+        exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+        shares = exponents / exponents.sum(axis=1, keepdims=True)
+        values = np.array(self._about["facts"]["values"])
+        if self._about["facts"]["distribution"] == "mean":
+            mean: np.ndarray = shares @ values
+            return mean
+        median: np.ndarray = values[(np.cumsum(shares, axis=1)[:, :-1] < 0.5).sum(axis=1)]
+        return median
 
 
 class Tagger(Exported):

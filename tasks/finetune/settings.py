@@ -75,6 +75,13 @@ class Settings(TrainingSettings):
         json_schema_extra=contract.NEUTRAL,
         description="what is predicted: the name of a file in tasks/heads; null: classification",
     )
+    distribution: Literal["median", "mean"] | None = Field(
+        None,
+        json_schema_extra=contract.NEUTRAL,
+        description="of head: regression: learn how probable each value is, or each of 32 ranges "
+        "of them, and answer with the median or the mean of that; null: learn the value itself, by "
+        "its squared error",
+    )
     mode: Literal["full", "frozen", "lora"] = Field(
         "full",
         description="full: all weights are trained; frozen: the head alone; lora: the head and "
@@ -139,6 +146,7 @@ class Settings(TrainingSettings):
         used = {
             f"{HEADS}.{self.head or CLASSIFICATION}": True,
             f"{HEADS}._evidence": self.head is not None,
+            f"{HEADS}._distribution": self.distribution is not None,
             "tasks.finetune.lora": self.mode == "lora",
             "tasks.finetune.frozen": self.mode == "frozen",
             "tasks.finetune.logistic": self.solver == "lbfgs",
@@ -177,6 +185,8 @@ class Settings(TrainingSettings):
     def _options_fit_together(self) -> Self:
         if self.head is not None:
             self._refuse_what_is_of_classes()
+        if self.distribution is not None and self.head != "regression":
+            raise ValueError("distribution is of head: regression alone: drop it")
         if self.refit and self.labels:
             raise ValueError(
                 "refit would train on all labels of the validation split, and labels asks for few: "

@@ -135,6 +135,7 @@ def new_task(recipe: Recipe, train: Examples, validation: Examples, seed: int) -
     """
     settings = recipe.settings
     make_deterministic(seed, settings.devices)
+    of_head = {} if settings.distribution is None else {"distribution": settings.distribution}
     classifier = recipe.head.new_model(
         recipe.backbone,
         recipe.labels,
@@ -142,6 +143,7 @@ def new_task(recipe: Recipe, train: Examples, validation: Examples, seed: int) -
         pretrained=recipe.pretrained,
         dropout=settings.dropout,
         pooling=settings.pooling,
+        **of_head,
     )
     if settings.pooling == "weighted":
         from tasks.finetune.weighted import fit_pooling

@@ -58,6 +58,7 @@ OPTIONAL = {
     "tasks.objectives._fused_loss": "fused_loss: true",
     "tasks.objectives.cooccurrence": "the objective, or embeddings that start from it",
     "tasks.heads._evidence": "head is another than classification",
+    "tasks.heads._distribution": "distribution is set",
     "tasks.evaluate.headed": "head is another than classification",
     "tasks.finetune.lora": "mode: lora",
     "tasks.finetune.logistic": "solver: lbfgs",

@@ -16,6 +16,7 @@ what the card shows, what is served.
 
 Its files that are no heads: ``_corpus`` (records of train and validation), ``_targets`` (those of
 a split), ``_model`` (a head on a backbone of texts), ``_task`` (its training), ``_evidence``
-(predictions and metrics, for evaluate and review); of generation, ``_dialogues`` (prompts and
+(predictions and metrics, for evaluate and review); of regression, ``_distribution`` (a value by how
+probable it is); of generation, ``_dialogues`` (prompts and
 responses as tokens) and ``_generator`` (its model, its training, how it writes).
 """

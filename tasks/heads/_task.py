@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -98,6 +99,7 @@ class HeadTask(Task):
         """Return loss and metrics on the validation examples, in fp32.
 
         What they decide beside the epoch is decided anew: each epoch is judged at its best.
+        A metric that is not defined is left out, as a correlation with answers all the same.
         """
         logits, batches, order = self._forward()
         learner, head = self._learner, self._learner.head
@@ -116,7 +118,13 @@ class HeadTask(Task):
             name: float(measure(once, prepared)[0])
             for name, measure in head.measures(learner.outputs).items()
         }
-        return {"loss": loss / terms, **measured}
+        decides, _ = head.decides(learner.outputs)
+        defined = {
+            name: value
+            for name, value in measured.items()
+            if name == decides or not math.isnan(value)
+        }
+        return {"loss": loss / terms, **defined}
 
     def _forward(self) -> tuple[list[Tensor], list[Batch], np.ndarray]:
         """Return the logits of the validation examples, batch by batch, and their order."""

@@ -1,9 +1,10 @@
 """Regression: one number a record.
 
 Target: ``value``. The head learns the values standardised by the training split's mean and
-deviation, by their squared error; the mean absolute error decides.
+deviation, by their squared error; with ``finetune.distribution`` how probable its values are
+(``_distribution``). The mean absolute error decides.
 
-Dimensions: S resamples, N records.
+Dimensions: S resamples, N records, R ranges of values.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ def new_model(
     pretrained: bool,
     dropout: float,
     pooling: str,
+    distribution: str | None = None,
 ) -> HeadModel:
     """Return a model with a new head, which knows mean and deviation of what it will learn.
 
@@ -105,15 +107,22 @@ def new_model(
         pretrained: begin with the backbone's weights, not with random ones.
         dropout: share of activations dropped.
         pooling: what the head sees of a text.
+        distribution: what of the values' distribution it answers with, where it learns that.
     """
+    if distribution is not None:
+        from tasks.heads import _distribution
+
+        facts = _distribution.facts_of(train.true, distribution)
+        outputs = [repr(value) for value in facts["values"]]
+    else:
+        values = np.array(train.true)
+        facts = {"mean": float(values.mean()), "deviation": float(values.std()) or 1.0}
     inner = backbone.model(outputs, pretrained=pretrained, dropout=dropout, pooling=pooling)
-    values = np.array(train.true)
-    facts = {"mean": float(values.mean()), "deviation": float(values.std()) or 1.0}
     return HeadModel(backbone, inner, "regression", facts)
 
 
 def logits(model: HeadModel, batch: dict[str, Tensor]) -> Tensor:
-    """Return the standardised values, N 1."""
+    """Return the standardised values, N 1, or the logits of their ranges, N R."""
     return model.inner.logits(batch)
 
 
@@ -123,13 +132,21 @@ def num_terms(batch: dict[str, Tensor]) -> int:
 
 
 def loss(model: HeadModel, logits: Tensor, batch: dict[str, Tensor]) -> Tensor:
-    """Return the sum of the squared errors of standardised values."""
+    """Return the sum of the squared errors of standardised values, or of cross entropies."""
+    if "distribution" in model.facts:
+        from tasks.heads import _distribution
+
+        return _distribution.loss(model.facts, logits, batch["targets"])
     wanted = (batch["targets"].float() - model.facts["mean"]) / model.facts["deviation"]
     return ((logits[:, 0] - wanted) ** 2).sum()
 
 
 def decode(model: HeadModel, logits: np.ndarray, batch: dict[str, Tensor]) -> list[float]:  # noqa: ARG001
     """Return the predicted value of each record of a batch."""
+    if "distribution" in model.facts:
+        from tasks.heads import _distribution
+
+        return _distribution.decode(model.facts, logits)
     values = logits[:, 0].astype(np.float64) * model.facts["deviation"] + model.facts["mean"]
     return [float(value) for value in values]
 

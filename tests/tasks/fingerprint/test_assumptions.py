@@ -226,6 +226,11 @@ def test_an_optional_module_is_only_imported_where_it_is_used() -> None:
         (ValidateSettings, {"drift": {}}, "tasks.corpora.profile"),
         (ValidateSettings, {"languages": {"expected": ["en"]}}, "tasks.validate.languages"),
         (FinetuneSettings, {"mode": "lora"}, "tasks.finetune.lora"),
+        (
+            FinetuneSettings,
+            {"head": "regression", "distribution": "median"},
+            "tasks.heads._distribution",
+        ),
         (FinetuneSettings, {"pooling": "weighted"}, "tasks.finetune.weighted"),
         (FinetuneSettings, {"mode": "frozen", "solver": "lbfgs"}, "tasks.finetune.logistic"),
         (FinetuneSettings, {"layer_decay": 0.9}, "tasks.finetune.layer_decay"),

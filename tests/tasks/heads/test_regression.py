@@ -1,5 +1,6 @@
 """Regression: its metrics against other implementations, and what is refused."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-from tasks.contracts import records
+from tasks.contracts import paths, records
 from tasks.errors import BadInput
+from tasks.finetune import stage as finetune
+from tasks.finetune.settings import Settings
 from tasks.heads import regression
 from tasks.metrics.scores import once_each
 from tasks.models.text import TextBackbone
@@ -35,6 +38,18 @@ def test_what_is_not_defined_is_not_a_number() -> None:
     measured = {n: f(once_each(2), prepared)[0] for n, f in regression.measures([]).items()}
     assert np.isnan([measured["r2"], measured["spearman"]]).all()
     assert measured["mae"] == 1.0
+
+
+def test_an_epoch_that_gives_all_records_one_answer_has_no_correlation_and_does_not_fail(
+    corpora: dict[str, Splits], backbone: Path, tmp_path: Path
+) -> None:
+    trained: Splits = {part: corpora["reviews"][part] for part in paths.TRAINED_ON}
+    settings = Settings(
+        head="regression", distribution="median", epochs=1, learning_rate=1e-9, twin=False
+    )
+    finetune.run("row", backbone, trained, tmp_path / "out", settings, 0, tmp_path / "kept")
+    history = json.loads((tmp_path / "out" / "history.json").read_text())
+    assert history["model"]["epochs"][0].keys() == {"loss", "mae", "rmse", "r2"}
 
 
 def test_records_without_a_value_and_values_all_alike_are_refused(
