@@ -92,7 +92,7 @@ REGRESSION = {
     "pooling": "mean", "dropout": 0.2,
 }  # fmt: skip
 REGRESSIONS: dict[str, dict[str, Any]] = {
-    "stars": REGRESSION,
+    "stars": {**REGRESSION, "twin": False},
     "median": {**REGRESSION, "distribution": "median"},
     "mean": {**REGRESSION, "distribution": "mean", "twin": False},
 }
