@@ -1,9 +1,9 @@
 """Settings of ``clean``."""
 
 from functools import reduce
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from tasks.contracts import settings as contract
 from tasks.contracts.images import MAXIMUM_PIXELS
@@ -157,6 +157,12 @@ class Settings(contract.Settings):
         "tie), none, or the first in the order of the sources; null: majority, but first in a "
         "corpus with an official split",
     )
+    responses: Literal["all"] | None = Field(
+        None,
+        json_schema_extra=contract.NEUTRAL,
+        exclude_if=_is_none,
+        description="all: of equal texts keep one with each response; null: one, with its first",
+    )
     near_duplicates: NearDuplicatesSettings | None = Field(
         None,
         json_schema_extra=contract.NEUTRAL,
@@ -188,6 +194,15 @@ class Settings(contract.Settings):
         default = Settings(near_duplicates=self.near_duplicates and NearDuplicatesSettings())
         names = OF_IMAGES if modality == "text" else OF_TEXTS
         return [name for name in names if _value(self, name) != _value(default, name)]
+
+    @model_validator(mode="after")
+    def _responses_are_kept(self) -> Self:
+        if self.responses is not None and self.near_duplicates is not None:
+            raise ValueError(
+                "near_duplicates would keep one response of texts that are alike, and responses "
+                "asks for all: drop one of the two"
+            )
+        return self
 
     @field_validator("size")
     @classmethod

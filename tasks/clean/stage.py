@@ -16,7 +16,7 @@ from tasks.clean.report import Report
 from tasks.clean.settings import Settings
 from tasks.clean.settle import settle, write_for_a_while
 from tasks.clean.shard_work import Kept, Work
-from tasks.contracts.files import write_json
+from tasks.contracts.files import sha256_of_text, write_json
 from tasks.contracts.records import (
     ROWS_PER_GROUP,
     cleaned_schema,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tasks.clean.near_duplicates import Compared
 
 Record = dict[str, Any]
+RESPONSE = "response"
 
 
 def run(records: Path, output: Path, settings: Settings, kept: Kept | None = None) -> None:
@@ -69,6 +70,10 @@ def _check_modality(records: Path, settings: Settings) -> None:
         raise BadSettings(
             f"{records} has {targets[0]}, which clean hands on as they are: clean.personal_data "
             "would mask them in the text alone: drop it, and mask the source"
+        )
+    if settings.responses is not None and RESPONSE not in targets:
+        raise BadSettings(
+            f"{records} has no target 'response', which clean.responses is of: drop it"
         )
     found = modality_of(schema)
     without_effect = [f"clean.{name}" for name in settings.without_effect(found)]
@@ -109,7 +114,8 @@ def clean(
         from tasks.clean.near_duplicates import Compared
 
         compared = Compared(settings.near_duplicates, modality_of(found))
-    merged = _merged(records, schema, work, conflicts, report, corrections, compared)
+    by_response = settings.responses is not None
+    merged = _merged(records, schema, work, conflicts, report, corrections, compared, by_response)
     # Whether a record stays may be known when all were seen; until then they lie there as they are.
     is_open = rule != "first" or settings.near_duplicates or settings.rare_classes
     standing = cleaned.with_name(f"{cleaned.name}.standing") if is_open else cleaned
@@ -161,6 +167,7 @@ def _merged(
     report: Report,
     corrections: Corrections,
     compared: "Compared | None",
+    by_response: bool,
 ) -> Iterator[pa.RecordBatch]:
     """Yield the records that stay, shard by shard, and collect what finds near-duplicates of them.
 
@@ -172,11 +179,13 @@ def _merged(
         report: where every record is counted.
         corrections: of labels.
         compared: given the records that stay, where near-duplicates are looked for.
+        by_response: a text with another response is another record.
     """
     modality = modality_of(schema)
     alike = Alike()
     with progress("clean") as reporter:
-        for shard, done in work.results(read_batches(path)):
+        for shard, alone in work.results(read_batches(path)):
+            done = _with_response(alone, shard.column(RESPONSE)) if by_response else alone
             records = _records(shard, done)
             for record in records:
                 if record["form"] is not None:
@@ -200,6 +209,13 @@ def _merged(
                 compared.add(kept, done.column("bands").filter(stays))
             yield from kept.combine_chunks().to_batches()
             reporter.advance(shard.num_rows)
+
+
+def _with_response(done: pa.Table, responses: pa.Array) -> pa.Table:
+    """Return what became of records, their ids being of text and response."""
+    both = zip(done.column("id").to_pylist(), responses.to_pylist(), strict=True)
+    ids = [sha256_of_text(f"{text}{sha256_of_text(response or '')}") for text, response in both]
+    return done.set_column(done.schema.get_field_index("id"), "id", pa.array(ids, pa.string()))
 
 
 def _records(shard: pa.RecordBatch, done: pa.Table) -> list[Record]:

@@ -102,8 +102,9 @@ def read_test(path: Path, head: str) -> Test:
     """
     module = registry.load(HEADS, head, f"head of {path}")
     table = read_targets(path, module.TARGETS, complete=False)
-    num_records = sum(batch.num_rows for batch in records.read_batches(path))
-    return Test(module, table, num_records - table.num_rows)
+    num_left_out = sum(batch.num_rows for batch in records.read_batches(path)) - table.num_rows
+    table = module.joined(table) if hasattr(module, "joined") else table
+    return Test(module, table, num_left_out)
 
 
 def measure(

@@ -39,6 +39,8 @@ HEAD, OUTPUT = "generation", "response"
 VALIDATION_BATCH_SIZE = 16
 KEPT_DIGITS = 4
 """Of the log-likelihood of a response."""
+TIE = 1e-3
+"""Two tokens whose logits differ by less may change places in another batch."""
 TEMPLATE, MAX_TOKENS = "template", "max_tokens"
 """The facts of a finished model."""
 
@@ -248,13 +250,38 @@ class Generator(Predictor):
                 nats[chosen] = np.bincount(of_record, each.double().cpu().numpy(), len(chosen))
         return [round(float(value), KEPT_DIGITS) for value in nats]
 
+    def part_at_a_tie(self, prompt: str, one: str, other: str) -> bool:
+        """Tell whether two responses part where two tokens are equally likely, but for rounding.
+
+        Args:
+            prompt: what both answer.
+            one: a response.
+            other: another one.
+        """
+        import torch
+
+        dialogues = self.model.writer.dialogues([prompt, prompt], [one, other])
+        ours, theirs = np.split(dialogues.ids, dialogues.starts[1:2])
+        (apart,) = np.nonzero(ours[: len(theirs)] != theirs[: len(ours)])
+        place = int(apart[0]) if len(apart) else 0
+        begin = int(dialogues.begins[0])
+        if place < begin or begin != dialogues.begins[1]:  # the prompt is cut at two places
+            return False
+        with torch.inference_mode():
+            batch = {k: v.to(self.device) for k, v in dialogues.batch(np.array([0])).items()}
+            logits = self.model.logits(batch)[place - begin].double().cpu().numpy()
+        return bool(abs(logits[ours[place]] - logits[theirs[place]]) <= TIE)
+
     def generate(
         self,
         prompts: Sequence[str],
         decoding: Decoding = GREEDY,
         seen: Callable[[str], None] | None = None,
     ) -> list[str]:
-        """Return a response to each prompt; it does not depend on the other prompts.
+        """Return a response to each prompt, of which no other prompt is seen.
+
+        In which batch it is written changes the last digits of logits: where two tokens are as
+        likely but for these, either may be written.
 
         Args:
             prompts: the texts.

@@ -63,6 +63,8 @@ BASELINES = {
 READS = "a text"
 TASK = GenerationTask
 TEXTS_AT_ONCE = 500
+REFERENCES = "references"
+"""All responses to a test prompt, where some prompt has several."""
 _EVERY_RECORD = generated.NUM_COLUMNS
 
 Content = dict[str, str | None]
@@ -77,9 +79,36 @@ def contents_of(targets: pa.Table) -> list[Content]:
     return rows
 
 
+def joined(targets: pa.Table) -> pa.Table:
+    """Return a row a prompt, for its first record; where any has several, with their responses.
+
+    The answer to a prompt is one, and is measured once, by all references that there are.
+    """
+    texts, responses = (targets[name].to_pylist() for name in ("text", OUTPUT))
+    known: dict[str, list[str]] = {}
+    first: list[int] = []
+    for place, (text, response) in enumerate(zip(texts, responses, strict=True)):
+        if text not in known:
+            first.append(place)
+        known.setdefault(text, []).append(response)
+    if len(first) == targets.num_rows:
+        return targets
+    of_each = pa.array([known[texts[place]] for place in first], pa.list_(pa.string()))
+    return targets.take(first).append_column(REFERENCES, of_each)
+
+
 def true_of(targets: pa.Table) -> list[Answer]:
     """Return what is true of each record, in the form of an answer."""
-    return [_said(response) for response in targets[OUTPUT].to_pylist()]
+    true = [_said(response) for response in targets[OUTPUT].to_pylist()]
+    if REFERENCES in targets.column_names:
+        several = targets[REFERENCES].to_pylist()
+        true = [{**one, REFERENCES: known} for one, known in zip(true, several, strict=True)]
+    return true
+
+
+def _references_of(answer: Answer) -> list[str]:
+    known: list[str] = answer.get(REFERENCES) or [answer[OUTPUT]]
+    return known
 
 
 def _said(response: str) -> Answer:
@@ -190,7 +219,7 @@ def loss(model: HeadModel, logits: Tensor, batch: dict[str, Tensor]) -> Tensor: 
 
 def prepare(true: list[Answer], predicted: list[Answer], outputs: list[str]) -> np.ndarray:  # noqa: ARG001
     """Return what is counted of each record, N, for ``measures``; unknown likelihoods are NaN."""
-    texts, references = ([one[OUTPUT] for one in some] for some in (predicted, true))
+    texts, references = [one[OUTPUT] for one in predicted], [*map(_references_of, true)]
     likely = [[one["nats"], one["tokens"]] for one in predicted]
     return np.column_stack(
         [generated.counted(texts, references), np.array(likely, dtype=float).reshape(-1, 2)]
@@ -269,10 +298,23 @@ def slices_by(true: list[Answer]) -> dict[str, np.ndarray]:
 def errors(true: list[Answer], predicted: list[Answer]) -> np.ndarray:
     """Return how far each response is from its reference, N: what its chrF lacks to 1."""
     each = [
-        generated.counted([given[OUTPUT]], [wanted[OUTPUT]])
+        generated.counted([given[OUTPUT]], [_references_of(wanted)])
         for wanted, given in zip(true, predicted, strict=True)
     ]
     return np.array([1 - float(generated.chrf(once_each(1), one)[0]) for one in each])
+
+
+def may_be_either(predictor: Any, content: Content, one: Answer, other: Answer) -> bool:
+    """Tell whether the same model may have given both answers, in batches of other prompts.
+
+    Args:
+        predictor: that model.
+        content: the prompt.
+        one: an answer.
+        other: another one.
+    """
+    text = str(content["text"])
+    return bool(predictor.part_at_a_tie(text, one[OUTPUT], other[OUTPUT]))
 
 
 def shown(content: Content, answer: Answer) -> str:

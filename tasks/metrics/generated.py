@@ -28,24 +28,27 @@ PAIRS_KNOWN = 1 << 16
 """A text and its reference are counted once, though a review asks several times."""
 
 
-def counted(texts: Sequence[str], references: Sequence[str]) -> Floats:
+def counted(texts: Sequence[str], references: Sequence[Sequence[str]]) -> Floats:
     """Return what is counted of each record, N ``NUM_COLUMNS``, for the metrics.
+
+    Of several references, chrF counts the one that a text is nearest to, BLEU n-grams of any and
+    the length that is nearest, as sacrebleu does.
 
     Args:
         texts: one a record.
-        references: one for each of them.
+        references: those of each of them, one at least.
     """
-    rows = [_counted(*pair) for pair in zip(texts, references, strict=True)]
+    rows = [_counted(text, *all_of) for text, all_of in zip(texts, references, strict=True)]
     return np.array(rows, dtype=float).reshape(len(rows), NUM_COLUMNS)
 
 
 @lru_cache(PAIRS_KNOWN)
-def _counted(text: str, reference: str) -> tuple[int, ...]:
+def _counted(text: str, *references: str) -> tuple[int, ...]:
     found: list[int] = []
     for metric in _metrics():
-        (counts,) = metric._extract_corpus_statistics([text], [[reference]])
+        (counts,) = metric._extract_corpus_statistics([text], [[one] for one in references])
         found += map(int, counts)
-    return (*found, int(text.strip() == reference.strip()))
+    return (*found, int(text.strip() in [one.strip() for one in references]))
 
 
 @cache
@@ -96,7 +99,7 @@ def bleu(counts: Floats, of_records: Floats) -> Floats:
 
 
 def exact_match(counts: Floats, of_records: Floats) -> Floats:
-    """Return the share of texts that are their reference, but for blanks around them.
+    """Return the share of texts that are a reference of theirs, but for blanks around them.
 
     Args:
         counts: how often each record counts, S N.

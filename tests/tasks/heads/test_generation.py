@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,13 @@ from tasks.errors import BadInput, Preempted
 from tasks.finetune import stage as finetune
 from tasks.finetune.settings import LoraSettings
 from tasks.finetune.settings import Settings as FinetuneSettings
+from tasks.heads import _evidence as evidence
 from tasks.heads import generation
 from tasks.heads._dialogues import Dialogues, Template, Writer, pack
 from tasks.heads._generator import Decoding, GenerationTask, Generator, choose
 from tasks.heads._model import load_predictor
 from tasks.models.text import TextBackbone
+from tasks.promotion.comparison.headed import _repeated
 from tests.tasks.heads.conftest import Finetuned, Splits, run_head
 
 PROMPTS = ["Are you sentient?", "Hi", "What language are you written in, and by whom?"]
@@ -139,6 +142,31 @@ def test_responses_are_the_same_with_and_without_a_cache_and_whatever_else_is_in
         assert any(cached)
         assert generator.generate(PROMPTS, Decoding(12, **decoding, cached=False)) == cached
         assert generator.generate(PROMPTS[:1], Decoding(12, **decoding)) == cached[:1]
+
+
+def test_a_recorded_response_may_part_from_todays_where_two_tokens_are_as_likely(
+    generator: Generator, corpora: dict[str, Splits]
+) -> None:
+    writer = generator.model.writer
+    first, second = (int(writer.dialogues(["Hi"], [text]).ids[-2]) for text in "ab")
+    test = evidence.read_test(corpora["chatterbot"]["test"], "generation")
+
+    def is_repeated(now: str, before: str, nats: float = 2.0) -> bool:
+        answers = [{"response": text, "nats": nats, "tokens": 3} for text in (now, before)]
+        answers[0]["nats"] = 2.0
+        return _repeated(test, generator, {"text": "Hi"}, *answers)
+
+    assert is_repeated("a", "a")
+    assert not is_repeated("a", "b")
+    embeddings: Any = generator.model.encoder
+    with torch.no_grad():
+        weights = embeddings.get_input_embeddings().weight
+        weights[second] = weights[first]
+    assert is_repeated("a", "b")
+    assert is_repeated("b", "a")
+    assert not is_repeated("a", "b", nats=2.1)
+    assert not is_repeated("a", "")
+    assert not is_repeated("a", "no")
 
 
 def test_a_short_prompt_is_answered_on_where_a_long_one_has_no_place_left(

@@ -4,6 +4,7 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -13,6 +14,7 @@ from tasks.clean.settings import Settings as CleanSettings
 from tasks.contracts.paths import PARTS
 from tasks.corpora.columns import targets_of
 from tasks.errors import BadInput, BadSettings
+from tasks.heads._evidence import read_test
 from tasks.split import stage as split
 from tasks.split.settings import Settings as SplitSettings
 
@@ -300,6 +302,41 @@ def test_of_pairs_that_are_nearly_the_same_in_both_texts_the_longest_stays(
     clean.run(corpus.output / "records.parquet", root / "clean", settings)
     kept = pq.read_table(root / "clean" / "records.parquet").to_pylist()
     assert [f"{row['text']},{row['text_b']},{row['label']}" for row in kept] == lines[1:]
+
+
+def test_all_responses_to_a_text_are_kept_where_they_are_asked_for(corpus: "Corpus") -> None:
+    rows = [(f"what is {n % 30}", f"answer {n}") for n in range(60)]
+    lines = [f"{text},{response}" for text, response in [*rows, ("what is  5", "answer 5")]]
+    corpus.write("a.csv", "text,answer\n" + "\n".join(lines) + "\n")
+    corpus.collect({"kind": "files", "label": "", "targets": {"response": "answer"}})
+    root, found = corpus.output.parent, corpus.output / "records.parquet"
+    clean.run(found, root / "first", CleanSettings())
+    assert pq.read_metadata(root / "first" / "records.parquet").num_rows == 30
+    clean.run(found, root / "all", CleanSettings(responses="all"))
+    kept = pq.read_table(root / "all" / "records.parquet").to_pylist()
+    assert [(row["text"], row["response"]) for row in kept] == rows
+    assert len({row["id"] for row in kept}) == 60
+    assert json.loads((root / "all" / "report.json").read_text())["dropped"]["duplicate"] == 1
+    split.run(
+        root / "all" / "records.parquet", root / "split", SplitSettings(group_by="text"), seed=0
+    )
+    parts = [pq.read_table(root / "split" / f"{part}.parquet") for part in PARTS]
+    texts = [{*part["text"].to_pylist()} for part in parts]
+    assert sum(part.num_rows for part in parts) == 60
+    assert sum(map(len, texts)) == len(set.union(*texts)) == 30
+    test = read_test(root / "split" / "test.parquet", "generation")
+    assert (len(test), test.num_left_out) == (len(texts[2]), 0)
+    assert all(len(one["references"]) == 2 for one in test.true)
+    given = [{"response": one["references"][-1], "nats": 1.0, "tokens": 1} for one in test.true]
+    prepared = test.head.prepare(test.true, given, ["response"])
+    exact = test.head.measures(["response"])["exact_match"](np.ones((1, len(test))), prepared)
+    assert exact.tolist() == [1.0]
+    corpus.write("a.csv", "text\nhello\n")
+    corpus.collect({"kind": "files", "label": ""})
+    with pytest.raises(
+        BadSettings, match=r"has no target 'response', which clean\.responses is of"
+    ):
+        clean.run(found, root / "none", CleanSettings(responses="all"))
 
 
 def test_a_shard_of_pairs_is_told_apart_by_both_texts_and_kept(corpus: "Corpus") -> None:
