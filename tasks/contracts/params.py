@@ -337,6 +337,8 @@ def check_params(params: dict[str, Any]) -> None:
         _check_row(params, table, row)
     for table, row in rows:
         _check_sections(params, table, row)
+    for row in rows_of(params, STUDENTS):
+        _check_teacher(params, row)
     for row in params["models"]:
         _check_student(params, row)
 
@@ -354,15 +356,16 @@ def _check_names_of_backbones(params: dict[str, Any]) -> None:
             table_of[row] = table
 
 
-def _check_student(params: dict[str, Any], model: str) -> None:
-    """Check a model whose backbone is a row of students against its teacher.
+def _check_teacher(params: dict[str, Any], student: str) -> None:
+    """Check a row of students against its teacher, whether a model is on it or not.
 
     Raises:
-        BadSettings: the teacher has another head or corpus, or learns from this model; or the
-            settings fit a head to labels alone.
+        BadSettings: the teacher learns from a model on this row, has a head that is not distilled,
+            or another corpus.
     """
-    students = rows_of(params, STUDENTS)
-    taught, row = [model], params["models"][model]["backbone"]
+    students, models = rows_of(params, STUDENTS), params["models"]
+    teacher = students[student]["teacher"]
+    taught, row = [teacher], models[teacher]["backbone"]
     while row in students:
         taught.append(students[row]["teacher"])
         if taught[-1] in taught[:-1]:
@@ -370,30 +373,39 @@ def _check_student(params: dict[str, Any], model: str) -> None:
                 f"{PARAMS}: {STUDENTS}: models learn from each other in a circle, "
                 f"{' -> '.join(taught)}: let one of them have a backbone without a teacher"
             )
-        row = params["models"][taught[-1]]["backbone"]
-    row = params["models"][model]["backbone"]
+        row = models[taught[-1]]["backbone"]
+    where = f"{PARAMS}: {STUDENTS}.{student}"
+    head = stage_settings(params, "finetune", teacher).head
+    if head not in DISTILLED:
+        raise BadSettings(
+            f"{where}.teacher: head {head} of {teacher} is not distilled, classification and "
+            "tagging are: name another model"
+        )
+    if students[student]["corpus"] != models[teacher]["corpus"]:
+        raise BadSettings(
+            f"{where}.corpus: expected that of the teacher {teacher}, {models[teacher]['corpus']}"
+        )
+
+
+def _check_student(params: dict[str, Any], model: str) -> None:
+    """Check a model whose backbone is a row of students.
+
+    Raises:
+        BadSettings: the teacher has another head, or the settings fit a head to labels alone.
+    """
+    students, row = rows_of(params, STUDENTS), params["models"][model]["backbone"]
     if row not in students:
         return
-    own = stage_settings(params, "finetune", model)
+    own, teacher = stage_settings(params, "finetune", model), students[row]["teacher"]
     where = f"{PARAMS}: models.{model}"
-    if own.head != stage_settings(params, "finetune", taught[1]).head:
+    if own.head != stage_settings(params, "finetune", teacher).head:
         raise BadSettings(
-            f"{where}.finetune.head: its teacher, {taught[1]}, has another head: set the same"
-        )
-    if own.head not in DISTILLED:
-        raise BadSettings(
-            f"{where}.backbone: head {own.head} is not distilled, classification and tagging are: "
-            f"take the backbone {students[row]['backbone']}"
+            f"{where}.finetune.head: its teacher, {teacher}, has another head: set the same"
         )
     if own.solver == "lbfgs":
         raise BadSettings(
             f"{where}.finetune.solver: lbfgs fits a head to labels alone, and this one has a "
             "teacher: drop it"
-        )
-    if students[row]["corpus"] != params["models"][taught[1]]["corpus"]:
-        raise BadSettings(
-            f"{PARAMS}: {STUDENTS}.{row}.corpus: expected that of the teacher {taught[1]}, "
-            f"{params['models'][taught[1]]['corpus']}"
         )
 
 
@@ -474,6 +486,8 @@ def _check_sections(params: dict[str, Any], table: str, row: str) -> None:
         _check_labels_are_spared(params, row)
     for stage in (stage for stage in STAGES if TABLES[stage] == table):
         settings = stage_settings(params, stage, row)
+        if stage == "clean" and settings.responses is not None:
+            _check_prompts_are_together(params, row)
         if stage == "adapt":
             first = chain_of(params, row)[-1]
             architecture = stage_settings(params, *first).architecture
@@ -483,6 +497,15 @@ def _check_sections(params: dict[str, Any], table: str, row: str) -> None:
                 f"params.yaml: {table}.{row}: a corpus has the same name, and the pins of both "
                 f"would be data/sources/{row}/pin.json: rename one"
             )
+
+
+def _check_prompts_are_together(params: dict[str, Any], corpus: str) -> None:
+    """Refuse to divide several responses to one text, of which each has an id of its own."""
+    if stage_settings(params, "split", corpus).group_by != "text":
+        raise BadSettings(
+            f"params.yaml: corpora.{corpus}.clean.responses: all keeps several records of a text: "
+            "set split.group_by: text, so that no test text is a training text"
+        )
 
 
 def _check_labels_are_spared(params: dict[str, Any], row: str) -> None:

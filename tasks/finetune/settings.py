@@ -16,6 +16,8 @@ OF_CLASSES = (
     "wide", "class_weights", "label_smoothing", "labels", "repeats", "refit", "folds", "solver",
 )  # fmt: skip
 """Settings that are of classification alone."""
+OF_TOKENS = ("tagging", "generation")
+"""Heads that read the state of each token: no pooling makes one of them."""
 
 
 class LoraSettings(contract.Settings):
@@ -217,4 +219,8 @@ class Settings(TrainingSettings):
         if self.mode == "frozen" or self.pooling == "weighted":
             raise ValueError(
                 f"head: {self.head} needs mode: full or lora, and a pooling that is not weighted"
+            )
+        if self.head in OF_TOKENS and self.pooling != "auto":
+            raise ValueError(
+                f"pooling changes nothing with head: {self.head}, which reads each token: drop it"
             )

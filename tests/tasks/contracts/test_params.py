@@ -130,6 +130,8 @@ def put(params: dict[str, Any], path: str, value: object) -> None:
         ("memory", "1 GiB", "memory: expected a whole number of MiB from 512, found '1 GiB'"),
         ("restarts", -1, "restarts: expected a whole number from 0, found -1"),
         ("threads", 0, "threads: expected a whole number from 1, found 0"),
+        ("corpora/reuters/clean/responses", "all", "corpora.reuters.clean.responses: all keeps "
+         "several records of a text: set split.group_by: text, so that no test text is a"),
         ("threads", "all", "threads: expected a whole number from 1, found 'all'"),
         ("models", None, "models: expected rows ({} for none), found None"),
         ("corpora/my.corpus", {}, "corpora: the row name 'my.corpus' is not of a-z, 0-9 and"),
@@ -325,8 +327,8 @@ def test_a_model_may_learn_from_another_one(params: dict[str, Any]) -> None:
         (
             {"small": student("scores", "reuters-bert")},
             {"head": "regression"},
-            "models.pupil.backbone: head regression is not distilled, classification and tagging "
-            "are: take the backbone reuters-bert",
+            "students.small.teacher: head regression of scores is not distilled, classification "
+            "and tagging are: name another model",
         ),
         (
             {"small": student("reuters-topics", "reuters-bert")},
@@ -355,6 +357,38 @@ def test_a_fault_in_a_student_is_one_line(
         check_params(params)
     assert str(error.value).startswith(f"params.yaml: {message}")
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            {"small": student("reuters-topics", "reuters-bert", "digits")},
+            "students.small.corpus: expected that of the teacher reuters-topics, reuters",
+        ),
+        (
+            {"small": student("scores", "reuters-bert")},
+            "students.small.teacher: head regression of scores is not distilled, classification ",
+        ),
+        (
+            {
+                "small": student("pupil", "reuters-bert"),
+                "smaller": student("pupil", "reuters-bert"),
+            },
+            "students: models learn from each other in a circle, pupil -> pupil: let one of them",
+        ),
+    ],
+)
+def test_a_fault_of_a_teacher_is_told_before_any_model_learns_from_it(
+    params: dict[str, Any], rows: Any, message: str
+) -> None:
+    params["students"] = rows
+    params["models"]["scores"] = model_on("reuters-bert", head="regression")
+    if "smaller" in rows:
+        params["models"]["pupil"] = model_on("small")
+    with pytest.raises(BadSettings) as error:
+        check_params(params)
+    assert str(error.value).startswith(f"params.yaml: {message}")
 
 
 @pytest.mark.parametrize("supervised", [0, 1, 2])

@@ -9,9 +9,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.contracts import files
+from tasks.contracts import files, paths, records
 from tasks.contracts.params import read_params
 from tasks.errors import BadInput, BadSettings
+from tasks.finetune import stage as finetune
 from tasks.finetune.settings import Settings
 from tasks.fingerprint.rows import fingerprints
 from tests.tasks.finetune.conftest import convnet
@@ -81,14 +82,46 @@ def test_settings_of_classes_are_refused_for_other_heads() -> None:
     assert Settings.parse({"head": "classification"}, "x") == Settings()
 
 
+CHANGED = {"pooling": "max", "dropout": 0.5, "tokens": 8, "layer_decay": 0.5, "mode": "lora"}
+"""Settings that a head might not look at; what a training does with the rest, no head knows."""
+REFUSED = {"tagging": {"pooling"}, "generation": {"pooling"}}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_setting_changes_the_model_or_is_refused(
+    corpora: dict[str, Splits], backbone: Path, causal_backbone: Path, tmp_path: Path, head: str
+) -> None:
+    splits: Splits = {}
+    for part in paths.TRAINED_ON:
+        few = records.read_table(corpora[CORPUS_OF[head]][part]).slice(0, 24)
+        splits[part] = tmp_path / f"{part}.parquet"
+        records.write_records(splits[part], few.schema, few.to_batches())
+
+    def weights(**changed: Any) -> str:
+        settings = Settings.parse(
+            {"head": head, "epochs": 1, "batch_size": 8, "twin": False, **changed}, "x"
+        )
+        below = causal_backbone if head == "generation" else backbone
+        folder = tmp_path / "-".join(["out", *changed])
+        finetune.run("small", below, splits, folder, settings, 0, folder / "checkpoints")
+        return files.sha256(folder / "model" / "model.safetensors")
+
+    found, refused = {weights()}, REFUSED.get(head, set())
+    for name, value in CHANGED.items():
+        if name in refused:
+            with pytest.raises(BadSettings, match=f"{name} changes nothing with head: {head}"):
+                weights(**{name: value})
+        else:
+            found.add(weights(**{name: value}))
+    assert len(found) == 1 + len(CHANGED) - len(refused)
+
+
 def test_a_head_that_the_modality_does_not_have_is_refused_in_one_line(
     convnet: Path, images: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    from tasks.finetune import stage
-
     splits: Splits = {"train": images[0], "validation": images[1]}
     with pytest.raises(BadInput, match=r"finetune\.head: tagging is of texts, but the backbone"):
-        stage.run(
+        finetune.run(
             "small", convnet, splits, tmp_path / "out", Settings(head="tagging"), 0, tmp_path / "c"
         )
 
