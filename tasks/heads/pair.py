@@ -126,6 +126,8 @@ def inputs(
         targets: the number of each one's class.
     """
     tokenizer = model.tokenizer
+    # "[SEP]" in a text is plain text: nobody who writes one moves the border between the two.
+    tokenizer.encode_special_tokens = True
     padding = tokenizer.token_to_id("[PAD]") or 0
     unknown = [tokenizer.token_to_id("[UNK]") or 0]
     # A tokenizer that adds no token of its own would run the one text into the other. What is too

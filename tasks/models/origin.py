@@ -1,10 +1,11 @@
 """What a model's weights have seen before it was finetuned: kept beside them, from pretrain on.
 
 ``pretrained_on.npy`` holds the records that a backbone was trained on, 64 bits of the id of each
-(an id is a hash of the content), of many those with the smallest: a sample that does not depend on
-the corpus. ``downstream.json`` says in ``labels_of`` whose labels a supervised backbone has learnt:
-a corpus, or a list of several. A backbone that goes on from another has seen what that has seen,
-too. A backbone that was published, or made by an earlier version, says nothing of either.
+(an id is a hash of the content; of pairs and dialogues, that of the first text is taken, which is
+what a backbone reads), of many those with the smallest: a sample that does not depend on the
+corpus. ``downstream.json`` says in ``labels_of`` whose labels a supervised backbone has learnt: a
+corpus, or a list of several. A backbone that goes on from another has seen what that has seen, too.
+A backbone that was published, or made by an earlier version, says nothing of either.
 """
 
 from __future__ import annotations
@@ -54,8 +55,11 @@ def write_origin(folder: Path, train: Path, before: Path | None = None) -> None:
     if before is not None and (before / SEEN).exists():
         smallest = np.load(before / SEEN, allow_pickle=False)
     with pq.ParquetFile(train) as file:
-        for batch in file.iter_batches(columns=["id"]):
-            keys = _keys(batch["id"].to_pylist())
+        # Ids may be of two texts, of which a backbone reads the first.
+        of_two = not {"text_b", "response"}.isdisjoint(file.schema_arrow.names)
+        for batch in file.iter_batches(columns=["text" if of_two else "id"]):
+            found = batch.column(0).to_pylist()
+            keys = _keys(map(files.sha256_of_text, found) if of_two else found)
             smallest = np.unique(np.concatenate([smallest, keys]))[:MOST_KEPT]
     np.save(folder / SEEN, smallest)
 

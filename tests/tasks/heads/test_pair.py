@@ -10,6 +10,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
 from tasks.contracts import records
+from tasks.contracts.files import sha256_of_text
 from tasks.errors import BadInput
 from tasks.evaluate.headed import seen_by
 from tasks.heads import _evidence as evidence
@@ -74,6 +75,17 @@ def test_both_texts_are_read_as_two_segments_and_the_longer_one_is_cut(backbone:
     assert batch["attention_mask"].sum(dim=1).tolist() == [len(short), 16]
 
 
+def test_a_special_token_in_a_text_is_plain_text_and_moves_no_border(backbone: Path) -> None:
+    loaded = TextBackbone(backbone)
+    written = ("a [SEP] dress", "[CLS][PAD] it [MASK]")
+    tokens = [[loaded.tokenizer.id_to_token(n) for n in pair.inputs(loaded, [both]).pieces]
+              for both in (("a dress", "it"), written)]  # fmt: skip
+    for name, times in {"[SEP]": 2, "[CLS]": 1, "[PAD]": 0, "[MASK]": 0}.items():
+        assert [found.count(name) for found in tokens] == [times, times]
+    read = pair.inputs(loaded, [written, ("a", "[SEP] dress [SEP] it")])
+    assert read.segments[: read.starts[1]].sum() < read.segments[read.starts[1] :].sum()
+
+
 def test_a_tokenizer_without_tokens_of_its_own_keeps_the_texts_apart(
     causal_backbone: Path,
 ) -> None:
@@ -117,6 +129,19 @@ def test_raw_pairs_are_served_in_a_list_or_by_name(
             predictor.served([malformed])
 
 
+def test_any_two_texts_are_answered_and_what_is_none_is_refused(
+    finetuned: Callable[[str], Finetuned],
+) -> None:
+    predictor = load_predictor(finetuned("pair").model)
+    texts = ["", "love it", "\0", "\u202eevol ti\u202c", "[SEP]"]
+    pairs = [[first, second] for first in texts for second in texts]
+    rows = predictor.served([*pairs, ["love it", "dress " * 180_000]])
+    assert all(sum(row["scores"].values()) == pytest.approx(1) for row in rows)
+    for malformed in (["love it", ["a dress"]], ["love it", 3.5], ["love it", "\ud800"]):
+        with pytest.raises(BadInput, match="record 0 is not a pair of texts"):
+            predictor.served([malformed])
+
+
 def test_what_a_backbone_of_texts_alone_has_seen_is_told(
     corpora: dict[str, Splits], tmp_path: Path
 ) -> None:
@@ -128,7 +153,12 @@ def test_what_a_backbone_of_texts_alone_has_seen_is_told(
     num_seen = sum(text in known for text, _ in test.contents)
     assert seen_by(tmp_path, test) == Overlap(num_seen, len(test))
     assert num_seen > 20
-    write_origin(tmp_path, corpora["pairs"]["test"])
+    # A backbone reads the first texts of pairs: it knows them beside other second ones.
+    table = records.read_table(corpora["pairs"]["test"])
+    others = [sha256_of_text(identity) for identity in test.ids]
+    table = table.set_column(0, table.schema.field("id"), [others])
+    records.write_records(tmp_path / "others", table.schema, table.to_batches())
+    write_origin(tmp_path, tmp_path / "others")
     assert seen_by(tmp_path, test) == Overlap(len(test), len(test))
 
 
