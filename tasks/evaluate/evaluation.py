@@ -64,6 +64,8 @@ class Evaluation:
     """How many of ``num_trained`` are of the validation split: with ``finetune.refit``, all."""
     repeats: dict[str, Any] | None = None
     """What several pairs of model and twin say together, where more than one was trained."""
+    teacher: dict[str, Any] | None = None
+    """Of a student: its teacher's ``weights_sha256``, the ``temperature`` and ``weight``."""
 
     @property
     def gain(self) -> tuple[float | None, Interval]:

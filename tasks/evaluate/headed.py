@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 
 from tasks.contracts import files, records
 from tasks.contracts.paths import LABELS, Part
-from tasks.corpora.columns import PAIR
 from tasks.heads import _evidence as evidence
 from tasks.heads._model import load_predictor
 from tasks.heads._targets import read_targets
 from tasks.metrics.scores import rounded
+from tasks.models.model import description
 from tasks.models.origin import Overlap, labels_of, overlap
 from tasks.progress import say
 from tasks.reports.drawing import figure
@@ -108,6 +108,7 @@ def evaluate(
         right_or_wrong=evidence.right_or_wrong(test.head),
         unknown=evidence.unknown_names(test, outputs),
         learnt_labels=splits["test"].parent.name in labels_of(model),
+        teacher=description(model).get("teacher"),
         intended_use=settings.intended_use,
         examples=_examples(test, answers["model"], settings.shown_examples),
         num_outputs=len(outputs),
@@ -123,14 +124,13 @@ def evaluate(
 def seen_by(model: Path, test: evidence.Test) -> Overlap | None:
     """Return how many test records the backbone was pretrained on; None where it is not known.
 
-    The ids of pairs are of both texts: a backbone of texts alone knows the first ones by theirs.
+    Ids may be of two texts, as of a pair or a prompt with its response; a backbone has read the
+    first ones alone.
     """
     seen = overlap(model, test.ids)
-    if seen is None or PAIR not in test.table.column_names:
-        return seen
     texts = test.table["text"].to_pylist()
     alone = overlap(model, map(files.sha256_of_text, texts))
-    return seen if alone is None or alone.share <= seen.share else alone
+    return seen if seen is None or alone is None or alone.share <= seen.share else alone
 
 
 def _trained_on(train: Path, chosen: Path, targets: tuple[str, ...]) -> pa.Table:

@@ -28,6 +28,7 @@ from tasks.metrics.predictions import (
 )
 from tasks.metrics.scores import Answers
 from tasks.metrics.slices import slices_of
+from tasks.models.model import description
 from tasks.models.origin import labels_of, overlap
 from tasks.progress import say
 from tasks.training.determinism import make_deterministic
@@ -111,6 +112,7 @@ def run(
         num_unlabelled=test.num_unlabelled,
         seen=overlap(model, test.ids),
         learnt_labels=splits["test"].parent.name in labels_of(model),
+        teacher=description(model).get("teacher"),
         folds=fold_metrics(model.with_name("folds.parquet")),
         repeats=repeat_metrics([{"model": scored, **baselines}, *further]),
         model=scored,

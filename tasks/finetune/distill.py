@@ -23,7 +23,7 @@ from tasks.contracts import files, records, registry
 from tasks.contracts.paths import DISTILL, TEACHER
 from tasks.errors import BadInput
 from tasks.models.classifier import batches_of_like_length
-from tasks.models.model import description, load_model
+from tasks.models.model import describe, description, load_model
 from tasks.progress import say
 from tasks.training.ranks import gathered, rank
 from tasks.training.task import Task
@@ -199,6 +199,18 @@ def read_lesson(
     gathered(None)  # the other ranks wait for the file
     logits = np.load(path, mmap_mode="r", allow_pickle=False)
     return Lesson(logits, starts, **files.read_json(backbone / DISTILL))
+
+
+def tell_teacher(backbone: Path, model: Path) -> None:
+    """Let a student's ``downstream.json`` say whom it has learnt from, and how.
+
+    Args:
+        backbone: the folder with the teacher in it.
+        model: the student's folder.
+    """
+    weights = files.sha256(backbone / TEACHER / "model.safetensors")
+    teacher = {"weights_sha256": weights, **files.read_json(backbone / DISTILL)}
+    describe(model, **{**description(model), "teacher": teacher})
 
 
 def _classes(folder: Path, splits: Sequence[Path]) -> tuple[np.ndarray, Scored]:

@@ -115,6 +115,10 @@ def _finetune(
         held_out = cross_validate(recipe, corpus, fold_of, history["model"]["best_epoch"])
     if rank() == 0:
         carry_origin(backbone, output / "model")
+        if recipe.lesson is not None:
+            from tasks.finetune.distill import tell_teacher
+
+            tell_teacher(backbone, output / "model")
         if not settings.twin:
             files.write_json(output / "twin" / DESCRIPTION, {"trained": False})
         _write_table(output / "folds.parquet", _joined(held_out, corpus.classes))

@@ -19,7 +19,7 @@ from tasks.finetune.distill import LOGITS, Lesson, divergence, read_lesson
 from tasks.finetune.settings import Settings as FinetuneSettings
 from tasks.heads import tagging
 from tasks.heads._model import load_predictor
-from tasks.models.model import load_backbone
+from tasks.models.model import description, load_backbone
 from tasks.models.origin import SEEN, labels_of
 from tests.tasks.finetune.conftest import vectors
 from tests.tasks.heads.conftest import (
@@ -170,6 +170,11 @@ def test_a_student_of_classes_learns_from_its_teacher_alone_where_labels_count_n
     assert agree > 0.7  # by the labels that it was shown: below 0.3
     assert not np.array_equal(*scores)
     assert labels_of(student) == ["topics"]
+    assert description(student)["teacher"] == {
+        "weights_sha256": files.sha256(teacher / "model.safetensors"),
+        "temperature": 1.0,
+        "weight": 1.0,
+    }
 
 
 def with_wrong_labels(path: Path, folder: Path) -> Path:

@@ -58,6 +58,15 @@ def _evaluation(labels: list[str], *, twin: bool = True) -> Evaluation:
     )
 
 
+def test_a_student_names_its_teacher() -> None:
+    teacher = {"weights_sha256": "5e" * 32, "temperature": 2.0, "weight": 0.25}
+    card = model_card(replace(_evaluation(["a", "b"]), teacher=teacher), SETTINGS, {})
+    assert "**A student**: beside the labels it has learnt the answers of a finetuned " in card
+    assert f"`{'5e' * 32}` (the tag `weights_sha256` of a version): 25 % of the loss, at " in card
+    assert "temperature 2.0. Its twin has learnt from the same one. What that model" in card
+    assert "A student" not in model_card(_evaluation(["a", "b"]), SETTINGS, {})
+
+
 def test_what_the_backbone_has_seen_is_disclosed() -> None:
     plain = _evaluation(["a", "b", "c"])
     disclosing = replace(plain, seen=Overlap(3, 120), learnt_labels=True)
