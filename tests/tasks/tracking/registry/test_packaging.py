@@ -60,8 +60,9 @@ def test_all_that_the_package_imports_is_required_at_a_version_without_a_local_p
 ) -> None:
     modules = reached_modules(architecture)
     package = package_code(tmp_path, modules)
-    required = {line.partition("==")[0] for line in requirements(modules)}
-    assert all("==" in line and "+" not in line for line in requirements(modules))
+    lines, distributions = requirements(modules), packages_distributions()
+    required = {line.partition("==")[0] for line in lines}
+    assert all("==" in line and "+" not in line for line in lines)
     imported = {
         str(name).partition(".")[0]
         for path in package.rglob("*.py")
@@ -70,7 +71,7 @@ def test_all_that_the_package_imports_is_required_at_a_version_without_a_local_p
     }
     assert {"numpy", "torch", "safetensors", "pydantic"} <= imported
     for name in imported - {package.name} - sys.stdlib_module_names:
-        assert required & set(packages_distributions()[name]), name
+        assert required & set(distributions[name]), name
 
 
 def run_nodes(tree: ast.AST) -> Iterator[ast.AST]:
