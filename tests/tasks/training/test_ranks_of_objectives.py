@@ -28,10 +28,9 @@ from tasks.training.task import Batch, ExampleRandom, Task
 
 # Batches of 16 leave one example over, of which one of two ranks has none.
 NUM_EXAMPLES = 193
-FEW_STEPS, MANY_STEPS = 50, 100
-# A ReLU near zero turns over by rounding alone, and AdamW makes whole steps of gradients that are
-# nothing else, as those of a key's bias: their weights go their own way in a long training.
-SENSITIVE_TO_ROUNDING = {"reconstruction", "masked_image", "classification, resnet", "finetune"}
+# Not more: a ReLU near zero turns over by rounding alone, and AdamW makes whole steps of gradients
+# that are nothing else, as those of a key's bias: weights go their own way in a long training.
+NUM_STEPS = 50
 BATCH_SIZE = 16
 TOLERANCE = 1e-3
 # Each process has one thread, as each of two ranks: such small models are not faster with two.
@@ -137,18 +136,17 @@ TASKS: dict[str, Callable[[Path], Task]] = {
 }
 
 
-def train_all(folder: Path, num_parts: int, num_steps: int) -> dict[str, Trained]:
+def train_all(folder: Path, num_parts: int) -> dict[str, Trained]:
     """Train all tasks, each from the same weights, on as many ranks as there are."""
     _token_cache.FOLDER = folder / "tokens"
     found = {}
     for name, prepare in TASKS.items():
         task = prepare(folder)
-        wanted = FEW_STEPS if name in SENSITIVE_TO_ROUNDING else num_steps
         settings = LongTrainingSettings(
             batch_size=BATCH_SIZE,
             precision="fp32",
             accumulation=num_parts,
-            epochs=math.ceil(wanted / math.ceil(len(task.lengths) / BATCH_SIZE)),
+            epochs=math.ceil(NUM_STEPS / math.ceil(len(task.lengths) / BATCH_SIZE)),
         )
         found[name] = trained(task, settings)
         if name in PRETRAININGS:  # all ranks come to the figures of one that has all batches
@@ -216,35 +214,29 @@ def test_two_ranks_agree_with_one(
 
 @pytest.fixture(scope="module")
 def on_one_rank(folder: Path) -> dict[str, Trained]:
-    """All trainings, by one rank."""
-    return train_all(folder, 1, MANY_STEPS)
+    """All trainings, by one rank, each batch worked off as a whole."""
+    return train_all(folder, 1)
 
 
 @pytest.fixture(scope="module")
 def on_two_ranks(folder: Path) -> dict[str, Trained]:
     """All trainings, by two ranks, which are started once."""
-    found: dict[str, Trained] = launch(2, train_all, folder, 1, MANY_STEPS)
+    found: dict[str, Trained] = launch(2, train_all, folder, 1)
     return found
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_parts_agree_with_the_whole(
-    name: str, whole: dict[str, Trained], in_parts: dict[str, Trained]
+    name: str, on_one_rank: dict[str, Trained], in_parts: dict[str, Trained]
 ) -> None:
-    assert_agreement(whole[name], in_parts[name])
-    assert in_parts[name].num_examples == whole[name].num_examples
-
-
-@pytest.fixture(scope="module")
-def whole(folder: Path) -> dict[str, Trained]:
-    """All trainings, each batch worked off as a whole."""
-    return train_all(folder, 1, FEW_STEPS)
+    assert_agreement(on_one_rank[name], in_parts[name])
+    assert in_parts[name].num_examples == on_one_rank[name].num_examples
 
 
 @pytest.fixture(scope="module")
 def in_parts(folder: Path) -> dict[str, Trained]:
     """All trainings, each batch in three parts."""
-    return train_all(folder, 3, FEW_STEPS)
+    return train_all(folder, 3)
 
 
 def assert_agreement(one: Trained, other: Trained) -> None:
