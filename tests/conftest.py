@@ -1,5 +1,6 @@
 """What every test shares."""
 
+import gc
 import os
 import signal
 import tempfile
@@ -9,6 +10,11 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tasks.interpreter import COLLECTED_AFTER
+
+# As in a stage: all libraries are imported here.
+gc.set_threshold(*COLLECTED_AFTER)
 
 # Timings say nothing on a busy machine, and CI repeats what it found.
 settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=50)

@@ -22,6 +22,7 @@ from flows.cli.prune import clean
 from flows.cli.registry import history, rollback
 from flows.cli.review import review
 from tasks.errors import DownstreamError, in_words, is_of_system
+from tasks.interpreter import COLLECTED_AFTER
 from tasks.plain_text import plain
 from tasks.progress import say
 
@@ -398,6 +399,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    gc.set_threshold(*COLLECTED_AFTER)
     tokens = sys.argv[1:] if arguments is None else arguments
     if DEBUG_FLAG in tokens:
         os.environ[DEBUG] = "1"

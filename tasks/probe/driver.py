@@ -9,6 +9,7 @@ column) of every instruction of ``tasks`` that was executed, in all threads and 
 """
 
 import builtins
+import gc
 import hashlib
 import importlib
 import inspect
@@ -237,6 +238,7 @@ def _die_with_parent() -> None:
 
 
 if __name__ in ("__main__", "__mp_main__"):
+    gc.set_threshold(10_000, 100, 100)  # as of the stages (tasks/interpreter.py), for their imports
     # Neither the script's own folder nor an installed copy comes before the workspace.
     sys.path[:] = [str(Path.cwd()), *(path for path in sys.path if path != sys.path[0])]
     if __name__ == "__main__":

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.interpreter import COLLECTED_AFTER
+
 ROOT = Path(__file__).parents[2]
 BARE = [sys.executable, "-S"]
 """A Python that finds no installed package."""
@@ -51,3 +53,18 @@ def test_an_environment_that_lacks_the_packages_too_is_tried_once(project: Path)
         command, cwd=project, capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout == "this Python\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "seldom"),
+    [(["-m", "tasks.where", "row"], True), (["-c", "import tasks.where"], False)],
+    ids=["a stage", "another program"],
+)
+def test_a_stage_alone_looks_less_often_for_unreachable_objects(
+    command: list[str], seldom: bool, project: Path
+) -> None:
+    (project / "tasks" / "where.py").write_text("import gc\nprint(gc.get_threshold())\n")
+    done = subprocess.run(
+        [sys.executable, *command], cwd=project, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout == f"{COLLECTED_AFTER}\n") is seldom

@@ -8,6 +8,7 @@ in ``saved.txt``, or as rarely as by default. The current folder gets the journa
 which no MLflow server is there to read.
 """
 
+import gc
 import json
 import sys
 import time
@@ -19,6 +20,7 @@ from tasks.adapt.settings import Settings as AdaptSettings
 from tasks.finetune import stage as finetune
 from tasks.finetune import task as finetune_task
 from tasks.finetune.settings import Settings as FinetuneSettings
+from tasks.interpreter import COLLECTED_AFTER
 from tasks.objectives import _backbone
 from tasks.parent import die_with_parent
 from tasks.pretrain import stage as pretrain
@@ -78,6 +80,7 @@ def run(job: dict[str, Any], journal: Path) -> None:
         )
 
 
+gc.set_threshold(*COLLECTED_AFTER)
 determinism.NUM_THREADS = 1  # beside other workers, two wait for each other for most of the time
 # Ranks import this file too, and have the same command line.
 if RARELY not in sys.argv:
