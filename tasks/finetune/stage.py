@@ -79,6 +79,11 @@ def _finetune(
     journal: Path | None,
 ) -> dict[str, Any]:
     loaded = load_backbone(backbone)
+    if loaded.modality != "text" and "tokens" in settings.model_fields_set:
+        raise BadInput(
+            f"finetune.tokens cuts texts, but the backbone {backbone} takes {loaded.modality}s: "
+            "drop it"
+        )
     # The default length is a bound: a backbone that was trained on shorter texts lowers it.
     loaded.cut_to(settings.tokens, all_must_fit="tokens" in settings.model_fields_set)
     head = head_of(settings)

@@ -120,6 +120,10 @@ def test_a_head_that_the_modality_does_not_have_is_refused_in_one_line(
     convnet: Path, images: tuple[Path, Path], tmp_path: Path
 ) -> None:
     splits: Splits = {"train": images[0], "validation": images[1]}
+    with pytest.raises(BadInput, match=r"finetune\.tokens cuts texts, but the backbone .* images"):
+        finetune.run(
+            "small", convnet, splits, tmp_path / "out", Settings(tokens=64), 0, tmp_path / "c"
+        )
     with pytest.raises(BadInput, match=r"finetune\.head: tagging is of texts, but the backbone"):
         finetune.run(
             "small", convnet, splits, tmp_path / "out", Settings(head="tagging"), 0, tmp_path / "c"
