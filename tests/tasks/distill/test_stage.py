@@ -1,5 +1,6 @@
 """Students: what lies beside their backbone, what they learn of their teacher, killed or not."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from tasks.contracts.paths import TEACHER
 from tasks.distill.settings import Settings
 from tasks.distill.stage import run
 from tasks.errors import BadInput
+from tasks.evaluate import stage as evaluate
+from tasks.evaluate.settings import Settings as EvaluateSettings
 from tasks.finetune import stage as finetune
-from tasks.finetune.distill import LOGITS, Lesson, divergence, read_lesson
+from tasks.finetune.distill import LOGITS, Lesson, divergence, read_lesson, tell_teacher
 from tasks.finetune.settings import Settings as FinetuneSettings
 from tasks.heads import tagging
 from tasks.heads._model import load_predictor
@@ -69,6 +72,28 @@ def test_a_backbone_has_its_teacher_in_it_and_what_both_have_seen(
     for folder in ("out/model", f"out/model/{TEACHER}"):
         assert (tmp_path / folder / SEEN).stat().st_mode & 0o200
     assert labels_of(tmp_path / "out/model") == ["of-backbone", "of-teacher", "topics"]
+
+
+def test_the_card_of_a_student_tagger_names_its_teacher(
+    lesson: Path, finetuned: Callable[[str], Finetuned], tmp_path: Path
+) -> None:
+    taught = finetuned("tagging")
+    shutil.copytree(taught.model.parent, tmp_path / "row")
+    tell_teacher(lesson, tmp_path / "row/model")
+    evaluate.run(
+        "small",
+        tmp_path / "row/model",
+        tmp_path / "row/twin",
+        taught.splits,
+        tmp_path / "evidence",
+        EvaluateSettings(bootstrap_samples=100),
+        0,
+    )
+    card = (tmp_path / "evidence/README.md").read_text()
+    weights = files.sha256(lesson / TEACHER / "model.safetensors")
+    assert f"whose weights have the sha256 `{weights}`" in card
+    assert "90 % of the loss, at temperature 2.0. Its twin has learnt from the same one." in card
+    assert "A student" not in (taught.evidence / "README.md").read_text()
 
 
 def test_the_loss_is_the_divergence_of_both_softened_distributions() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -319,6 +320,28 @@ def test_a_published_vocabulary_has_a_template_of_texts(causal_backbone: Path) -
     writer = Writer(tokenizer, template)
     (ids,) = writer.prompts(["Hi"], 8)
     assert writer.text_of(ids[1:]) == "Hi\n\nResponse:"
+
+
+def test_several_responses_are_all_trained_on_and_their_prompt_is_tested_once(
+    corpora: dict[str, Splits], causal_backbone: Path, tmp_path: Path
+) -> None:
+    splits: Splits = {}
+    for part, path in corpora["chatterbot"].items():
+        table = records.read_table(path).slice(0, 24)
+        others = [f"{response} Or not." for response in table["response"].to_pylist()]
+        ids = [files.sha256_of_text(identity) for identity in table["id"].to_pylist()]
+        again = table.set_column(0, table.schema.field("id"), [ids]).set_column(
+            table.schema.get_field_index("response"), table.schema.field("response"), [others]
+        )
+        both = pa.concat_tables([table, again]).sort_by("id")
+        splits[part] = tmp_path / f"{part}.parquet"
+        records.write_records(splits[part], both.schema, both.to_batches())
+    result = run_head("generation", splits, causal_backbone, tmp_path, epochs=1)
+    assert records.read_table(result.model.with_name("labels.parquet")).num_rows == 48
+    predictions = records.read_table(result.evidence / "predictions.parquet")
+    assert predictions.num_rows == result.metrics["n_test"] == 24
+    assert all(len(known) == 2 for known in predictions["references"].to_pylist())
+    assert "24 test records" in (result.evidence / "README.md").read_text()
 
 
 def test_the_nearest_training_text_answers_and_the_most_frequent_response() -> None:
