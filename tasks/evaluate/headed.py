@@ -106,6 +106,7 @@ def evaluate(
         num_trained=train.num_rows,
         num_left_out=test.num_left_out,
         right_or_wrong=evidence.right_or_wrong(test.head),
+        shares=[test.head.METRICS[metric] for metric in sorted(getattr(test.head, "SHARES", ()))],
         unknown=evidence.unknown_names(test, outputs),
         learnt_labels=splits["test"].parent.name in labels_of(model),
         teacher=description(model).get("teacher"),

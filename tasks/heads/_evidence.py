@@ -22,7 +22,7 @@ from tasks.corpora.columns import PAIR
 from tasks.errors import BadInput
 from tasks.heads._model import HEADS
 from tasks.heads._targets import read_targets
-from tasks.metrics.intervals import bootstrap
+from tasks.metrics.intervals import bootstrap, wilson
 from tasks.metrics.randomisation import paired_randomisation
 from tasks.metrics.scores import once_each, rounded
 from tasks.metrics.significance import mcnemar_exact, tango
@@ -143,12 +143,33 @@ def measure(
     measured = {who: Measured({}, {}) for who in answers}
     for key, value in values.items():
         who, _, name = key.partition("/")
-        interval, is_number = intervals[key], math.isfinite(value[0])
+        is_number = math.isfinite(value[0])
+        interval = interval_of(test.head, name, float(value[0]), intervals[key], len(test))
         measured[who].values[name] = rounded(value[0]) if is_number else None
         measured[who].intervals[name] = (
             (rounded(interval[0]), rounded(interval[1])) if interval and is_number else None
         )
     return measured
+
+
+def interval_of(
+    head: ModuleType, metric: str, value: float, bootstrapped: Interval, num_records: int
+) -> Interval:
+    """Return the 95 % interval of a metric: of a share of the records Wilson's.
+
+    It holds where few records are right, or nearly all: the bootstrap is too short there, and an
+    interval of length 0 where none is or all are.
+
+    Args:
+        head: what is predicted.
+        metric: its name.
+        value: of it.
+        bootstrapped: its interval by the bootstrap.
+        num_records: N.
+    """
+    if metric in getattr(head, "SHARES", ()) and math.isfinite(value):
+        return wilson(round(value * num_records), num_records)
+    return bootstrapped
 
 
 def difference(

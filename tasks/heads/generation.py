@@ -56,6 +56,8 @@ METRICS = {
     "perplexity": "perplexity of the references",
 }
 LESS_IS_BETTER = frozenset({"perplexity"})
+SHARES = frozenset({"exact_match"})
+"""Metrics that are a share of the records."""
 BASELINES = {
     "linear": "the response to the nearest training text by TF-IDF",
     "simple": "the most frequent response",

@@ -44,6 +44,8 @@ METRICS = {
     "mean_average_precision": "mean average precision of the labels' scores",
 }
 LESS_IS_BETTER: frozenset[str] = frozenset()
+SHARES = frozenset({"subset_accuracy"})
+"""Metrics that are a share of the records."""
 BASELINES = {
     "linear": "a logistic regression on TF-IDF for each label",
     "simple": "the most frequent set of labels",

@@ -42,6 +42,8 @@ METRICS = {
     "ece": "expected calibration error, 15 bins",
 }
 LESS_IS_BETTER = frozenset({"ece"})
+SHARES = frozenset({"accuracy"})
+"""Metrics that are a share of the records."""
 RIGHT_OR_WRONG = True
 """An answer is one or the other: McNemar's test decides."""
 BASELINES = {

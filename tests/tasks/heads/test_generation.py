@@ -1,7 +1,5 @@
 """Generation: packs, the loss on responses alone, decoding, and what is refused."""
 
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,20 +9,21 @@ import pyarrow as pa
 import pytest
 import torch
 
-from tasks.contracts import files, records
+from tasks.contracts import records
 from tasks.contracts.paths import TRAINED_ON
-from tasks.errors import BadInput, Preempted
+from tasks.errors import BadInput
 from tasks.finetune import stage as finetune
 from tasks.finetune.settings import LoraSettings
 from tasks.finetune.settings import Settings as FinetuneSettings
 from tasks.heads import _evidence as evidence
 from tasks.heads import generation
 from tasks.heads._dialogues import Dialogues, Template, Writer, pack
-from tasks.heads._generator import Decoding, GenerationTask, Generator, choose
+from tasks.heads._generator import Decoding, Generator, choose
 from tasks.heads._model import load_predictor
+from tasks.metrics.intervals import wilson
 from tasks.models.text import TextBackbone
 from tasks.promotion.comparison.headed import _repeated
-from tests.tasks.heads.conftest import Finetuned, Splits, run_head
+from tests.tasks.heads.conftest import Finetuned, Splits
 
 PROMPTS = ["Are you sentient?", "Hi", "What language are you written in, and by whom?"]
 RESPONSES = ["Sort of.", "Hello there, how are you doing?", "Python."]
@@ -224,30 +223,15 @@ def test_transformers_reads_the_model_with_its_template(
         torch.testing.assert_close(logits, generator.model.logits(batch), rtol=1e-4, atol=1e-5)
 
 
-def test_a_training_that_is_stopped_goes_on_to_the_same_bytes(
+def test_an_interval_of_a_share_is_not_of_length_zero_where_no_record_is_right(
     finetuned: Callable[[str], Finetuned],
-    causal_backbone: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    whole = finetuned("generation")
-    validate, epochs = GenerationTask.validate, []
-
-    def stopped(task: GenerationTask) -> dict[str, float]:
-        epochs.append(1)
-        if len(epochs) == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return validate(task)
-
-    monkeypatch.setattr(GenerationTask, "validate", stopped)
-    with pytest.raises(Preempted):
-        run_head("generation", whole.splits, causal_backbone, tmp_path)
-    monkeypatch.undo()
-    again = run_head("generation", whole.splits, causal_backbone, tmp_path)
-    assert "finetune small: goes on from the checkpoint of step" in capsys.readouterr().err
-    sums = [files.sha256_of_folder(one.model.parent) for one in (whole, again)]
-    assert sums[0] == sums[1]
+    made = finetuned("generation")
+    assert made.metrics["exact_match"] == 0
+    assert made.metrics["intervals"]["exact_match"] == pytest.approx(
+        wilson(0, made.metrics["n_test"]), abs=1e-6
+    )
+    assert "Wilson's for the exact match" in (made.evidence / "README.md").read_text()
 
 
 def test_adapters_learn_responses_too_and_are_merged(
