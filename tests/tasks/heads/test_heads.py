@@ -1,7 +1,9 @@
 """What holds for every head: the same bytes again, evidence, and nobody else becomes stale."""
 
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,12 +11,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.contracts import files, paths, records
+from tasks.contracts import files, paths, records, registry
 from tasks.contracts.params import read_params
-from tasks.errors import BadInput, BadSettings
+from tasks.errors import BadInput, BadSettings, Preempted
 from tasks.finetune import stage as finetune
 from tasks.finetune.settings import Settings
 from tasks.fingerprint.rows import fingerprints
+from tasks.heads._task import HeadTask
 from tests.tasks.finetune.conftest import convnet
 from tests.tasks.heads.conftest import CORPUS_OF, Finetuned, Splits, run_head
 
@@ -59,12 +62,35 @@ def test_a_head_beats_no_knowledge(finetuned: Callable[[str], Finetuned], head: 
     assert min(losses[1:]) < losses[0]
 
 
-def test_finetuning_and_evaluating_twice_gives_the_same_bytes(
-    finetuned: Callable[[str], Finetuned], backbone: Path, tmp_path: Path
+@pytest.mark.parametrize("head", HEADS)
+def test_a_training_that_is_stopped_ends_in_the_same_weights_and_predictions(
+    finetuned: Callable[[str], Finetuned],
+    backbone: Path,
+    causal_backbone: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    head: str,
 ) -> None:
-    first = finetuned("tagging")
-    again = run_head("tagging", first.splits, backbone, tmp_path)
-    for one, other in ((first.model.parent, again.model.parent), (first.evidence, again.evidence)):
+    whole, below = finetuned(head), causal_backbone if head == "generation" else backbone
+    task = registry.load("tasks.heads", head, head).TASK
+    validate, epochs = task.validate, []
+
+    def stopped(of: HeadTask) -> dict[str, float]:
+        epochs.append(1)
+        if len(epochs) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        found: dict[str, float] = validate(of)
+        return found
+
+    monkeypatch.setattr(task, "validate", stopped)
+    with pytest.raises(Preempted):
+        run_head(head, whole.splits, below, tmp_path)
+    monkeypatch.undo()
+    assert not (tmp_path / "out" / "model").exists()
+    again = run_head(head, whole.splits, below, tmp_path)
+    assert "finetune small: goes on from the checkpoint of step" in capsys.readouterr().err
+    for one, other in ((whole.model.parent, again.model.parent), (whole.evidence, again.evidence)):
         assert files.sha256_of_folder(one) == files.sha256_of_folder(other)
 
 

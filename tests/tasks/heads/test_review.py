@@ -2,15 +2,17 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import requests
 import yaml
 
 from flows.cli.generate import generate
-from tasks.contracts import files, paths
+from tasks.contracts import files, paths, records
 from tasks.export import predict
 from tasks.export.export import export
 from tasks.heads._model import load_predictor
@@ -21,7 +23,7 @@ from tasks.promotion.review.requests import request as ask_for_review
 from tasks.promotion.review.subject import code_hash, settings_of, split_hash
 from tasks.promotion.rollback import roll_back
 from tests.servers import wait_for_answer
-from tests.tasks.heads.conftest import Finetuned, run_head
+from tests.tasks.heads.conftest import Finetuned, Splits, run_head
 from tests.tasks.promotion.scene import PARAMS, enter
 from tests.tasks.tracking.registry.test_served_over_http import server_of_champion
 
@@ -88,7 +90,7 @@ def register(made: Finetuned) -> None:
 
 
 def test_a_tagger_becomes_champion_is_beaten_by_a_better_one_and_is_served(
-    workspace: Path, poor_and_good: tuple[Finetuned, Finetuned]
+    workspace: Path, poor_and_good: tuple[Finetuned, Finetuned], tmp_path: Path
 ) -> None:
     poor, good = poor_and_good
     register(poor)
@@ -121,13 +123,87 @@ def test_a_tagger_becomes_champion_is_beaten_by_a_better_one_and_is_served(
     assert_is_served(workspace, good)
     assert_is_exported(good)
     decide(second, "approve", "better")
+    assert_a_worse_one_is_refused(poor, tmp_path)
+
+
+@pytest.mark.parametrize("workspace", ["multilabel", "pair"], indirect=True)
+def test_a_better_model_is_promoted_a_worse_one_refused_and_the_champion_is_served(
+    workspace: Path,
+    finetuned: Callable[[str], Finetuned],
+    backbone: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    head = request.node.callspec.params["workspace"]
+    good = finetuned(head)
+    poor = taught_wrongly(head, good.splits, backbone, tmp_path)
+    register(poor)
+    decide(ask_for_review(ROW), "approve", "to begin with")
+    register(good)
+    second = ask_for_review(ROW)
+    comparison = read_report(second).comparison
+    assert comparison is not None
+    found, name = comparison["decides"], good.metrics["decides"]
+    gain = good.metrics[name] - poor.metrics[name]
+    assert (found["metric"], found["better_by"]) == (name, pytest.approx(gain, abs=2e-6))
+    assert second.policy_says == "promote"
+    decide(second, "approve", "better")
+    served = {"multilabel": assert_labels_are_served, "pair": assert_pairs_are_served}
+    served[head](client_of_champion(workspace))
+    assert_a_worse_one_is_refused(poor, tmp_path)
+
+
+def taught_wrongly(head: str, splits: Splits, backbone: Path, root: Path) -> Finetuned:
+    """Finetune on values turned round, labels taken for others, or responses all of one sign."""
+    columns = {"multilabel": "labels", "regression": "value", "generation": "response"}
+    column = columns.get(head, "label")
+    known = _names(records.read_table(splits["train"])[column].to_pylist())
+    wrong = {name: known[number - 1] for number, name in enumerate(known)}
+    if head == "generation":
+        wrong = dict.fromkeys(known, "|||")
+
+    def taught(value: Any) -> Any:
+        if isinstance(value, list):
+            return [wrong.get(one, one) for one in value]
+        return 6 - value if isinstance(value, float) else wrong.get(value, value)
+
+    changed = dict(splits)
+    for part in paths.TRAINED_ON:
+        table = records.read_table(splits[part])
+        place = table.column_names.index(column)
+        values = [taught(value) for value in table[column].to_pylist()]
+        field = table.schema.field(place)
+        table = table.set_column(place, field, pa.array(values, field.type))
+        changed[part] = root / "wrong" / f"{part}.parquet"
+        records.write_records(changed[part], table.schema, table.to_batches())
+    made = run_head(head, changed, backbone, root / "poor", epochs=4 if head == "generation" else 2)
+    return replace(made, splits=splits)
+
+
+def _names(values: list[Any]) -> list[str]:
+    """Return the labels of records, sorted; of numbers none."""
+    listed = (value if isinstance(value, list) else [value] for value in values)
+    return sorted({one for some in listed for one in some if isinstance(one, str)})
+
+
+def assert_a_worse_one_is_refused(worse: Finetuned, root: Path) -> None:
+    """Let the policy decide on a worse candidate, and make the first version champion again."""
+    copied = root / "worse" / "model"
+    shutil.copytree(worse.model, copied)
+    files.write_text(copied / "note.txt", "the same weights as another version")
+    register(replace(worse, model=copied))
+    review = ask_for_review(ROW)
+    comparison = read_report(review).comparison
+    assert comparison is not None
+    assert comparison["decides"]["better_by"] < 0
+    assert comparison["verdict"] == "worse"
+    assert review.policy_says == "reject"
+    decide(review, "reject", "worse")
     assert "version 1" in roll_back(ROW, None, "as a trial")
 
 
-def test_labels_over_the_threshold_are_served_with_the_scores_of_all(
-    workspace: Path, finetuned: Callable[[str], Finetuned]
-) -> None:
-    client = client_of(workspace, finetuned("multilabel"))
+def assert_labels_are_served(client: Any) -> None:
+    """Those over the threshold, with the scores of all."""
     answer = client.post("/invocations", json={"inputs": ["I love this dress."]})
     assert answer.status_code == 200
     (row,) = answer.json()["predictions"]
@@ -137,10 +213,8 @@ def test_labels_over_the_threshold_are_served_with_the_scores_of_all(
     assert (refused.status_code, "is not a text but" in refused.text) == (400, True)
 
 
-def test_pairs_are_served_from_two_columns(
-    workspace: Path, finetuned: Callable[[str], Finetuned]
-) -> None:
-    client = client_of(workspace, finetuned("pair"))
+def assert_pairs_are_served(client: Any) -> None:
+    """From two columns, in a list or by name."""
 
     def ask(**inputs: Any) -> Any:
         return client.post("/invocations", json=inputs)
@@ -170,7 +244,7 @@ def test_a_model_that_writes_is_compared_promoted_and_served(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     good = finetuned("generation")
-    poor = run_head("generation", good.splits, causal_backbone, tmp_path / "poor", epochs=1)
+    poor = taught_wrongly("generation", good.splits, causal_backbone, tmp_path)
     register(poor)
     decide(ask_for_review(ROW), "approve", "to begin with")
     register(good)
@@ -187,6 +261,7 @@ def test_a_model_that_writes_is_compared_promoted_and_served(
     assert perplexity[0] < perplexity[1]
     assert report.comparison["flipped"]["won"]
     assert "perplexity of the references" in report.page
+    assert second.policy_says == "promote"
     decide(second, "approve", "it writes better")
     assert_writes(workspace, good)
     capsys.readouterr()
@@ -194,6 +269,7 @@ def test_a_model_that_writes_is_compared_promoted_and_served(
     registered = capsys.readouterr().out
     generate(ROW, "Are you sentient?", version=None)
     assert registered == capsys.readouterr().out
+    assert_a_worse_one_is_refused(poor, tmp_path)
 
 
 @pytest.mark.parametrize("workspace", ["regression"], indirect=True)
@@ -201,7 +277,7 @@ def test_a_regression_is_compared_by_its_error_and_served_over_http(
     workspace: Path, finetuned: Callable[[str], Finetuned], backbone: Path, tmp_path: Path
 ) -> None:
     good = finetuned("regression")
-    poor = run_head("regression", good.splits, backbone, tmp_path / "poor", epochs=1)
+    poor = taught_wrongly("regression", good.splits, backbone, tmp_path)
     register(poor)
     decide(ask_for_review(ROW), "approve", "to begin with")
     register(good)
@@ -211,7 +287,7 @@ def test_a_regression_is_compared_by_its_error_and_served_over_http(
     found = comparison["decides"]
     less = poor.metrics["mae"] - good.metrics["mae"]
     assert (found["metric"], found["better_by"]) == ("mae", pytest.approx(less, abs=2e-6))
-    assert (found["p_value"] < 0.05) == (comparison["verdict"] != "no significant change")
+    assert second.policy_says == "promote"
     decide(second, "approve", "nearer")
 
     texts = ["I love this dress.", "Too small, it was returned."]
@@ -226,19 +302,14 @@ def test_a_regression_is_compared_by_its_error_and_served_over_http(
             )
             assert 400 <= refused.status_code < 500, malformed
             assert "is not a text but" in refused.text
+    assert_a_worse_one_is_refused(poor, tmp_path)
 
 
 def assert_writes(workspace: Path, good: Finetuned) -> None:
     """Ask the champion as an HTTP server does: it answers as the model in data/ does."""
-    import mlflow
-    from mlflow.pyfunc.scoring_server import init
-    from starlette.testclient import TestClient
-
     from tasks.heads._generator import Generator
-    from tasks.heads._model import load_predictor
 
-    mlflow.set_tracking_uri(f"sqlite:///{workspace / 'mlflow.db'}")
-    client = TestClient(init(mlflow.pyfunc.load_model(f"models:/{ROW}@champion")))
+    client = client_of_champion(workspace)
     prompts = ["Are you sentient?", ""]
     answer = client.post("/invocations", json={"inputs": prompts})
     generator = load_predictor(good.model)
@@ -253,21 +324,14 @@ def assert_writes(workspace: Path, good: Finetuned) -> None:
         assert "is not a text but" in refused.text
 
 
-def client_of(workspace: Path, made: Finetuned) -> Any:
-    """Return what asks a model as an HTTP server does."""
+def client_of_champion(workspace: Path) -> Any:
+    """Return what asks the champion as an HTTP server does."""
     import mlflow
+    from mlflow.pyfunc.scoring_server import init
     from starlette.testclient import TestClient
 
-    from tasks.tracking.registry.packaging import log_model
-
     mlflow.set_tracking_uri(f"sqlite:///{workspace / 'mlflow.db'}")
-    with mlflow.start_run() as run:
-        pass
-    logged = log_model(made.model, run.info.run_id)
-    # Only now: it warns of MLflow's own type hints when it is imported first, which that hides.
-    from mlflow.pyfunc.scoring_server import init
-
-    return TestClient(init(mlflow.pyfunc.load_model(f"models:/{logged}")))
+    return TestClient(init(mlflow.pyfunc.load_model(f"models:/{ROW}@champion")))
 
 
 def assert_is_served(workspace: Path, good: Finetuned) -> None:
