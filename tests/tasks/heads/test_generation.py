@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from tasks.contracts import records
+from tasks.contracts import files, records
 from tasks.contracts.paths import TRAINED_ON
 from tasks.errors import BadInput
 from tasks.finetune import stage as finetune
@@ -23,7 +23,7 @@ from tasks.heads._model import load_predictor
 from tasks.metrics.intervals import wilson
 from tasks.models.text import TextBackbone
 from tasks.promotion.comparison.headed import _repeated
-from tests.tasks.heads.conftest import Finetuned, Splits
+from tests.tasks.heads.conftest import Finetuned, Splits, run_head
 
 PROMPTS = ["Are you sentient?", "Hi", "What language are you written in, and by whom?"]
 RESPONSES = ["Sort of.", "Hello there, how are you doing?", "Python."]
