@@ -17,7 +17,7 @@ import numpy as np
 from tasks.contracts import files, paths
 from tasks.errors import BadInput
 from tasks.export import predict
-from tasks.export.network import HEADS, WIDE_CONFIG, require_packages, write_network
+from tasks.export.network import WIDE_CONFIG, require_packages, write_network
 from tasks.inputs.tokenizer import TOKENIZER
 from tasks.metrics.predictions import Labelled, read_labelled, read_predictions
 from tasks.metrics.scores import Scored, once_each
@@ -150,10 +150,10 @@ def export(
         chosen = _choose(client, model, version)
         fetched = fetch(client, chosen, Path(temporary))
         head = description(fetched.model).get("head")
-        if head is not None and head not in HEADS:
+        if head is not None and head not in predict.HEADS:
             raise BadInput(
-                f"{chosen.title} has the head {head}: classification, {' and '.join(HEADS)} are "
-                "exported"
+                f"{chosen.title} has the head {head}, which is not exported: classification, "
+                f"{', '.join(predict.HEADS)} are"
             )
         recorded = _recorded(fetched, corpus) if head is None else None
         target = folder or paths.STATE / "exports" / f"{model}-{chosen.number}-{precision}"
@@ -261,6 +261,8 @@ def _compare(
 
 def _compare_head(fetched: FetchedVersion, written: Path, corpus: str, precision: str) -> Exported:
     from tasks.heads import _evidence as evidence
+    from tasks.heads._generator import HEAD as GENERATION
+    from tasks.heads._generator import OUTPUT
     from tasks.heads._model import load_predictor
 
     version, about = fetched.version, description(fetched.model)
@@ -268,7 +270,11 @@ def _compare_head(fetched: FetchedVersion, written: Path, corpus: str, precision
     registered = evidence.read_predictions(fetched.evidence / PREDICTIONS, test)
     mine = _model_of(written)
     say(f"{version.title}: {len(test):,} test records are answered by ONNX Runtime")
-    answers = mine.answers(test.contents)
+    is_written = about["head"] == GENERATION
+    asked = [one["text"] for one in test.contents] if is_written else test.contents
+    answers = mine.answers(asked)
+    if is_written:  # how likely the references are to it, a response does not tell
+        answers = [{OUTPUT: response, "nats": None, "tokens": None} for response in answers]
     metric, function = next(iter(test.head.measures(about["labels"]).items()))
     value, before = (
         float(
@@ -279,21 +285,25 @@ def _compare_head(fetched: FetchedVersion, written: Path, corpus: str, precision
     if not np.isfinite(value):
         raise BadInput(f"{version.title}: as {precision} it gives answers that are not numbers")
     better_by, p_value = evidence.difference(test, answers, registered, about["labels"])
-    apart = test.head.errors(registered, answers)
-    timed = test.contents[:NUM_TIMED]
+    same = (
+        np.array([one[OUTPUT] == two[OUTPUT] for one, two in zip(answers, registered, strict=True)])
+        if is_written
+        else test.head.errors(registered, answers) < SAME
+    )
+    timed = asked[:NUM_TIMED]
     return Exported(
         model=version.model,
         version=version.number,
         precision=precision,
         records=len(test),
-        same_answers=float((apart < SAME).mean()),
+        same_answers=float(same.mean()),
         metric=metric,
         value=value,
         registered_value=before,
         better_by=better_by,
         p_value=p_value,
         milliseconds=_median(mine.answers, timed),
-        registered_milliseconds=_median(load_predictor(fetched.model).answers, timed),
+        registered_milliseconds=_median(load_predictor(fetched.model).served, timed),
         size_bytes=size_of(written),
         registered_size_bytes=size_of(fetched.model),
     )
@@ -315,6 +325,11 @@ def _was_exported(folder: Path) -> bool:
     return NEEDED <= names <= NEEDED | MORE
 
 
+def _example(folder: Path) -> str:
+    is_pair = files.read_json(folder / predict.ABOUT).get("head") == "pair"
+    return '"a text" "and another one"' if is_pair else '"a text"'
+
+
 def _write_readme(folder: Path, exported: Exported) -> None:
     packages = ["onnxruntime", "numpy"]
     is_text = (folder / TOKENIZER).exists()
@@ -329,6 +344,6 @@ def _write_readme(folder: Path, exported: Exported) -> None:
         precision=exported.precision,
         sentence=exported.sentence,
         packages=" ".join(packages),
-        example='"a text"' if is_text else "image.png",
+        example=_example(folder) if is_text else "image.png",
     )
     files.write_text(folder / "README.md", text)

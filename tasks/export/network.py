@@ -1,8 +1,11 @@
 """A model as an ONNX graph (https://onnx.ai): inputs in, the probability of each label out.
 
-Of a head, its logits: of regression one a text, of tagging K a piece.
+Of a head, its logits: of regression one a text or those of K ranges, of tagging K a piece; of
+generation those of the next token, and the keys and values of all that was read, so that nothing is
+read twice.
 
-Dimensions: N records, T tokens, C H W an image, K labels.
+Dimensions: N records, T tokens, S tokens that were read before, C H W an image, K labels, V tokens
+of the vocabulary, L layers, A attention heads, D features of each.
 """
 
 from __future__ import annotations
@@ -19,7 +22,14 @@ from typing import TYPE_CHECKING, Any
 from tasks.contracts import files
 from tasks.errors import BadInput, DownstreamError
 from tasks.export import predict
-from tasks.inputs.tokenizer import PADDING, TOKENIZER, TOKENIZER_CONFIG, UNKNOWN
+from tasks.inputs.tokenizer import (
+    PADDING,
+    SEPARATOR,
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+    UNKNOWN,
+    load_tokenizer,
+)
 from tasks.models.model import WIDE, description, load_model
 from tasks.models.wide import CONFIG as WIDE_CONFIG
 
@@ -27,9 +37,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-OUTPUT, LOGITS = "probabilities", "logits"
-HEADS = ("regression", "tagging")
-"""Those that are written; ``predict`` knows how each answers."""
+OUTPUT, LOGITS, PRESENT = "probabilities", "logits", "present"
+GENERATION = "generation"
 
 
 def require_packages() -> None:
@@ -58,57 +67,68 @@ def write_network(folder: Path, target: Path, *, int8: bool = False) -> None:
         BadInput: ONNX lacks an operation of the architecture.
     """
     head = description(folder).get("head")
-    if head is not None:
-        model, kept = _load_head(folder)
-    else:
-        model, kept = load_model(folder), {}
+    if head is not None and head not in predict.HEADS:
+        raise BadInput(
+            f"the head {head} is not exported: classification, {', '.join(predict.HEADS)} are"
+        )
     target.mkdir(parents=True, exist_ok=True)
     if head is not None:
-        inputs, about = _text_inputs(model.inner, folder, target)
-        module = _head_module(model)
-    elif model.modality == "text":
-        inputs, about = _text_inputs(model, folder, target)
-        module = _text_module(getattr(model, "deep", model))
+        from tasks.heads._model import load_predictor
+
+        model: Any = load_predictor(folder).model
+        model.module.to("cpu")
+        about = _copy_tokenizer(folder, target) | {"head": head, "facts": model.facts}
+        if head == GENERATION:
+            module, inputs, more = _writing_module(model)
+        else:
+            module, inputs, more = _head_module(model)
+        about |= {"labels": model.outputs, **more}
     else:
-        inputs, about = _image_inputs(model)
-        module = _image_module(model)
-    output = OUTPUT if head is None else LOGITS
-    _write_graph(module, inputs, about.get("tokens"), target / predict.GRAPH, output)
+        model = load_model(folder)
+        about = {"labels": model.labels}
+        if model.modality == "text":
+            about |= _copy_tokenizer(folder, target)
+            inputs = _token_inputs()
+            if (folder / WIDE).exists():
+                inputs |= _copy_wide(folder, target, len(model.labels))
+            module = _text_module(getattr(model, "deep", model))
+        else:
+            inputs, more = _image_inputs(model)
+            about |= more
+            module = _image_module(model)
+    outputs = [OUTPUT] if head is None else [LOGITS, PRESENT][: 1 + (head == GENERATION)]
+    _write_graph(module, inputs, about.get("tokens"), target / predict.GRAPH, outputs)
     if int8:
         _quantise(target / predict.GRAPH)
-    labels = model.labels if head is None else model.outputs
-    about |= {"labels": labels, "modality": model.modality, "inputs": list(inputs), **kept}
+    about |= {"modality": model.modality, "inputs": list(inputs)}
     files.write_json(target / predict.ABOUT, about)
     files.write_text(target / "predict.py", Path(predict.__file__).read_text(encoding="utf-8"))
 
 
-def _load_head(folder: Path) -> tuple[Any, dict[str, Any]]:
-    """Return the model of a head, and what ``predict.py`` has to know of it."""
-    from tasks.heads._model import load_predictor
-
-    model = load_predictor(folder).model
-    model.module.to("cpu")
-    return model, {"head": model.name, "facts": model.facts}
-
-
-def _text_inputs(
-    model: Any, folder: Path, target: Path
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return an example of each input, and what ``predict.py`` has to know; copy its files."""
-    import torch
-
-    example = {name: torch.ones(3, 11, dtype=torch.int64) for name in predict.TOKEN_INPUTS}
-    if (folder / WIDE).exists():
-        example[predict.WIDE_SCORES] = torch.zeros(3, len(model.labels))
-        for name in (WIDE, WIDE_CONFIG):
-            files.write_bytes(target / name, (folder / name).read_bytes())
+def _copy_tokenizer(folder: Path, target: Path) -> dict[str, Any]:
+    """Copy a model's tokenizer; return what ``predict.py`` has to know beside it."""
+    tokenizer = load_tokenizer(folder)
     files.write_text(target / TOKENIZER, (folder / TOKENIZER).read_text(encoding="utf-8"))
-    tokenizer = model.tokenizer
-    return example, {
+    return {
         "tokens": files.read_json(folder / TOKENIZER_CONFIG)["model_max_length"],
         "padding": tokenizer.token_to_id(PADDING) or 0,
         "empty": tokenizer.token_to_id(UNKNOWN) or 0,
     }
+
+
+def _copy_wide(folder: Path, target: Path, num_labels: int) -> dict[str, Tensor]:
+    """Copy the n-grams of a model; return an example of the scores that they give."""
+    import torch
+
+    for name in (WIDE, WIDE_CONFIG):
+        files.write_bytes(target / name, (folder / name).read_bytes())
+    return {predict.WIDE_SCORES: torch.zeros(3, num_labels)}
+
+
+def _token_inputs() -> dict[str, Tensor]:
+    import torch
+
+    return {name: torch.ones(3, 11, dtype=torch.int64) for name in predict.TOKEN_INPUTS}
 
 
 def _image_inputs(model: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -141,7 +161,8 @@ def _text_module(model: Any) -> nn.Module:
     return Texts()
 
 
-def _head_module(model: Any) -> nn.Module:
+def _head_module(model: Any) -> tuple[nn.Module, dict[str, Tensor], dict[str, Any]]:
+    """Return a head's graph, an example of each input, and what ``predict.py`` has to know."""
     import torch
     from torch import nn
 
@@ -152,16 +173,96 @@ def _head_module(model: Any) -> nn.Module:
             super().__init__()
             self.parts = model.module
 
-        def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-            """Return N 1, or N T K."""
+        def forward(
+            self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+        ) -> Tensor:
+            """Return N 1, N K, or N T K."""
             batch = {"input_ids": input_ids, "attention_mask": attention_mask}
             if model.name == "tagging":
                 logits: Tensor = model.module["head"](model.states(batch))
+            elif token_type_ids is not None:
+                logits = model.logits({**batch, predict.SEGMENTS: token_type_ids})
             else:
                 logits = model.logits(batch)
             return logits.to(torch.float32)
 
-    return Head()
+    inputs = _token_inputs()
+    if model.name != "pair":
+        return Head(), inputs, {}
+    # The exporter drops it again where the encoder knows no segments.
+    inputs[predict.SEGMENTS] = torch.zeros(3, 11, dtype=torch.int64)
+    return Head(), inputs, {"plain": _is_plain_text(SEPARATOR, model)}
+
+
+def _is_plain_text(token: str, model: Any) -> bool:
+    """Tell whether a special token that somebody has written into a text is text to a model."""
+    import numpy as np
+
+    index = model.inner.tokenizer.token_to_id(token)
+    if index is None:
+        return True
+    read = model.head.inputs(model.inner, [(token, ""), ("", "")])
+    written, none = (int((read.batch(np.array([n]))["input_ids"] == index).sum()) for n in (0, 1))
+    return written == none
+
+
+def _writing_module(model: Any) -> tuple[nn.Module, dict[str, Tensor], dict[str, Any]]:
+    """Return the graph of a model that writes, and the rest as ``_head_module`` does."""
+    import torch
+    from torch import nn
+    from transformers import DynamicCache
+
+    class Writing(nn.Module):
+        """Some more tokens, and what was read before, to the logits of the next one."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts = model.module
+
+        def forward(
+            self,
+            input_ids: Tensor,
+            position_ids: Tensor,
+            attended_before: Tensor,
+            attended: Tensor,
+            past: Tensor,
+        ) -> tuple[Tensor, Tensor]:
+            """Return N V, and the keys and values of all tokens, L 2 N A S+T D.
+
+            Args:
+                input_ids: N T.
+                position_ids: of each in its record, N T.
+                attended_before: which of the tokens read before each one sees, N T S.
+                attended: which of the new ones, N T T.
+                past: keys and values of those read before, L 2 N A S D.
+            """
+            cache = DynamicCache(config=model.encoder.config)
+            for number in range(past.shape[0]):
+                cache.update(past[number, 0], past[number, 1], number)
+            output = model.encoder(
+                input_ids=input_ids,
+                position_ids=position_ids,
+                attention_mask=model.mask(torch.cat([attended_before, attended], -1)),
+                past_key_values=cache,
+                use_cache=True,
+            )
+            layers = output.past_key_values.layers
+            present = torch.stack([torch.stack([one.keys, one.values]) for one in layers])
+            return model.scores(output.last_hidden_state[:, -1]).float(), present
+
+    config = model.encoder.config
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    features = config.hidden_size // config.num_attention_heads
+    cache = [config.num_hidden_layers, heads, features]
+    examples = (
+        torch.ones(3, 5, dtype=torch.int64),
+        torch.zeros(3, 5, dtype=torch.int64),
+        torch.ones(3, 5, 7, dtype=torch.bool),
+        torch.ones(3, 5, 5, dtype=torch.bool),
+        torch.zeros(cache[0], 2, 3, heads, 7, features),
+    )
+    inputs = dict(zip(predict.READ_INPUTS, examples, strict=True))
+    return Writing(), inputs, {"cache": cache, "never_written": model.writer.never_written.tolist()}
 
 
 def _image_module(model: Any) -> nn.Module:
@@ -183,7 +284,11 @@ def _image_module(model: Any) -> nn.Module:
 
 
 def _write_graph(
-    module: nn.Module, inputs: dict[str, Tensor], longest: int | None, path: Path, output: str
+    module: nn.Module,
+    inputs: dict[str, Tensor],
+    longest: int | None,
+    path: Path,
+    outputs: list[str],
 ) -> None:
     """Write a graph that takes any number of records, and texts of any length.
 
@@ -192,7 +297,7 @@ def _write_graph(
         inputs: an example of each, by name.
         longest: tokens of the longest text that is read; None of images.
         path: the file.
-        output: what it calls what it gives.
+        outputs: what it calls what it gives.
 
     Raises:
         BadInput: ONNX lacks an operation, or its length would be fixed.
@@ -200,11 +305,19 @@ def _write_graph(
     import torch
 
     num_records = torch.export.Dim("records")
-    num_tokens = torch.export.Dim("tokens", min=2, max=longest)
-    axes = tuple(
-        {0: num_records, 1: num_tokens} if name in predict.TOKEN_INPUTS else {0: num_records}
-        for name in inputs
+    # Below two a length would be traced as fixed. One token that follows others, and none before,
+    # come out right all the same: what is written is compared before it leaves.
+    num_tokens, num_before = (
+        torch.export.Dim(name, min=2, max=longest) for name in ("tokens", "before")
     )
+    of_tokens = {0: num_records, 1: num_tokens}
+    axes_of = {
+        **dict.fromkeys((*predict.TOKEN_INPUTS, predict.SEGMENTS, "position_ids"), of_tokens),
+        "attended_before": {**of_tokens, 2: num_before},
+        "attended": {**of_tokens, 2: num_tokens},
+        "past": {2: num_records, 4: num_before},
+    }
+    axes = tuple(axes_of.get(name, {0: num_records}) for name in inputs)
     logger = logging.getLogger("torch.onnx")
     before = logger.level
     # It tells of each of its steps on stdout, and warns of names of axes that it drops.
@@ -217,7 +330,7 @@ def _write_graph(
                 module.eval(), tuple(inputs.values()), dynamic_shapes=axes, strict=False
             )
             program = torch.onnx.export(
-                traced, dynamo=True, input_names=list(inputs), output_names=[output], verbose=False
+                traced, dynamo=True, input_names=list(inputs), output_names=outputs, verbose=False
             )
         except RuntimeError as error:
             raise BadInput(

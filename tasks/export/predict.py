@@ -3,16 +3,18 @@
     python predict.py "a text" "another one"
     python predict.py image.png
 
-    from predict import Classifier, Regressor, Tagger  # as model.json has no head, or which
-    Classifier(".").scores(["a text"])
-    Regressor(".").answers(["a text"])
-    Tagger(".").answers(["a text", ["or", "its", "tokens"]])
+    from predict import load
+    load(".").scores(["a text"])  # of classes: as model.json names no head
+    load(".").answers(["a text"])  # of a head: multilabel, regression or generation
+    load(".").answers(["a text", ["or", "its", "tokens"]])  # tagging
+    load(".").answers([("a text", "and another one")])  # pair
 
 Needs onnxruntime and numpy; for texts also tokenizers, and scikit-learn and safetensors where there
 is a ``wide.json``; for images Pillow. It is copied beside the model as it is, so it imports nothing
 of the project that wrote it.
 
-Dimensions: N records, T tokens (of tagging, pieces), K labels.
+Dimensions: N records, T tokens (of tagging, pieces), S tokens that were read before, K labels,
+V tokens of the vocabulary, L layers, A attention heads, D features of each.
 """
 
 import io
@@ -25,7 +27,9 @@ from typing import Any
 import numpy as np
 
 GRAPH, ABOUT = "model.onnx", "model.json"
-TOKEN_INPUTS = ("input_ids", "attention_mask")
+TOKEN_INPUTS, SEGMENTS = ("input_ids", "attention_mask"), "token_type_ids"
+READ_INPUTS = ("input_ids", "position_ids", "attended_before", "attended", "past")
+"""Of a model that writes."""
 WIDE_SCORES, IMAGES = "wide_scores", "images"
 BATCH_SIZE = 64
 
@@ -58,9 +62,15 @@ class Exported:
             self._tokenizer.no_padding()
             self._tokenizer.enable_truncation(self._about["tokens"])
 
-    def _run(self, ids: Sequence[list[int]]) -> Iterator[tuple[list[int], np.ndarray]]:
+    def _run(
+        self, ids: Sequence[list[int]], segments: Sequence[list[int]] = ()
+    ) -> Iterator[tuple[list[int], np.ndarray]]:
         """Yield batches of sequences of like length: which, and what the graph gives for them."""
         for chosen, inputs in self._batches(ids):
+            if any(each.name == SEGMENTS for each in self._session.get_inputs()):
+                inputs[SEGMENTS] = np.zeros_like(inputs[TOKEN_INPUTS[0]])
+                for row, index in enumerate(chosen):
+                    inputs[SEGMENTS][row, : len(segments[index])] = segments[index]
             yield chosen, self._session.run(None, inputs)[0]
 
     def _batches(self, ids: Sequence[list[int]]) -> Iterator[tuple[list[int], dict[str, Any]]]:
@@ -160,24 +170,21 @@ class Regressor(Exported):
     def answers(self, records: Sequence[str]) -> list[float]:
         """Return the value of each text."""
         values = np.zeros(len(records))
-        facts = self._about["facts"]
         for chosen, outputs in self._run(self._ids_of(records)):
-            if "distribution" in facts:
-                values[chosen] = self._of_distribution(outputs.astype(np.float64))
-            else:
-                values[chosen] = outputs[:, 0] * facts["deviation"] + facts["mean"]
+            values[chosen] = self._values(outputs.astype(np.float64))
         return [float(value) for value in values]
 
-    def _of_distribution(self, logits: np.ndarray) -> np.ndarray:
-        """Return the mean or the median of ranges of values, by their logits."""
-        exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
-        shares = exponents / exponents.sum(axis=1, keepdims=True)
-        values = np.array(self._about["facts"]["values"])
-        if self._about["facts"]["distribution"] == "mean":
-            mean: np.ndarray = shares @ values
-            return mean
-        median: np.ndarray = values[(np.cumsum(shares, axis=1)[:, :-1] < 0.5).sum(axis=1)]
-        return median
+    def _values(self, outputs: np.ndarray) -> Any:
+        """Return the values that a batch's outputs stand for: standardised, or of ranges."""
+        facts = self._about["facts"]
+        if "distribution" not in facts:
+            return outputs[:, 0] * facts["deviation"] + facts["mean"]
+        shares = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        values = np.array(facts["values"])
+        if facts["distribution"] == "mean":
+            return shares @ values
+        return values[(np.cumsum(shares, axis=1)[:, :-1] < 0.5).sum(axis=1)]
 
 
 class Tagger(Exported):
@@ -215,27 +222,195 @@ class Tagger(Exported):
         return answers
 
 
+class Multilabel(Exported):
+    """Any number of labels a text."""
+
+    def answers(self, records: Sequence[str]) -> list[dict[str, Any]]:
+        """Return of each text its ``labels``, and ``scores``, a ``label`` and ``score`` each."""
+        answers: list[dict[str, Any]] = [{}] * len(records)
+        threshold = self._about["facts"]["threshold"]
+        for chosen, outputs in self._run(self._ids_of(records)):
+            scores = 1 / (1 + np.exp(-outputs.astype(np.float64)))
+            for index, row in zip(chosen, scores.tolist(), strict=True):
+                scored = list(zip(self.labels, row, strict=True))
+                answers[index] = {
+                    "labels": [label for label, score in scored if score > threshold],
+                    "scores": [{"label": label, "score": score} for label, score in scored],
+                }
+        return answers
+
+
+class PairClassifier(Exported):
+    """One class of two texts."""
+
+    def __init__(self, folder: Any) -> None:
+        """Load it.
+
+        Args:
+            folder: with ``model.onnx`` and what lies beside it.
+        """
+        super().__init__(folder)
+        # Such as "[SEP]" in a text: that token, or plain text, as it is to the model.
+        self._tokenizer.encode_special_tokens = self._about["plain"]
+
+    def answers(self, records: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+        """Return of each pair its ``label``, and ``scores``, a ``label`` and ``score`` each."""
+        # A tokenizer that adds no token of its own would run the one text into the other.
+        adds_tokens = self._tokenizer.num_special_tokens_to_add(is_pair=True)
+        between = "" if adds_tokens else "\n"
+        pairs = [(text, f"{between}{other}") for text, other in records]
+        encodings = self._tokenizer.encode_batch(pairs)
+        ids = [encoding.ids or [self._about["empty"]] for encoding in encodings]
+        answers: list[dict[str, Any]] = [{}] * len(records)
+        for chosen, outputs in self._run(ids, [encoding.type_ids for encoding in encodings]):
+            logits = outputs.astype(np.float64)
+            scores = np.exp(logits - logits.max(axis=1, keepdims=True))
+            scores /= scores.sum(axis=1, keepdims=True)
+            for index, row in zip(chosen, scores.tolist(), strict=True):
+                scored = zip(self.labels, row, strict=True)
+                answers[index] = {
+                    "label": self.labels[int(np.argmax(row))],
+                    "scores": [{"label": label, "score": score} for label, score in scored],
+                }
+        return answers
+
+
+class Generator(Exported):
+    """A response to each prompt: of the tokens that may follow, always the likeliest one."""
+
+    def __init__(self, folder: Any) -> None:
+        """Load it.
+
+        Args:
+            folder: with ``model.onnx`` and what lies beside it.
+        """
+        super().__init__(folder)
+        self._tokenizer.no_truncation()
+        self._tokenizer.encode_special_tokens = True  # such as "[SEP]" in a prompt: plain text
+        template = self._about["facts"]["template"]
+        self._start, self._turn, self._end = (
+            self._marker(template[name]) for name in ("start", "turn", "end")
+        )
+
+    def _marker(self, text: str) -> list[int]:
+        known = self._tokenizer.token_to_id(text)
+        return self._encoded([text])[0] if known is None else [known]
+
+    def _encoded(self, texts: Sequence[str]) -> list[list[int]]:
+        encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in encoded]
+
+    def answers(self, records: Sequence[str], max_tokens: int | None = None) -> list[str]:
+        """Return the response to each prompt.
+
+        Args:
+            records: the prompts.
+            max_tokens: of a response; by default as many as the longest that was trained on.
+        """
+        longest = self._about["tokens"]
+        most = self._about["facts"]["max_tokens"] if max_tokens is None else max_tokens
+        if most >= longest:
+            raise ValueError(f"max_tokens is {most}, but all are {longest} at most: lower it")
+        # A prompt leaves half of all tokens to its response, and of a long one the end is read.
+        read = max(0, longest - min(most, longest // 2) - len(self._start) - len(self._turn))
+        prompts = [
+            [*self._start, *ids[max(0, len(ids) - read) :], *self._turn]
+            for ids in self._encoded(records)
+        ]
+        responses = [""] * len(records)
+        order = sorted(range(len(records)), key=lambda index: len(prompts[index]))
+        for start in range(0, len(order), BATCH_SIZE):
+            chosen = order[start : start + BATCH_SIZE]
+            written = self._written([prompts[index] for index in chosen], most)
+            for index, ids in zip(chosen, written, strict=True):
+                responses[index] = self._tokenizer.decode(ids, skip_special_tokens=True)
+        return responses
+
+    def _written(self, prompts: list[list[int]], most: int) -> list[list[int]]:
+        """Return the tokens that follow each prompt; padding stands in front of them."""
+        width, longest = max(map(len, prompts)), self._about["tokens"]
+        new = np.zeros((len(prompts), width), dtype=np.int64)
+        is_text = np.zeros(new.shape, dtype=bool)
+        for row, prompt in enumerate(prompts):
+            new[row, width - len(prompt) :] = prompt
+            is_text[row, width - len(prompt) :] = True
+        room = [min(most, longest - len(prompt)) for prompt in prompts]
+        is_over = np.array([each < 1 for each in room])
+        written: list[list[int]] = [[] for _ in prompts]
+        layers, heads, features = self._about["cache"]
+        past = np.zeros((layers, 2, len(prompts), heads, 0, features), dtype=np.float32)
+        while not is_over.all():
+            logits, past = self._session.run(None, self._read_inputs(new, is_text, past))
+            logits[:, self._about["never_written"]] = -np.inf
+            chosen = logits.argmax(axis=1)
+            for row, token in enumerate(chosen.tolist()):
+                if is_over[row]:
+                    continue
+                if token != self._end[0]:
+                    written[row].append(token)
+                is_over[row] = token == self._end[0] or len(written[row]) >= room[row]
+            new = chosen[:, None]
+            is_text = np.column_stack([is_text, np.ones(len(chosen), dtype=bool)])
+        return written
+
+    def _read_inputs(self, new: np.ndarray, is_text: np.ndarray, past: np.ndarray) -> Any:
+        """Return what the graph takes to read more tokens.
+
+        Args:
+            new: the tokens, N T.
+            is_text: which of all tokens, those read before among them, are no padding, N S+T.
+            past: keys and values of those read before, L 2 N A S D.
+        """
+        num_new = new.shape[1]
+        first = is_text.shape[1] - num_new
+        position = (is_text.cumsum(axis=1) - 1).clip(0, self._about["tokens"] - 1)
+        attended = np.tri(num_new, dtype=bool)[None] & is_text[:, None, first:]
+        attended |= np.eye(num_new, dtype=bool)  # padding sees itself: a softmax of nothing is none
+        before = np.repeat(is_text[:, None, :first], num_new, axis=1)
+        given = (new, position[:, first:], before, attended, past)
+        return dict(zip(READ_INPUTS, given, strict=True))
+
+
+HEADS = {
+    "multilabel": Multilabel,
+    "regression": Regressor,
+    "tagging": Tagger,
+    "pair": PairClassifier,
+    "generation": Generator,
+}
+
+
 def load(folder: Any) -> Any:
     """Return the model in a folder, by what it answers."""
-    about = json.loads((Path(folder) / ABOUT).read_text(encoding="utf-8"))
-    return {None: Classifier, "regression": Regressor, "tagging": Tagger}[about.get("head")](folder)
+    head = json.loads((Path(folder) / ABOUT).read_text(encoding="utf-8")).get("head")
+    return Classifier(folder) if head is None else HEADS[head](folder)
 
 
 def main() -> None:
     """Print the answer to each record of the command line; of classes, its probability too."""
     given = sys.argv[1:]
-    classifier = load(Path(__file__).parent)
-    if not isinstance(classifier, Classifier):
-        for record, answer in zip(given, classifier.answers(given), strict=True):
-            shown = " ".join(answer) if isinstance(answer, list) else f"{answer:.3f}"
-            print(f"{shown}\t{record}")  # noqa: T201
-        return
-    paths = [Path(each) for each in given]
-    is_text = classifier._about["modality"] == "text"
-    records = given if is_text else [path.read_bytes() for path in paths]
-    for record, scores in zip(given, classifier.scores(records), strict=True):
-        best = int(scores.argmax())
-        print(f"{classifier.labels[best]}\t{scores[best]:.3f}\t{record}")  # noqa: T201
+    model = load(Path(__file__).parent)
+    if isinstance(model, PairClassifier):  # two texts each
+        pairs = list(zip(given[::2], given[1::2], strict=True))
+        for pair, answer in zip(pairs, model.answers(pairs), strict=True):
+            print(f"{answer['label']}\t{' / '.join(pair)}")  # noqa: T201
+    elif not isinstance(model, Classifier):
+        for record, answer in zip(given, model.answers(given), strict=True):
+            print(f"{_shown(answer)}\t{record}")  # noqa: T201
+    else:
+        is_text = model._about["modality"] == "text"
+        records = given if is_text else [Path(each).read_bytes() for each in given]
+        for record, scores in zip(given, model.scores(records), strict=True):
+            best = int(scores.argmax())
+            print(f"{model.labels[best]}\t{scores[best]:.3f}\t{record}")  # noqa: T201
+
+
+def _shown(answer: Any) -> str:
+    if isinstance(answer, float):
+        return f"{answer:.3f}"
+    if isinstance(answer, dict):
+        return ", ".join(answer["labels"]) or "no label"
+    return answer if isinstance(answer, str) else " ".join(answer)
 
 
 if __name__ == "__main__":

@@ -263,6 +263,14 @@ def test_a_model_that_writes_is_compared_promoted_and_served(
     assert "perplexity of the references" in report.page
     assert second.policy_says == "promote"
     decide(second, "approve", "it writes better")
+    folder, exported = export(ROW, 2, None, int8=False)
+    # Where two tokens are as likely but for rounding, either may be written.
+    assert (exported.metric, exported.same_answers > 0.9) == ("chrf", True)
+    assert abs(exported.better_by) < 0.02
+    assert exported.registered_value == pytest.approx(good.metrics["chrf"], abs=1e-6)
+    assert predict.load(folder).answers(["Hello"]) == [
+        one["response"] for one in load_predictor(good.model).served(["Hello"])
+    ]
     assert_writes(workspace, good)
     capsys.readouterr()
     generate(ROW, "Are you sentient?", version=2)
