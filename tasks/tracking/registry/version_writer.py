@@ -265,12 +265,17 @@ def _json(sums: Mapping[str, str]) -> str:
 
 
 def _description(card: Path) -> str:
-    """Return the card's beginning: what fits, whole sections, up to the first plot."""
+    """Return the card's beginning: what fits, whole sections, up to the first plot.
+
+    The section before the first heading is cut at its plot: it says what the model reaches.
+    """
     if not card.exists():
         return ""
     kept = ""
     for number, section in enumerate(card.read_text(encoding="utf-8").split("\n## ")):
         longer = section if number == 0 else f"{kept}\n## {section}"
+        if number == 0 and "![" in section:
+            return section.partition("![")[0].rstrip()[:LONGEST_DESCRIPTION]
         if "![" in section or len(longer) > LONGEST_DESCRIPTION:
             break
         kept = longer

@@ -102,6 +102,7 @@ def test_a_tagger_becomes_champion_is_beaten_by_a_better_one_and_is_served(
 
     register(good)
     second = ask_for_review(ROW)
+    assert_is_described(workspace, good)
     report = read_report(second)
     comparison = report.comparison
     assert comparison is not None
@@ -340,6 +341,17 @@ def client_of_champion(workspace: Path) -> Any:
 
     mlflow.set_tracking_uri(f"sqlite:///{workspace / 'mlflow.db'}")
     return TestClient(init(mlflow.pyfunc.load_model(f"models:/{ROW}@champion")))
+
+
+def assert_is_described(workspace: Path, good: Finetuned) -> None:
+    """Read what the registry says of the version: what it reaches, without the plot."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{workspace / 'mlflow.db'}")
+    described = client.get_model_version(ROW, "2").description
+    assert described.startswith("# small\n\nHead `tagging`")
+    assert f"{good.metrics['token_accuracy']:.4f}" in described
+    assert described.endswith("The baselines saw the same records.")
 
 
 def assert_is_served(workspace: Path, good: Finetuned) -> None:
