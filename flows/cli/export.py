@@ -36,7 +36,7 @@ def export(
     them, and is written only if McNemar's test does not tell that it is worse. How it does is kept
     with the version's evaluation in MLflow.
     """
-    from tasks.export.export import export as write
+    from tasks.promotion.exports import export as write
 
     assert to == "onnx"  # noqa: S101 - there is one format yet
     folder, found = write(model, version, output, int8=int8)

@@ -39,6 +39,7 @@ class Exported:
 
     Attributes:
         labels: the names of the classes or tags, in the order of the graph's outputs.
+        head: what is predicted; None of classes.
     """
 
     def __init__(self, folder: Any) -> None:
@@ -52,6 +53,7 @@ class Exported:
         self._folder = Path(folder)
         self._about = json.loads((self._folder / ABOUT).read_text(encoding="utf-8"))
         self.labels: list[str] = self._about["labels"]
+        self.head: str | None = self._about.get("head")
         self._session = onnxruntime.InferenceSession(
             self._folder / GRAPH, providers=["CPUExecutionProvider"]
         )

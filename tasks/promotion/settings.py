@@ -43,6 +43,22 @@ class ServingSettings(Base):
     )
 
 
+class ExportSettings(Base):
+    """How a candidate is exported for its review, and what may be lost by that."""
+
+    precisions: list[Literal["fp32", "int8"]] = Field(
+        default=["int8"],
+        min_length=1,
+        description="of the weights, as ONNX: fp32, int8 (dynamic quantisation), or both",
+    )
+    most_lost: float = Field(
+        default=0.005,
+        ge=0,
+        description="most that an exported model may lose beside the model itself: accuracy, as a "
+        "share of the test records, or so much of the metric that decides for another head",
+    )
+
+
 class ReviewSettings(Base):
     """How a candidate is compared with the champion, and who decides."""
 
@@ -100,4 +116,10 @@ class PromotionSettings(Base):
     )
     slices: SliceSettings = SliceSettings()
     serving: ServingSettings = ServingSettings()
+    export: ExportSettings | None = Field(
+        default=None,
+        description="each candidate is exported when it is reviewed, and must not lose more than "
+        "this allows; null: not exported",
+        json_schema_extra=NEUTRAL,
+    )
     review: ReviewSettings = ReviewSettings()

@@ -3,7 +3,7 @@
 ``page.html.j2`` is the page, ``page.verdict.html.j2`` its first lines: what the policy says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -24,12 +24,21 @@ HEADLINES = {
 MOST_DRAWN_SLICES = 40
 
 
-def comparison_page(comparison: Comparison, decision: Decision) -> str:
-    """Return the page; equal comparisons give equal pages."""
+def comparison_page(
+    comparison: Comparison, decision: Decision, exported: Sequence[Mapping[str, Any]] = ()
+) -> str:
+    """Return the page; equal comparisons give equal pages.
+
+    Args:
+        comparison: candidate and champion.
+        decision: what the policy says.
+        exported: how the candidate does as it is exported, once a precision.
+    """
     if "decides" in comparison:
         return render(
             "tasks/promotion/comparison/page.headed.html.j2",
             comparison=comparison,
+            exported=exported,
             worst=worst_slice(comparison),
             slices=sorted(
                 comparison["slices"], key=lambda it: (it["p_value"] is None, it["difference"])
@@ -39,6 +48,7 @@ def comparison_page(comparison: Comparison, decision: Decision) -> str:
     return render(
         "tasks/promotion/comparison/page.html.j2",
         comparison=comparison,
+        exported=exported,
         metrics={metric["name"]: metric for metric in comparison["metrics"]},
         metric_names=METRICS,
         worst=worst_slice(comparison),

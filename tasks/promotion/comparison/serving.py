@@ -4,15 +4,13 @@ The figures differ from machine to machine and from run to run, so they go to ML
 a DVC output.
 """
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tasks.errors import BadInput
+from tasks.metrics.cost import milliseconds, size_of
 from tasks.promotion.comparison.schema import Serving
-
-WARM_UP = 5
 
 
 def measure_serving(folder: Path, contents: Sequence[Any]) -> Serving:
@@ -38,25 +36,3 @@ def measure_serving(folder: Path, contents: Sequence[Any]) -> Serving:
     times = milliseconds(answer, contents)
     median, p95 = np.quantile(times, [0.5, 0.95])
     return {"median_ms": float(median), "p95_ms": float(p95), "size_bytes": size_of(folder)}
-
-
-def milliseconds(score: Callable[[list[Any]], Any], contents: Sequence[Any]) -> list[float]:
-    """Return how long each record takes by itself, after some that do not count.
-
-    Args:
-        score: scores a list of records.
-        contents: texts, or encoded images.
-    """
-    for content in (list(contents) * WARM_UP)[:WARM_UP]:
-        score([content])
-    times = []
-    for content in contents:
-        start = time.perf_counter()
-        score([content])
-        times.append(1000 * (time.perf_counter() - start))
-    return times
-
-
-def size_of(folder: Path) -> int:
-    """Return the bytes of all files in a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -8,13 +8,14 @@ the policy says, the gates, what serving costs), and with a champion ``compariso
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from tasks.contracts import files
 from tasks.errors import BadInput, Unreachable
+from tasks.export.comparison import Answers, Classes
 from tasks.metrics.predictions import (
     Labelled,
     Predictions,
@@ -30,6 +31,7 @@ from tasks.promotion.comparison.headed import HeadedSides
 from tasks.promotion.comparison.page import comparison_page, verdict
 from tasks.promotion.comparison.schema import Comparison, Decision, Serving
 from tasks.promotion.comparison.serving import measure_serving
+from tasks.promotion.exports import exports_of
 from tasks.promotion.gates import missed_gates, missed_serving
 from tasks.promotion.lineage import accepted_upstream
 from tasks.promotion.policy import apply_policy
@@ -61,6 +63,8 @@ class Summary(TypedDict):
     serving: Serving
     metrics: dict[str, Any]
     """The candidate's, as ``evaluate`` has found them."""
+    exported: NotRequired[list[dict[str, Any]]]
+    """How the candidate does as it is exported, where its row asks for that (``Exported``)."""
     accepted: NotRequired[list[str]]
     """Results that it was made from and that were accepted under changed code, not made again."""
 
@@ -106,13 +110,14 @@ def write_report(
             f"champion's {heads['champion'] or CLASSIFICATION}: give the new task a row of its own"
         )
     headed = labelled = None
+    sides: dict[str, Side] = {}
     serving: Serving | None
     if heads["candidate"] is not None:
         headed = HeadedSides.of(versions, subject, split, heads["candidate"], folder)
         serving = headed.serving["candidate"]
     else:
         labelled = read_labelled(split)
-        sides = {
+        sides |= {
             who: _side(version, subject, labelled, folder / f"{who}.parquet")
             for who, version in versions.items()
         }
@@ -120,6 +125,8 @@ def write_report(
     metrics, gate = _read(candidate, METRICS), _read(candidate, GATE_FILE)
     missed = missed_gates(metrics, gate, settings)
     missed += missed_serving(serving, settings.serving) if serving else []
+    exported, lost = _exported(candidate, headed, labelled, sides)
+    missed += lost
     comparison = None
     if champion:
         if headed is not None:
@@ -139,12 +146,42 @@ def write_report(
         "metrics": metrics,
         "accepted": _accepted(candidate),
     }
+    if exported:
+        summary["exported"] = exported
     files.write_json(folder / REVIEW, summary)
     if comparison:
-        files.write_text(folder / PAGE, comparison_page(comparison, decision))
+        files.write_text(folder / PAGE, comparison_page(comparison, decision, exported))
     else:
-        files.write_text(folder / CARD_PAGE, _card_page(candidate, decision))
+        files.write_text(folder / CARD_PAGE, _card_page(candidate, decision, exported))
     return summary
+
+
+def _exported(
+    candidate: FetchedVersion,
+    headed: HeadedSides | None,
+    labelled: Labelled | None,
+    sides: Mapping[str, Side],
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return how a candidate does as its row wants it exported, and the gates missed by that.
+
+    Args:
+        candidate: the version.
+        headed: what it answers, of another head than classification.
+        labelled: the test records of classes.
+        sides: what it says about these.
+    """
+    settings = settings_of(candidate.version.model).export
+    if settings is None:
+        return [], []
+    known: Answers | Classes
+    if headed is not None:
+        labels = description(candidate.model)["labels"]
+        known = Answers(headed.test, labels, headed.answers["candidate"])
+    elif labelled is not None:
+        said = sides["candidate"].predictions
+        known = Classes(labelled, said.labels, said.scored)
+    found, missed = exports_of(candidate, known, settings)
+    return [files.rounded(asdict(one)) for one in found], missed
 
 
 def _accepted(candidate: FetchedVersion) -> list[str]:
@@ -182,13 +219,16 @@ def _read(fetched: FetchedVersion, name: str) -> Any:
         ) from None
 
 
-def _card_page(candidate: FetchedVersion, decision: Decision) -> str:
+def _card_page(
+    candidate: FetchedVersion, decision: Decision, exported: Sequence[Mapping[str, Any]]
+) -> str:
     """Return the model card of a first candidate, below what the policy says."""
     card = (candidate.evidence / CARD).with_suffix(".html")
     page = card.read_text(encoding="utf-8") if card.is_file() else ""
     return render(
         "tasks/promotion/review/report.html.j2",
         model=candidate.version.model,
+        exported=exported,
         card=page.partition("<main>\n")[2].partition("</main>")[0],
         **verdict(decision, "; there is no champion yet"),
     )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.contracts import files
 from tasks.contracts.params import ON_CHANGED_PINS, on_changed_pins, read_params
 from tasks.promotion.comparison.schema import Comparison
+from tasks.promotion.exports import keep
 from tasks.promotion.review.report import COMPARISON, REPORT, Summary, write_report
 from tasks.promotion.review.store import Review, find
 from tasks.promotion.review.subject import Subject, subject_of
@@ -140,6 +141,8 @@ def _record(
     client.log_artifacts(run_id, str(report), REPORT)
     log_metrics(client, run_id, metrics_of(_metrics(report, summary)))
     client.set_terminated(run_id)
+    for one in summary.get("exported", ()):
+        keep(client, versions[CANDIDATE].version, one)
     intent = {
         "subject": asdict(subject),
         "run_id": run_id,
@@ -160,6 +163,9 @@ def _record(
 def _metrics(report: Path, summary: Summary) -> dict[str, Any]:
     """Return the numbers that MLflow's table of runs shows."""
     shown: dict[str, Any] = {"candidate": dict(summary["serving"])}
+    kept = ("value", "better_by", "same_answers", "size_bytes", "milliseconds")
+    for one in summary.get("exported", ()):
+        shown[f"exported_{one['precision']}"] = {name: one[name] for name in kept}
     path = report / COMPARISON
     if path.exists():
         comparison: Comparison = files.read_json(path)

@@ -89,7 +89,9 @@ def subject_of(log: AuditLog) -> Subject:
 
 def settings_hash(model: str) -> str:
     """Return the hash of the gates and the policy, with what the policy makes of changed pins."""
-    settings, asks = settings_of(model).model_dump_json(), CHANGED_PINS[0]
+    found, asks = settings_of(model), CHANGED_PINS[0]
+    # Where it is null, a review that was made before there was such a key stays that of today.
+    settings = found.model_dump_json(exclude={"export"} if found.export is None else None)
     on_change = on_changed_pins(read_params(), model)
     return files.sha256_of_text(settings if on_change == asks else f"{settings}\n{on_change}")
 

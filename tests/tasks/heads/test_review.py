@@ -14,8 +14,8 @@ import yaml
 from flows.cli.generate import generate
 from tasks.contracts import files, paths, records
 from tasks.export import predict
-from tasks.export.export import export
 from tasks.heads._model import load_predictor
+from tasks.promotion.exports import export
 from tasks.promotion.review.decisions import decide
 from tasks.promotion.review.markdown import to_markdown
 from tasks.promotion.review.report import read_report

@@ -9,7 +9,12 @@ from tasks.contracts import files, paths
 from tasks.errors import BadInput
 from tasks.promotion.review.decisions import decide
 from tasks.promotion.review.requests import request
-from tasks.promotion.review.subject import NothingToReview, split_hash
+from tasks.promotion.review.subject import (
+    NothingToReview,
+    settings_hash,
+    settings_of,
+    split_hash,
+)
 from tests.tasks.promotion.scene import CORPUS, MODEL, Scene
 
 
@@ -40,3 +45,12 @@ def test_where_the_records_are_not_dvc_lock_knows_their_hash(scene: Scene) -> No
     files.write_text(Path("dvc.lock"), yaml.safe_dump({"stages": {f"split@{CORPUS}": entry}}))
     path.unlink()
     assert split_hash(CORPUS) == before
+
+
+def test_a_review_that_knew_no_export_stays_that_of_today_until_a_row_asks_for_one(
+    scene: Scene,
+) -> None:
+    then = settings_of(MODEL).model_dump_json(exclude={"export"})
+    assert settings_hash(MODEL) == files.sha256_of_text(then)
+    scene.configure({"export": {}})
+    assert settings_hash(MODEL) != files.sha256_of_text(then)

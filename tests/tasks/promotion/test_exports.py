@@ -8,11 +8,16 @@ import pytest
 
 from tasks.contracts import files, paths
 from tasks.errors import BadInput
-from tasks.export import export as exports
-from tasks.export.export import export
+from tasks.export import comparison
 from tasks.export.network import write_network
+from tasks.promotion.exports import export
+from tasks.promotion.review.decisions import request_and_decide
+from tasks.promotion.review.markdown import to_markdown
+from tasks.promotion.review.report import read_report
+from tasks.promotion.review.requests import request
 from tasks.tracking.registry.version import read_version
 from tasks.tracking.store import opened
+from tests.classifiers import save_text_classifier
 from tests.tasks.promotion.scene import MODEL, Scene
 
 
@@ -59,7 +64,7 @@ def test_what_is_behind_the_registered_version_is_not_written(
     def write_a_poor_one(folder: Path, target: Path, *, int8: bool) -> None:
         write_network(scene.models["poor"], target, int8=int8)
 
-    monkeypatch.setattr(exports, "write_network", write_a_poor_one)
+    monkeypatch.setattr(comparison, "write_network", write_a_poor_one)
     with pytest.raises(BadInput, match="not exported, since fp32 is behind it: The same label"):
         export(MODEL, None, Path("out"), int8=False)
     assert not Path("out").exists()
@@ -71,3 +76,54 @@ def _without_aliases() -> None:
     with opened() as client:
         client.delete_registered_model_alias(MODEL, "candidate")
     export(MODEL, None, Path("out"), int8=False)
+
+
+def test_a_candidate_is_reviewed_as_its_row_wants_it_exported(scene: Scene) -> None:
+    scene.configure({"export": {"precisions": ["fp32", "int8"]}})
+    scene.register("good")
+    review = request(MODEL)
+    report = read_report(review)
+    as_fp32, as_int8 = report.summary["exported"]
+    assert (as_fp32["same_answers"], as_fp32["better_by"]) == (1.0, 0.0)
+    assert as_fp32["interval"][0] < 0 < as_fp32["interval"][1]
+    assert (as_int8["records"], as_int8["size_bytes"] < as_fp32["size_bytes"]) == (234, True)
+    assert kept("export/onnx-int8.json") == as_int8
+    assert '<th scope="row">int8</th><td>accuracy</td>' in report.page
+    shown = to_markdown(report, "short")
+    assert f"| int8 | {as_int8['value']:.4f}, was {as_int8['registered_value']:.4f} |" in shown
+    # What is written for somebody is what was reviewed.
+    assert export(MODEL, None, None, int8=True)[1].sha256 == as_int8["sha256"]
+
+
+def test_a_candidate_that_loses_too_much_as_it_is_exported_is_rejected_by_name(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.configure({"export": {}})
+    scene.register("good")
+
+    def write_a_poor_one(folder: Path, target: Path, *, int8: bool) -> None:
+        write_network(scene.models["poor"], target, int8=int8)
+
+    monkeypatch.setattr(comparison, "write_network", write_a_poor_one)
+    review = request_and_decide(MODEL)
+    assert (review.policy_says, review.decided and review.decided["decision"]) == ("reject",) * 2
+    report = read_report(review)
+    (reason,) = report.summary["missed_gates"]
+    (found,) = report.summary["exported"]
+    assert reason.startswith("as int8, accuracy is ")
+    assert reason.endswith(f": {-found['better_by']:.4g} lost, above the limit of 0.005")
+    assert reason in report.page
+
+
+def test_a_candidate_that_cannot_be_written_as_onnx_misses_that_gate(
+    scene: Scene, tmp_path: Path
+) -> None:
+    scene.configure({"export": {}})
+    save_text_classifier(tmp_path / "lstm", "lstm", {"hidden_size": 16})
+    Scene({"lstm": tmp_path / "lstm"}).register("lstm")
+    review = request(MODEL)
+    assert review.policy_says == "reject"
+    summary = read_report(review).summary
+    (reason,) = summary["missed_gates"]
+    assert reason.startswith("it cannot be exported as int8: the model's architecture cannot be ")
+    assert "exported" not in summary
