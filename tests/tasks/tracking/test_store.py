@@ -32,7 +32,7 @@ def test_the_environment_names_another_store(
     assert artifact_folder() is None
 
 
-ROUNDS = 10
+ROUNDS = 3
 
 
 def open_new_stores(folder: Path, together: Barrier) -> None:
@@ -45,7 +45,7 @@ def open_new_stores(folder: Path, together: Barrier) -> None:
             assert client.get_experiment("0").name == "Default"
 
 
-def test_two_processes_open_a_new_store_at_once_ten_times(
+def test_two_processes_open_a_new_store_at_once_three_times(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(ROUNDS):
