@@ -153,9 +153,8 @@ def make_workspace(root: Path) -> Workspace:
 
 def lay_code(root: Path) -> None:
     """Lay this checkout's code into a folder, with git and DVC of its own."""
-    ignored = shutil.ignore_patterns("__pycache__")
     for folder in ("flows", "tasks"):
-        shutil.copytree(ROOT / folder, root / folder, ignore=ignored)
+        shutil.copytree(ROOT / folder, root / folder)  # with the bytecode that there is
     for file in ("dvc.yaml", ".gitignore", ".dvcignore", "pyproject.toml"):
         shutil.copy(ROOT / file, root / file)
     workspace = Workspace(root)

@@ -19,7 +19,6 @@ from flows.dvc.recorder import Job, Recorder
 from flows.plan.fingerprints import are_written
 from flows.plan.plan import Judged, Plan, StagePlan, make_plan
 from flows.plan.reasons import Reason, reason_line
-from flows.probe.verdicts import judge
 from flows.run.stage_command import Processes
 from tasks.contracts import paths
 from tasks.contracts.acceptances import Acceptance, Probed, append_acceptances
@@ -147,6 +146,8 @@ def accept_by_themselves(targets: tuple[str, ...], codes: dict[str, str]) -> lis
 def _record_probed(
     graph: Graph, plan: Plan, chosen: list[StagePlan], codes: dict[str, str]
 ) -> tuple[list[Acceptance], dict[str, str]]:
+    from flows.probe.verdicts import judge  # with NumPy and PyArrow, which few runs need
+
     judged = judge(graph, chosen)
     refused = {
         stage.name: "no code of a GPU stage has changed: there is nothing to probe"
