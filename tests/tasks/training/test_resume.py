@@ -1,8 +1,8 @@
 """Exact resume: killed at any moment and run again, a training ends in the same bytes.
 
 So do its curves: no step is missing, and none is there twice. The moments are random
-(``kills.py``), one in each half of the training's time, or one in all of it; a fault names them, and
-their seed.
+(``kills.py``), one in each half of the training's time, or one in all of it; a fault
+names them, and their seed.
 """
 
 from pathlib import Path
