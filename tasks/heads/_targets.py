@@ -49,7 +49,7 @@ def read_targets(path: Path, targets: Sequence[str], *, complete: bool = True) -
     has_all = pc.is_valid(table[targets[0]])
     for name in targets[1:]:
         has_all = pc.and_(has_all, pc.is_valid(table[name]))
-    missing = table.num_rows - pc.sum(has_all).as_py()
+    missing = table.num_rows - pc.sum(has_all, min_count=0).as_py()
     if missing and complete:
         for name in targets:
             if table[name].null_count == table.num_rows:

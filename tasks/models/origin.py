@@ -56,7 +56,8 @@ def write_origin(folder: Path, train: Path, before: Path | None = None) -> None:
         smallest = np.load(before / SEEN, allow_pickle=False)
     with pq.ParquetFile(train) as file:
         # Ids may be of two texts, of which a backbone reads the first.
-        of_two = not {"text_b", "response"}.isdisjoint(file.schema_arrow.names)
+        columns = {*file.schema_arrow.names}
+        of_two = "text" in columns and not columns.isdisjoint({"text_b", "response"})
         for batch in file.iter_batches(columns=["text" if of_two else "id"]):
             found = batch.column(0).to_pylist()
             keys = _keys(map(files.sha256_of_text, found) if of_two else found)

@@ -10,7 +10,7 @@ from tasks.errors import BadInput
 
 Target = float | str | list[str]
 LARGEST = 1e30
-"""Of a value: the squares of larger ones are no numbers of 32 bits."""
+"""Of a value: heads learn it in 32 bits, which end at 3.4e38, and differences have to fit too."""
 BETWEEN_LABELS = frozenset(",;|[")
 """What stands in a list of labels that was written as a text, and is not between words."""
 INDICATORS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}

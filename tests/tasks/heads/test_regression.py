@@ -13,6 +13,7 @@ from tasks.errors import BadInput
 from tasks.finetune import stage as finetune
 from tasks.finetune.settings import Settings
 from tasks.heads import regression
+from tasks.heads._evidence import read_test
 from tasks.metrics.scores import once_each
 from tasks.models.text import TextBackbone
 from tests.tasks.heads.conftest import Splits
@@ -50,6 +51,16 @@ def test_an_epoch_that_gives_all_records_one_answer_has_no_correlation_and_does_
     finetune.run("row", backbone, trained, tmp_path / "out", settings, 0, tmp_path / "kept")
     history = json.loads((tmp_path / "out" / "history.json").read_text())
     assert history["model"]["epochs"][0].keys() == {"loss", "mae", "rmse", "r2"}
+
+
+def test_a_split_without_records_is_told_in_one_line(
+    corpora: dict[str, Splits], tmp_path: Path
+) -> None:
+    records.write_records(
+        tmp_path / "none.parquet", records.read_schema(corpora["reviews"]["test"]), []
+    )
+    with pytest.raises(BadInput, match=r"none\.parquet: no record has a target 'value'"):
+        read_test(tmp_path / "none.parquet", "regression")
 
 
 def test_records_without_a_value_and_values_all_alike_are_refused(

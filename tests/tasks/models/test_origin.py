@@ -53,6 +53,17 @@ def test_of_a_large_corpus_a_sample_tells_the_share(
     assert 0.45 < found.share < 0.55
 
 
+def test_of_images_with_a_target_of_text_the_ids_are_kept(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    backbone, model = folders
+    captions = {"id": ["1", "2"], "image": [b"1", b"2"], "response": ["a", "b"]}
+    pq.write_table(pa.table(captions), tmp_path / "train.parquet")
+    write_origin(backbone, tmp_path / "train.parquet")
+    carry_origin(backbone, model)
+    assert overlap(model, ["1", "2", "3"]) == Overlap(2, 3)
+
+
 def test_what_is_not_known_is_not_told(folders: tuple[Path, Path]) -> None:
     backbone, model = folders
     before = description(model)
