@@ -392,7 +392,9 @@ def main() -> None:
     """Print the answer to each record of the command line; of classes, its probability too."""
     given = sys.argv[1:]
     model = load(Path(__file__).parent)
-    if isinstance(model, PairClassifier):  # two texts each
+    if isinstance(model, PairClassifier):
+        if len(given) % 2:
+            sys.exit(f"expected two texts for each pair, found {len(given)} texts")
         pairs = list(zip(given[::2], given[1::2], strict=True))
         for pair, answer in zip(pairs, model.answers(pairs), strict=True):
             print(f"{answer['label']}\t{' / '.join(pair)}")  # noqa: T201

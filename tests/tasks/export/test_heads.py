@@ -1,5 +1,6 @@
 """An exported head gives the answers of the model, to each test record and to odd ones."""
 
+import runpy
 import shutil
 import subprocess
 import sys
@@ -173,3 +174,12 @@ def test_heads_of_8_bits_run_by_their_own_file_without_torch_and_without_this_pr
     assert [line.rpartition("\t")[2] for line in shown if "\t" in line] == [
         *("It fits.", "A dress", "It fits. / A dress", "It fits.", "A dress"),
     ]
+
+
+def test_of_a_pair_with_one_text_the_command_line_says_what_it_takes(
+    exported: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = exported("pair") / "predict.py"
+    monkeypatch.setattr(sys, "argv", [str(command), "a", "b", "c"])
+    with pytest.raises(SystemExit, match="expected two texts for each pair, found 3 texts"):
+        runpy.run_path(str(command), run_name="__main__")
