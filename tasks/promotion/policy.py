@@ -60,9 +60,11 @@ def apply_policy(
 def _better(comparison: Comparison, review: ReviewSettings) -> Finding:
     if "decides" in comparison:
         found = comparison["decides"]
-        met = found["p_value"] < review.alpha and found["better_by"] > 0
+        by = found["better_by"]
+        met = found["p_value"] < review.alpha and by > 0
+        ahead = f"worse by {-by:.4g}" if by < 0 else f"better by {by:+.4g}"
         return met, (
-            f"{found['metric']} is better by {found['better_by']:+.4g}: {'' if met else 'not '}"
+            f"{found['metric']} is {ahead}: {'' if met else 'not '}"
             f"significantly better ({found.get('test', 'paired randomisation test')}, "
             f"p = {found['p_value']:.3g}, alpha {review.alpha:g})"
         )

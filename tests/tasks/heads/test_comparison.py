@@ -56,6 +56,10 @@ def test_labels_are_compared_by_the_randomisation_test_over_micro_f1(
     assert decision["decision"] == "promote"
     assert "micro_f1 is better by +" in decision["reasons"][0]
     assert "(paired randomisation test, p =" in decision["reasons"][0]
+    worse: Any = {**comparison, "decides": {**found, "better_by": -0.25}}
+    refused = apply_policy(worse, [], settings_of("auto_if_better"))
+    assert refused["decision"] == "reject"
+    assert refused["reasons"][0].startswith("micro_f1 is worse by 0.25: not significantly better (")
     page = comparison_page(comparison, decision)
     assert "Paired randomisation test, 10,000 draws" in page
     assert "records with Tops" in page
