@@ -325,7 +325,11 @@ def test_several_responses_are_all_trained_on_and_their_prompt_is_tested_once(
     predictions = records.read_table(result.evidence / "predictions.parquet")
     assert predictions.num_rows == result.metrics["n_test"] == 24
     assert all(len(known) == 2 for known in predictions["references"].to_pylist())
-    assert "24 test records" in (result.evidence / "README.md").read_text()
+    card = (result.evidence / "README.md").read_text()
+    assert "** on 24 test records of the corpus" in card
+    assert (
+        "of equal texts one is answered, and measured by all that is true of it: 24 in all" in card
+    )
 
 
 def test_the_nearest_training_text_answers_and_the_most_frequent_response() -> None:
