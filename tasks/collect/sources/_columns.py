@@ -186,7 +186,10 @@ def no_columns(settings: TableSettings, name: str, what: str) -> None:
 
 
 def others_of(
-    settings: TableSettings, values: Mapping[str, Any], where: str
+    settings: TableSettings,
+    values: Mapping[str, Any],
+    where: str,
+    of_targets: Mapping[str, Any] | None = None,
 ) -> dict[str, Any] | None:
     """Return the values of ``columns`` as texts, empty and NaN meaning none, and the targets.
 
@@ -194,6 +197,7 @@ def others_of(
         settings: they name the columns.
         values: a row by column.
         where: the file and row, for messages.
+        of_targets: the row as targets are read from it, where that is another.
 
     Raises:
         BadInput: a value is a list or a mapping, or not of its target's type.
@@ -205,7 +209,7 @@ def others_of(
         return others
     from tasks.collect.sources._targets import targets_of
 
-    return {**others, **targets_of(settings, values, where)}
+    return {**others, **targets_of(settings, of_targets or values, where)}
 
 
 def text_in(settings: TableSettings, values: Mapping[str, Any], where: str) -> str:

@@ -49,15 +49,19 @@ def rows(member: Member, settings: TableSettings, delimiter: str) -> Iterator[Ro
                 yield Row("", None)
                 continue
             where = f"{member.name}: row {row}"
-            by_name: Mapping[str, Any] = dict(zip(names, values, strict=True))
+            by_name = dict(zip(names, values, strict=True))
+            listed: Mapping[str, Any] = by_name
+            content = listed
             if settings.targets:
                 from tasks.collect.sources._targets import with_listed_labels
 
-                by_name = with_listed_labels(settings, by_name, where)
+                listed = with_listed_labels(settings, by_name, where)
+                # A column of labels may be the text, or one of the columns, too.
+                content = {**listed, settings.content: by_name[settings.content]}
             yield Row(
-                text_in(settings, by_name, where),
+                text_in(settings, content, where),
                 (values[label] or None) if label is not None else None,
-                others_of(settings, by_name, where),
+                others_of(settings, by_name, where, listed),
             )
 
 

@@ -203,6 +203,25 @@ def test_labels_of_a_table_of_texts_have_spaces_between_and_nothing_else(
         )
 
 
+def test_a_column_of_labels_in_a_table_of_texts_may_be_a_column_and_the_text_too(
+    corpus: "Corpus",
+) -> None:
+    corpus.write("a.csv", "topics\nnews sport\n")
+    for label in ("", "topics"):
+        (found,) = corpus.collect(
+            {
+                "kind": "files",
+                "text": "topics",
+                "label": label,
+                "columns": ["topics"],
+                "targets": {"labels": "topics"},
+            }
+        )
+        assert found["text"] == found["topics"] == "news sport"
+        assert found["labels"] == ["news", "sport"]
+        assert found["label"] == ("news sport" if label else None)
+
+
 def test_a_column_of_a_type_that_no_target_has_is_named(corpus: "Corpus") -> None:
     import decimal
 
