@@ -192,8 +192,10 @@ def _examples(test: evidence.Test, given: list[Any], most: int) -> list[Example]
     return [
         Example(
             _cut(texts[place]),
-            _cut(test.head.shown(contents[place], true[place])),
-            _cut(test.head.shown(contents[place], given[place])),
+            *(
+                _cut(test.head.shown(contents[place], one[place], [true[place], given[place]]))
+                for one in (true, given)
+            ),
         )
         for place in order
     ]

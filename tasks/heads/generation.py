@@ -319,9 +319,9 @@ def may_be_either(predictor: Any, content: Content, one: Answer, other: Answer) 
     return bool(predictor.part_at_a_tie(text, one[OUTPUT], other[OUTPUT]))
 
 
-def shown(content: Content, answer: Answer) -> str:
+def shown(content: Content, answer: Answer, beside: Sequence[Answer]) -> str:
     """Return an answer for a page."""
-    del content
+    del content, beside
     response: str = answer[OUTPUT]
     return response or "(nothing)"
 

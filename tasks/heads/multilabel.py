@@ -373,9 +373,9 @@ def errors(true: list[Answer], predicted: list[Answer]) -> np.ndarray:
     return np.array([float(len({*a["labels"]} ^ {*b["labels"]})) for a, b in pairs])
 
 
-def shown(text: str, answer: Answer) -> str:
+def shown(text: str, answer: Answer, beside: Sequence[Answer]) -> str:
     """Return an answer for a page."""
-    del text
+    del text, beside
     return ", ".join(answer["labels"]) or "no label"
 
 

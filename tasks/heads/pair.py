@@ -353,9 +353,9 @@ def errors(true: list[Answer], predicted: list[Answer]) -> np.ndarray:
     return wrong
 
 
-def shown(content: Pair, answer: Answer) -> str:
+def shown(content: Pair, answer: Answer, beside: Sequence[Answer]) -> str:
     """Return an answer for a page."""
-    del content
+    del content, beside
     label: str = answer["label"]
     return label
 

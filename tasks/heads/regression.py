@@ -259,9 +259,9 @@ def errors(true: list[float], predicted: list[float]) -> np.ndarray:
     return np.abs(np.array(true) - np.array(predicted))
 
 
-def shown(text: str, answer: Any) -> str:
+def shown(text: str, answer: Any, beside: Sequence[Any]) -> str:
     """Return an answer for a page."""
-    del text
+    del text, beside
     return f"{answer:.3g}"
 
 

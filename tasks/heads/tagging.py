@@ -56,6 +56,9 @@ _BEGINS_LIKE_IOB = re.compile(r"[BI]-.+")
 MOST_BASELINE_TOKENS = 200_000
 """What the linear baseline learns from, at most: it has a weight vector for each tag."""
 
+AROUND = 2
+"""Words that are shown on either side of one that is tagged otherwise."""
+
 Sentence = tuple[tuple[str, ...], tuple[str, ...]]
 """Tokens and their tags."""
 Span = tuple[int, int, str]
@@ -416,16 +419,27 @@ def errors(true: list[list[str]], predicted: list[list[str]]) -> np.ndarray:
     return np.array([float(sum(a != b for a, b in zip(*pair, strict=True))) for pair in pairs])
 
 
-def shown(content: Sequence[str], answer: list[str]) -> str:
-    """Return an answer for a page: the spans, or the words with their tags."""
+def shown(content: Sequence[str], answer: list[str], beside: Sequence[list[str]]) -> str:
+    """Return an answer for a page: the spans, or the words around those that are tagged otherwise.
+
+    Args:
+        content: the tokens.
+        answer: their tags.
+        beside: the answers that stand in the same line, which tell what is worth a look.
+    """
     if is_iob(answer):
         spans = [f"[{' '.join(content[a:b])}] {kind}" for a, b, kind in spans_of(answer)]
         return "; ".join(spans) or "no span"
-    pairs = [
-        word if tag == OUTSIDE else f"{word}/{tag}"
-        for word, tag in zip(content, answer, strict=True)
-    ]
-    return " ".join(pairs)
+    differs = [len({*tags}) > 1 for tags in zip(answer, *beside, strict=True)]
+    words: list[str] = []
+    for place, (word, tag) in enumerate(zip(content, answer, strict=True)):
+        if differs[place]:
+            words.append(f"{word}/{tag}")
+        elif any(differs[max(0, place - AROUND) : place + AROUND + 1]):
+            words.append(word)
+        elif words[-1:] != ["…"]:
+            words.append("…")
+    return " ".join(words)
 
 
 def content_of(record: Any) -> list[str] | None:

@@ -220,13 +220,17 @@ class HeadedSides:
         return shown
 
     def _flip(self, place: int, true: list[Any], ids: list[str]) -> Flip:
-        content = self.test.contents[place]
+        answers = {
+            "label": true[place],
+            **{who: given[place] for who, given in self.answers.items()},
+        }
         shown = {
-            who: self.test.head.shown(content, given[place]) for who, given in self.answers.items()
+            who: self.test.head.shown(self.test.contents[place], answer, [*answers.values()])
+            for who, answer in answers.items()
         }
         return {
             "id": ids[place],
-            "label": self.test.head.shown(content, true[place]),
+            "label": shown["label"],
             "candidate": shown["candidate"],
             "champion": shown["champion"],
             "excerpt": excerpt(self.test.texts[place]),

@@ -68,8 +68,8 @@ def test_a_label_that_no_model_knows_is_missed_and_one_without_records_does_not_
         }
     )
     assert multilabel.errors(true, given).tolist() == [1, 0]
-    assert multilabel.shown("", true[0]) == "a, z"
-    assert multilabel.shown("", true[1]) == "no label"
+    assert multilabel.shown("", true[0], true) == "a, z"
+    assert multilabel.shown("", true[1], true) == "no label"
 
 
 def test_the_threshold_is_the_one_with_the_best_micro_f1() -> None:

@@ -79,3 +79,14 @@ def test_baselines_are_what_they_say(finetuned: Callable[[str], Finetuned]) -> N
         for who, given in answers.items()
     }
     assert 0.4 < accuracy["simple"] < accuracy["linear"] < 0.9
+
+
+def test_of_an_answer_the_words_are_shown_around_those_that_another_tags_otherwise() -> None:
+    words = ["the", "jury", "said", "it", "would", "meet", "again", "on", "Friday"]
+    true = ["at", "nn", "vbd", "pps", "md", "vb", "rb", "in", "nr"]
+    given = [*true[:2], "vbn", *true[3:]]
+    assert tagging.shown(words, true, [true, given]) == "the jury said/vbd it would …"
+    assert tagging.shown(words, given, [true, given]) == "the jury said/vbn it would …"
+    assert tagging.shown(words, true, [true, true]) == "…"
+    spans = tagging.shown(["New", "York", "is"], ["B-X", "I-X", "O"], [["O", "O", "O"]])
+    assert spans == "[New York] X"
