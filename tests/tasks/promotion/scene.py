@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import yaml
 
 from tasks.contracts import files, paths, records
 from tasks.contracts.lock import md5_of
+from tasks.fingerprint.rows import fingerprints
+from tasks.fingerprint.syntax_hash import REMEMBERED
+from tasks.promotion.review.subject import CODE_ROOT
 from tests.classifiers import sample_texts, save_text_classifier
 
 MODEL = CORPUS = "topics"
@@ -58,6 +62,13 @@ def enter(folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
+@cache
+def remembered_code() -> str:
+    """Return what any run leaves in its workspace: what is known of the text of each module."""
+    fingerprints({**PARAMS, "corpora": {}}, CODE_ROOT)
+    return REMEMBERED.read_text(encoding="utf-8")
+
+
 @dataclass(frozen=True)
 class Scene:
     """The current folder as a workspace."""
@@ -67,6 +78,7 @@ class Scene:
     def lay(self, register: dict[str, Any] | None = None) -> None:
         """Write parameters, test records and the verdict on the corpus."""
         self.configure(register or {})
+        files.write_text(REMEMBERED, remembered_code())
         self.write_test_split()
         files.write_json(paths.gate(CORPUS), {"passed": True})
 
