@@ -14,8 +14,9 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
@@ -122,13 +123,19 @@ def requirements(modules: set[str]) -> list[str]:
     Args:
         modules: what ``reached_modules`` has found; those of Python itself need no installation.
     """
-    distributions = packages_distributions()
+    distributions = _distributions()
     imported = (one for name in modules for one in distributions.get(name, []) if name != "tasks")
     # A local version, such as torch's "+cpu", names a build that other machines may not have.
     return [
         f"{name}=={version(name).partition('+')[0]}"
         for name in sorted({*REQUIRED_BY_SERVED_MODEL, *imported})
     ]
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Return what is installed by the names that are imported; every package's files are read."""
+    return packages_distributions()
 
 
 @contextmanager
