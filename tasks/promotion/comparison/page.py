@@ -88,7 +88,7 @@ def reliability(comparison: Comparison) -> str:
         axes.set_ylim(0, 1.05)
         axes.set_xlabel("confidence (score of the predicted class)")
         axes.set_ylabel("accuracy")
-        axes.legend(loc="upper left", fontsize=9)
+        axes.legend(loc="lower right", fontsize=9)
     return data_uri(file.getvalue())
 
 

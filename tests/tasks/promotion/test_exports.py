@@ -88,7 +88,7 @@ def test_a_candidate_is_reviewed_as_its_row_wants_it_exported(scene: Scene) -> N
     assert as_fp32["interval"][0] < 0 < as_fp32["interval"][1]
     assert (as_int8["records"], as_int8["size_bytes"] < as_fp32["size_bytes"]) == (234, True)
     assert kept("export/onnx-int8.json") == as_int8
-    assert '<th scope="row">int8</th><td>accuracy</td>' in report.page
+    assert '<th scope="row">ONNX, int8</th>' in report.page
     shown = to_markdown(report, "short")
     assert f"| int8 | {as_int8['value']:.4f}, was {as_int8['registered_value']:.4f} |" in shown
     # What is written for somebody is what was reviewed.
