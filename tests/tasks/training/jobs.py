@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,8 @@ class Job:
         return Job(folder, **self._given)
 
     def _start(self, *options: str) -> "subprocess.Popen[str]":
+        # As a stage's process does: what a killed one has half written is none of the result.
+        shutil.rmtree(self.output, ignore_errors=True)
         return subprocess.Popen(
             [sys.executable, str(DRIVER), str(self._path), *options],
             cwd=self._path.parent,
