@@ -103,7 +103,9 @@ GPT = {
     "gpt2": {"layers": 3, "hidden_size": 192, "heads": 4, "positions": 512},
     "training": {"epochs": 4, "batch_size": 16, "learning_rate": 0.001},
 }
-GENERATION = {"head": "generation", "epochs": 10, "learning_rate": 0.001, "tokens": 512}
+GENERATION = {
+    "head": "generation", "epochs": 10, "learning_rate": 0.001, "tokens": 512, "twin": False,
+}  # fmt: skip
 REGRESSION = {
     "head": "regression", "epochs": 5, "batch_size": 64, "learning_rate": 0.005,
     "pooling": "mean", "dropout": 0.2,
