@@ -5,6 +5,7 @@
 - ``sets``: how many shingles two texts share; ``columns``: numbers on the disk;
 - ``pairs``: clusters of pairs of texts that are alike in both;
 - ``images``: clusters of images that look alike;
+- ``of_records``: clusters of records, whatever they hold;
 - ``joining``: pairs made into clusters.
 
 A cluster is what hangs together: two of its members may differ by more than the limit where others

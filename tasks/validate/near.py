@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 
 from tasks.contracts.paths import Part
-from tasks.contracts.records import modality_of, num_records, read_columns, read_schema
-from tasks.corpora.columns import is_of_pairs
-from tasks.duplicates import images, pairs
-from tasks.duplicates.text import clusters_of
+from tasks.contracts.records import num_records, read_columns, read_schema
+from tasks.duplicates.of_records import clusters_of
 from tasks.validate.facts import EXAMPLE_IDS, PAIRS
 from tasks.validate.settings import NearLeakageSettings
 
@@ -26,18 +24,11 @@ def near_leakage(paths: dict[Part, Path], settings: NearLeakageSettings) -> list
         paths: the splits.
         settings: when two records are nearly the same.
     """
-    schema = read_schema(paths["train"])
 
     def read(column: str) -> Iterator[Any]:
         return chain.from_iterable(_values(path, column) for path in paths.values())
 
-    alike: dict[str, Any] = {"similarity": settings.similarity, "words": settings.words}
-    if modality_of(schema) == "image":
-        found = images.clusters(read("image"), distance=settings.distance)
-    elif is_of_pairs(schema):
-        found = pairs.clusters_of(read, **alike)
-    else:
-        found = clusters_of(lambda: read("text"), **alike)
+    found = clusters_of(read_schema(paths["train"]), read, settings)
     cluster_of: dict[Part, np.ndarray] = {}
     start = 0
     for part, path in paths.items():
