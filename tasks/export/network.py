@@ -24,7 +24,6 @@ from tasks.errors import BadInput, DownstreamError
 from tasks.export import predict
 from tasks.inputs.tokenizer import (
     PADDING,
-    SEPARATOR,
     TOKENIZER,
     TOKENIZER_CONFIG,
     UNKNOWN,
@@ -72,17 +71,21 @@ def write_network(folder: Path, target: Path, *, int8: bool = False) -> None:
             f"the head {head} is not exported: classification, {', '.join(predict.HEADS)} are"
         )
     target.mkdir(parents=True, exist_ok=True)
+    outputs = [OUTPUT]
     if head is not None:
         from tasks.heads._model import load_predictor
 
         model: Any = load_predictor(folder).model
         model.module.to("cpu")
         about = _copy_tokenizer(folder, target) | {"head": head, "facts": model.facts}
+        about["labels"] = model.outputs
         if head == GENERATION:
             module, inputs, more = _writing_module(model)
+            about |= more
+            outputs = [LOGITS, PRESENT]
         else:
-            module, inputs, more = _head_module(model)
-        about |= {"labels": model.outputs, **more}
+            module, inputs = _head_module(model)
+            outputs = [LOGITS]
     else:
         model = load_model(folder)
         about = {"labels": model.labels}
@@ -96,7 +99,6 @@ def write_network(folder: Path, target: Path, *, int8: bool = False) -> None:
             inputs, more = _image_inputs(model)
             about |= more
             module = _image_module(model)
-    outputs = [OUTPUT] if head is None else [LOGITS, PRESENT][: 1 + (head == GENERATION)]
     _write_graph(module, inputs, about.get("tokens"), target / predict.GRAPH, outputs)
     if int8:
         _quantise(target / predict.GRAPH)
@@ -161,8 +163,8 @@ def _text_module(model: Any) -> nn.Module:
     return Texts()
 
 
-def _head_module(model: Any) -> tuple[nn.Module, dict[str, Tensor], dict[str, Any]]:
-    """Return a head's graph, an example of each input, and what ``predict.py`` has to know."""
+def _head_module(model: Any) -> tuple[nn.Module, dict[str, Tensor]]:
+    """Return a head's graph, and an example of each input."""
     import torch
     from torch import nn
 
@@ -188,26 +190,14 @@ def _head_module(model: Any) -> tuple[nn.Module, dict[str, Tensor], dict[str, An
 
     inputs = _token_inputs()
     if model.name != "pair":
-        return Head(), inputs, {}
+        return Head(), inputs
     # The exporter drops it again where the encoder knows no segments.
     inputs[predict.SEGMENTS] = torch.zeros(3, 11, dtype=torch.int64)
-    return Head(), inputs, {"plain": _is_plain_text(SEPARATOR, model)}
-
-
-def _is_plain_text(token: str, model: Any) -> bool:
-    """Tell whether a special token that somebody has written into a text is text to a model."""
-    import numpy as np
-
-    index = model.inner.tokenizer.token_to_id(token)
-    if index is None:
-        return True
-    read = model.head.inputs(model.inner, [(token, ""), ("", "")])
-    written, none = (int((read.batch(np.array([n]))["input_ids"] == index).sum()) for n in (0, 1))
-    return written == none
+    return Head(), inputs
 
 
 def _writing_module(model: Any) -> tuple[nn.Module, dict[str, Tensor], dict[str, Any]]:
-    """Return the graph of a model that writes, and the rest as ``_head_module`` does."""
+    """Return the same of a model that writes, and what ``predict.py`` has to know."""
     import torch
     from torch import nn
     from transformers import DynamicCache

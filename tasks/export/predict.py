@@ -181,8 +181,7 @@ class Regressor(Exported):
         facts = self._about["facts"]
         if "distribution" not in facts:
             return outputs[:, 0] * facts["deviation"] + facts["mean"]
-        shares = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        shares /= shares.sum(axis=1, keepdims=True)
+        shares = _softmax(outputs)
         values = np.array(facts["values"])
         if facts["distribution"] == "mean":
             return shares @ values
@@ -252,8 +251,7 @@ class PairClassifier(Exported):
             folder: with ``model.onnx`` and what lies beside it.
         """
         super().__init__(folder)
-        # Such as "[SEP]" in a text: that token, or plain text, as it is to the model.
-        self._tokenizer.encode_special_tokens = self._about["plain"]
+        self._tokenizer.encode_special_tokens = True  # such as "[SEP]" in a text: plain text
 
     def answers(self, records: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
         """Return of each pair its ``label``, and ``scores``, a ``label`` and ``score`` each."""
@@ -265,9 +263,7 @@ class PairClassifier(Exported):
         ids = [encoding.ids or [self._about["empty"]] for encoding in encodings]
         answers: list[dict[str, Any]] = [{}] * len(records)
         for chosen, outputs in self._run(ids, [encoding.type_ids for encoding in encodings]):
-            logits = outputs.astype(np.float64)
-            scores = np.exp(logits - logits.max(axis=1, keepdims=True))
-            scores /= scores.sum(axis=1, keepdims=True)
+            scores = _softmax(outputs.astype(np.float64))
             for index, row in zip(chosen, scores.tolist(), strict=True):
                 scored = zip(self.labels, row, strict=True)
                 answers[index] = {
@@ -371,6 +367,13 @@ class Generator(Exported):
         before = np.repeat(is_text[:, None, :first], num_new, axis=1)
         given = (new, position[:, first:], before, attended, past)
         return dict(zip(READ_INPUTS, given, strict=True))
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the probabilities of each row."""
+    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares: np.ndarray = exponents / exponents.sum(axis=1, keepdims=True)
+    return shares
 
 
 HEADS = {
