@@ -20,6 +20,7 @@ from tasks.promotion.review.decisions import decide
 from tasks.promotion.review.markdown import to_markdown
 from tasks.promotion.review.report import read_report
 from tasks.promotion.review.requests import request as ask_for_review
+from tasks.promotion.review.store import Review
 from tasks.promotion.review.subject import code_hash, settings_of, split_hash
 from tasks.promotion.rollback import roll_back
 from tests.servers import wait_for_answer
@@ -127,6 +128,14 @@ def test_a_tagger_becomes_champion_is_beaten_by_a_better_one_and_is_served(
     assert_a_worse_one_is_refused(poor, tmp_path)
 
 
+def review_over(champion: Finetuned, candidate: Finetuned) -> Review:
+    """Return the review of a candidate over a version that is champion without a comparison."""
+    register(champion)
+    decide(ask_for_review(ROW), "approve", "to begin with")
+    register(candidate)
+    return ask_for_review(ROW)
+
+
 @pytest.mark.parametrize("workspace", ["multilabel", "pair"], indirect=True)
 def test_a_better_model_is_promoted_a_worse_one_refused_and_the_champion_is_served(
     workspace: Path,
@@ -138,10 +147,7 @@ def test_a_better_model_is_promoted_a_worse_one_refused_and_the_champion_is_serv
     head = request.node.callspec.params["workspace"]
     good = finetuned(head)
     poor = taught_wrongly(head, good.splits, backbone, tmp_path)
-    register(poor)
-    decide(ask_for_review(ROW), "approve", "to begin with")
-    register(good)
-    second = ask_for_review(ROW)
+    second = review_over(poor, good)
     comparison = read_report(second).comparison
     assert comparison is not None
     found, name = comparison["decides"], good.metrics["decides"]
@@ -246,10 +252,7 @@ def test_a_model_that_writes_is_compared_promoted_and_served(
 ) -> None:
     good = finetuned("generation")
     poor = taught_wrongly("generation", good.splits, causal_backbone, tmp_path)
-    register(poor)
-    decide(ask_for_review(ROW), "approve", "to begin with")
-    register(good)
-    second = ask_for_review(ROW)
+    second = review_over(poor, good)
     report = read_report(second)
     assert report.comparison is not None
     found = report.comparison["decides"]
@@ -287,10 +290,7 @@ def test_a_regression_is_compared_by_its_error_and_served_over_http(
 ) -> None:
     good = finetuned("regression")
     poor = taught_wrongly("regression", good.splits, backbone, tmp_path)
-    register(poor)
-    decide(ask_for_review(ROW), "approve", "to begin with")
-    register(good)
-    second = ask_for_review(ROW)
+    second = review_over(poor, good)
     comparison = read_report(second).comparison
     assert comparison is not None
     found = comparison["decides"]
